@@ -1,0 +1,48 @@
+# Everything a developer does here. `make` lists the targets.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+SOURCES := perfkit integrations example_apps tests benchmarks noxfile.py
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check acceptance bench format
+
+help: ## List the targets
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+$(STAMP): pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet --editable '.[all]' --group dev --group bench
+	@touch $(STAMP)
+
+.venv/.demo: pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --editable '.[demo]'
+	@touch .venv/.demo
+
+demo: .venv/.demo ## Run the demo shop under live traffic with its dashboard
+	@exec $(BIN)/perfkit demo $(ARGS)
+
+test: check ## Run everything that must hold before a merge
+	$(BIN)/pytest tests/integrations tests/browser tests/parity tests/docs tests/packaging -m "not acceptance" $(ARGS)
+
+check: $(STAMP) ## Format, lint, layers, types, unit and property tests: seconds
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/lint-imports
+	$(BIN)/mypy
+	$(BIN)/pytest tests/unit tests/property tests/architecture tests/typing -q
+
+acceptance: test ## The full proof: fleets under kill, hostile load, every benchmark
+	$(BIN)/pytest tests -m acceptance $(ARGS)
+	$(MAKE) bench NAME=overhead
+	$(MAKE) bench NAME=store
+
+bench: $(STAMP) ## Run one benchmark: make bench NAME=overhead
+	$(BIN)/python benchmarks/$(NAME).py $(ARGS)
+
+format: $(STAMP) ## Format the code and mend what can be mended by itself
+	$(BIN)/ruff format $(SOURCES)
+	$(BIN)/ruff check --fix $(SOURCES)

@@ -1,0 +1,1 @@
+"""Benchmarks: perfkit beside what people use today, as ratios within one run. See README.md."""

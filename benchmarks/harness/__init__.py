@@ -1,0 +1,1 @@
+"""The harness: turns, results, tables, fleets of processes."""

@@ -1,0 +1,1 @@
+"""What a request costs more, by layer and framework."""

@@ -1,0 +1,54 @@
+"""What a request costs more: perfkit beside a hand-written middleware and the usual packages."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from benchmarks.harness.results import Budget, Result
+from benchmarks.harness.rounds import Contestant, race
+from benchmarks.harness.table import as_json, options, print_json, print_races, progress
+from benchmarks.overhead.layers import LAYERS
+from benchmarks.overhead.subject import FRAMEWORKS
+
+REFERENCE = "hand-written"
+BUDGETS = {
+    "perfkit, in memory": Budget(0.4, REFERENCE),
+    "perfkit, shared file": Budget(0.4, REFERENCE),
+    "perfkit, everything on": Budget(0.55, REFERENCE),
+}
+CALLS = {"starlette": 1000, "fastapi": 400}
+
+
+def measure(framework: str, *, rounds: int, scale: float) -> list[Result]:
+    """Race all layers that fit *framework*."""
+    contestants = [
+        Contestant(
+            name=name,
+            factory="benchmarks.overhead.subject:subject",
+            argument=f"{framework}/{name}",
+            calls=CALLS[framework],
+            budget=BUDGETS.get(name),
+        )
+        for name in LAYERS
+        if framework == "fastapi" or not name.startswith("FastAPI")
+    ]
+    return race(contestants, rounds=rounds, scale=scale, on_round=progress(framework, rounds))
+
+
+def main() -> None:
+    arguments = options(__doc__ or "", rounds=40, parts=tuple(FRAMEWORKS)).parse_args()
+    rounds, scale = (min(arguments.rounds, 2), 0.1) if arguments.quick else (arguments.rounds, 1.0)
+    found: dict[str, Any] = {}
+    for framework in arguments.only or FRAMEWORKS:
+        results = measure(framework, rounds=rounds, scale=scale)
+        found[framework] = as_json(results)
+        if not arguments.json:
+            bare = results[0].twin_cpu * 1e6
+            title = f"{framework}: one request (bare {bare:.1f} µs of CPU), {rounds} rounds"
+            print_races(title, results, reference=REFERENCE)
+    if arguments.json:
+        print_json(found)
+
+
+if __name__ == "__main__":
+    main()

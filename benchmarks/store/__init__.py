@@ -1,0 +1,1 @@
+"""What the store costs: updates, scrapes, the leader's second, deaths of workers."""

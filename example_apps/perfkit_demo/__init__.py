@@ -1,0 +1,1 @@
+"""The shop: a small web shop with ten seeded performance problems, and the visitors that make them show."""

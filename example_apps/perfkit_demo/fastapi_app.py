@@ -1,0 +1,75 @@
+"""The shop in FastAPI, with SQLAlchemy over aiosqlite."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from fastapi import Depends, FastAPI
+from sqlalchemy import event
+from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async_engine
+
+from perfkit_demo.fastapi_shop import catalogue, entrance, sales
+from perfkit_demo.fastapi_shop.api import create_api
+from perfkit_demo.fastapi_shop.dependencies import audited
+from perfkit_demo.shop.audit import LEAK_LIMIT
+from perfkit_demo.shop.state import Shop
+
+__all__ = ["create_app"]
+
+
+def create_app(
+    database: Path | str,
+    *,
+    perfkit: bool = True,
+    seed: int = 0,
+    leak_limit: int = LEAK_LIMIT,
+    **settings: Any,
+) -> FastAPI:
+    """Make the shop over a seeded *database*.
+
+    Args:
+        database: The file that `perfkit_demo.shop.seed` made.
+        perfkit: Whether perfkit watches; False is for measuring what that costs.
+        seed: Decides which calls of the stock service and which payments fail.
+        leak_limit: Bytes at which the leak stops.
+        settings: perfkit's settings, handed on to its middleware.
+    """
+    engine = create_engine(database)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        yield
+        await engine.dispose()
+
+    app = FastAPI(title="The shop", lifespan=lifespan)
+    app.state.engine = engine
+    app.state.sessions = async_sessionmaker(engine, expire_on_commit=False)
+    app.state.shop = Shop(seed=seed, leak_limit=leak_limit)
+    app.include_router(entrance.router)
+    app.include_router(catalogue.router, dependencies=[Depends(audited)])
+    app.include_router(sales.router, dependencies=[Depends(audited)])
+    api = create_api()
+    api.state = app.state
+    app.mount("/api/v1", api)
+    if perfkit:
+        from perfkit_asgi import PerfkitMiddleware
+
+        app.add_middleware(PerfkitMiddleware, service="shop", **settings)
+    return app
+
+
+def create_engine(database: Path | str) -> AsyncEngine:
+    """Make the engine over a SQLite file that may be lost: nothing is flushed to the disk."""
+    engine = create_async_engine(f"sqlite+aiosqlite:///{database}")
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def prepare(connection: Any, record: Any) -> None:
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA synchronous = OFF")
+        cursor.execute("PRAGMA busy_timeout = 5000")
+        cursor.close()
+
+    return engine

@@ -1,0 +1,1 @@
+"""The shop's routes in FastAPI, a module for each corner of the shop."""

@@ -1,0 +1,201 @@
+"""The demo: a temporary shop, its server and its visitors, from start to a clean end."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import socket
+import sys
+import threading
+import time
+import webbrowser
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+from perfkit.core.errors import PerfkitError
+from perfkit_demo.served import described
+from perfkit_demo.servers import HOST, InProcessServer, Server, WorkersServer, listening_socket
+from perfkit_demo.shop.seed import seed_database, temporary_folder
+from perfkit_demo.traffic import Report, Traffic, TrafficThread
+
+__all__ = ["Demo", "run"]
+
+START_TIMEOUT = 30.0
+"""Seconds that the server may take until it listens."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Demo:
+    """What is wanted of the demo.
+
+    Attributes:
+        port: Port on 127.0.0.1; 0 for any free one.
+        workers: Worker processes; 1 serves in this process.
+        traffic: Whether visitors come.
+        opens_browser: Whether the dashboard is opened in a browser.
+        seed: Decides the data, the visitors and the failures.
+        duration: Seconds after which it ends by itself; None for no end.
+    """
+
+    port: int = 8000
+    workers: int = 1
+    traffic: bool = True
+    opens_browser: bool = False
+    seed: int = 0
+    duration: float | None = None
+
+
+def run(demo: Demo) -> None:
+    """Run *demo* until its duration is over or a signal comes; nothing of it is left then.
+
+    Addresses go to stdout, a line each; messages to stderr.
+
+    Raises:
+        ConfigurationError: The port cannot be had.
+        PerfkitError: The server did not start, or ended by itself.
+    """
+    with ExitStack() as stack:
+        stopping = stack.enter_context(signals())
+        bound = stack.enter_context(listening_socket(demo.port))
+        folder = stack.enter_context(temporary_folder())
+        say("Seeding the shop ...")
+        database = folder / "shop.db"
+        seed_database(database, demo.seed)
+        environment = environment_of(demo, database, os.environ)
+        stack.enter_context(environment_variables(environment))
+        port: int = bound.getsockname()[1]
+        server: Server = InProcessServer(bound) if demo.workers == 1 else WorkersServer(bound, demo.workers)
+        server.start()
+        stack.callback(server.stop)
+        if not wait_until_listening(port, server, stopping):
+            return
+        dashboard = announce(port, environment)
+        if demo.traffic:
+            visitors = TrafficThread(Traffic(f"http://{HOST}:{port}", seed=demo.seed))
+            visitors.start()
+            stack.callback(lambda: say_goodbye(visitors.stop()))
+        if demo.opens_browser:
+            webbrowser.open(dashboard)
+        wait_until_over(server, stopping, demo.duration)
+
+
+@contextmanager
+def signals() -> Iterator[threading.Event]:
+    """Give an event that is set by the first signal to end; the second one raises KeyboardInterrupt."""
+    stopping = threading.Event()
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        if stopping.is_set():
+            raise KeyboardInterrupt
+        stopping.set()
+
+    wanted = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup asked to go on without a terminal
+        wanted.append(signal.SIGHUP)
+    before = {number: signal.signal(number, stop) for number in wanted}
+    try:
+        yield stopping
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def environment_of(demo: Demo, database: Path, environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables to set for the shop; what the user has set in *environ* stays as it is."""
+    wanted = {"PERFKIT_ENVIRONMENT": environ.get("PERFKIT_ENVIRONMENT", "development")}
+    if wanted["PERFKIT_ENVIRONMENT"] != "development":
+        # Only in development is an address of this machine enough to see the dashboard.
+        wanted["PERFKIT_TOKEN"] = environ.get("PERFKIT_TOKEN") or secrets.token_urlsafe(24)
+    if demo.workers > 1:
+        # The numbers that the workers share go into the folder that is removed at the end.
+        numbers = str(database.parent / "numbers")
+        wanted["PERFKIT_STORE__DIRECTORY"] = environ.get("PERFKIT_STORE__DIRECTORY", numbers)
+    return {**wanted, **described(database, seed=demo.seed, workers=demo.workers)}
+
+
+@contextmanager
+def environment_variables(wanted: Mapping[str, str]) -> Iterator[None]:
+    """Set environment variables, and set them back at the end."""
+    before = {name: os.environ.get(name) for name in wanted}
+    os.environ.update(wanted)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def wait_until_listening(port: int, server: Server, stopping: threading.Event) -> bool:
+    """Return True when somebody listens on *port*, False when the demo was told to stop before.
+
+    Raises:
+        PerfkitError: The server ended, or took too long.
+    """
+    give_up_at = time.monotonic() + START_TIMEOUT
+    while not stopping.is_set():
+        if not server.is_running() or time.monotonic() > give_up_at:
+            raise PerfkitError(
+                "The shop's server did not start. It should listen within "
+                f"{START_TIMEOUT:g} seconds. Look at the messages above."
+            )
+        try:
+            socket.create_connection((HOST, port), timeout=1.0).close()
+        except OSError:
+            stopping.wait(0.05)
+        else:
+            return True
+    return False
+
+
+def wait_until_over(server: Server, stopping: threading.Event, duration: float | None) -> None:
+    """Wait for a signal or the end of *duration* (seconds).
+
+    Raises:
+        PerfkitError: The server ended by itself.
+    """
+    end = None if duration is None else time.monotonic() + duration
+    while end is None or time.monotonic() < end:
+        left = 0.5 if end is None else min(0.5, max(0.0, end - time.monotonic()))
+        if stopping.wait(left):
+            return
+        if not server.is_running():
+            raise PerfkitError(
+                "The shop's server ended by itself. It should run until Ctrl-C. Look at the messages above."
+            )
+
+
+def announce(port: int, environment: Mapping[str, str]) -> str:
+    """Print where everything is, and return the address of the dashboard."""
+    base = f"http://{HOST}:{port}"
+    token = environment.get("PERFKIT_TOKEN")
+    dashboard = f"{base}/perfkit/?t={token}" if token else f"{base}/perfkit/"
+    for name, address in (
+        ("dashboard", dashboard),
+        ("health", f"{base}/health"),
+        ("metrics", f"{base}/metrics"),
+        ("shop", f"{base}/"),
+    ):
+        sys.stdout.write(f"{name:<10} {address}\n")
+    sys.stdout.flush()
+    say("Ctrl-C to stop.")
+    return dashboard
+
+
+def say_goodbye(report: Report) -> None:
+    """Say what the visitors met."""
+    answers = ", ".join(f"{count} x {status}" for status, count in sorted(report.answers.items()))
+    errors = report.errors.total()
+    say(f"The visitors sent {report.sent} requests ({answers or 'no answers'}; {errors} errors).")
+
+
+def say(message: str) -> None:
+    """Print a message for people."""
+    sys.stderr.write(f"{message}\n")
+    sys.stderr.flush()

@@ -1,0 +1,7 @@
+"""perfkit for ASGI: Starlette, FastAPI and any other ASGI app."""
+
+from __future__ import annotations
+
+from perfkit_asgi.middleware import PerfkitMiddleware
+
+__all__ = ["PerfkitMiddleware"]

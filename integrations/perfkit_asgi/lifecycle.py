@@ -1,0 +1,121 @@
+"""One app's system: made when it is first needed, started with the server's lifespan or at the first exchange.
+
+What needs the running app (is it in debug mode, which routes has it) is only known then. A middleware stops the system it
+made, at lifespan shutdown or when it is dropped; one that it was given is left to its owner.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from perfkit.http.routes import Routes
+
+from perfkit.config import get_performance_config
+from perfkit.core.errors import ErrorLog
+from perfkit.http.instrumentation import Instrumentation
+from perfkit.system import PerformanceSystem
+from perfkit_asgi.answers import answer
+from perfkit_asgi.routes import RouteTable, routed
+from perfkit_asgi.types import ASGIApp, Message, Receive, Scope, Send
+
+__all__ = ["Lifecycle"]
+
+
+class Lifecycle:
+    """Everything of a middleware that lives longer than one exchange.
+
+    Attributes:
+        is_attached: True once the system is made and the fields below are set.
+        begin, record: The instrumentation's.
+        is_ours: Cheap test whether a path may be one of ours.
+        errors: Where internal errors end.
+    """
+
+    is_attached = False
+    instrumentation: Instrumentation
+    errors: ErrorLog
+
+    def __init__(self, app: ASGIApp, system: PerformanceSystem | None, settings: dict[str, Any]) -> None:
+        """Check *settings* now, make the system later."""
+        self._app = app
+        self._settings = settings
+        self._given = system
+        self._system = system
+        self.routes = RouteTable()
+        if system is None:
+            get_performance_config(self._environment(app), settings=settings)
+
+    @property
+    def system(self) -> PerformanceSystem:
+        """The system; made now if it was not yet."""
+        if self._system is None:
+            self._system = self._make(self._app)
+        return self._system
+
+    def attach(self, scope: Scope) -> bool:
+        """Make the system for the app that serves *scope*; return False if that failed: the app is served without us."""
+        try:
+            if self._system is None:
+                self._system = self._make(scope.get("app", self._app))
+            system = self._system
+            self.routes.attach(self._app, scope)
+            self.errors = system.errors
+            self.instrumentation = Instrumentation(system)
+            self.begin, self.record = self.instrumentation.begin, self.instrumentation.record
+            self._answers = Routes(system)
+            self.is_ours = self._answers.matches
+            self.is_attached = True
+        except Exception as error:  # noqa: BLE001 - the app must be served whatever happens to us
+            ErrorLog().report("asgi", error, doing="could not attach to the app")
+            return False
+        return True
+
+    def _make(self, app: object) -> PerformanceSystem:
+        config = get_performance_config(self._environment(app), settings=self._settings)
+        return PerformanceSystem(config, origin=_origin(app))
+
+    @staticmethod
+    def _environment(app: object) -> str | None:
+        """Return `development` where the framework says debug."""
+        return "development" if getattr(routed(app), "debug", False) is True else None
+
+    def report(self, error: BaseException) -> None:
+        """Count and log an internal error."""
+        self.errors.report("asgi", error, doing="an exchange could not be recorded")
+
+    async def answer(self, path: str, scope: Scope, receive: Receive, send: Send) -> bool:
+        """Answer a request to our own *path*; return False if it is refused or not ours: the app shall answer."""
+        return await answer(self._answers, path, scope, receive, send)
+
+    async def run(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the lifespan on to the app; start before its startup, stop after its shutdown."""
+        system = self.system
+        with self.errors.guarded("asgi", "could not start"):
+            system.start()
+            if "state" in scope:
+                scope["state"]["perfkit"] = system
+
+        async def observed_send(message: Message) -> None:
+            if message["type"] in (
+                "lifespan.shutdown.complete",
+                "lifespan.shutdown.failed",
+                "lifespan.startup.failed",
+            ):
+                self._stop()
+            await send(message)
+
+        await self._app(scope, receive, observed_send)
+
+    def _stop(self) -> None:
+        if self._given is None and self._system is not None:
+            with self.errors.guarded("asgi", "could not stop"):
+                self._system.stop()
+
+
+def _origin(app: object) -> str:
+    """Return the file of the app's first endpoint: the same in every worker, another in another app."""
+    for route in getattr(routed(app), "routes", None) or ():
+        code = getattr(getattr(route, "endpoint", None), "__code__", None)
+        if code is not None and "site-packages" not in code.co_filename:
+            return str(code.co_filename)
+    return str(getattr(getattr(app, "__code__", None), "co_filename", ""))

@@ -1,0 +1,176 @@
+"""The middleware: one line in any ASGI app.
+
+    app.add_middleware(PerfkitMiddleware)          # Starlette, FastAPI; add it last, so that it lies outermost
+    app = PerfkitMiddleware(app)                   # any ASGI app
+
+An exchange is recorded when its last body chunk is handed to the server, just before it is sent: what a client got is
+counted, background tasks are not. Nothing is buffered, no task is made, the app's own messages are passed on as they are.
+"""
+
+from __future__ import annotations
+
+from time import perf_counter
+from typing import Any
+
+from perfkit.core.spans import Span
+from perfkit.system import PerformanceSystem
+from perfkit_asgi.lifecycle import Lifecycle
+from perfkit_asgi.outcome import outcome
+from perfkit_asgi.routes import matched, route_key
+from perfkit_asgi.types import ASGIApp, Message, Receive, Scope, Send
+
+__all__ = ["PerfkitMiddleware"]
+
+MARK = "perfkit"
+"""The key of the scope that tells an inner perfkit that this exchange is recorded already."""
+
+
+class PerfkitMiddleware:
+    """Measures an ASGI app and answers perfkit's own paths. User code reaches the system as ``request.state.perfkit``.
+
+    Attributes:
+        app: The app inside.
+    """
+
+    def __init__(self, app: ASGIApp, system: PerformanceSystem | None = None, **settings: Any) -> None:
+        """Put perfkit around *app*.
+
+        Args:
+            app: Any ASGI 3 app.
+            system: A system of yours, which you stop; by default the middleware makes one and stops it.
+            settings: Sections and keys, such as ``service="shop"`` or ``store={"retention": 86400}``.
+
+        Raises:
+            ConfigurationError: Some settings cannot be used; the message lists all of them.
+        """
+        self.app = app
+        self._life = Lifecycle(app, system, settings)
+
+    @property
+    def system(self) -> PerformanceSystem:
+        """The system recorded into; made at lifespan startup, at the first exchange or when first asked for."""
+        return self._life.system
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request to one of our own paths, or record what the app does with any other."""
+        life = self._life
+        if scope["type"] != "http" or MARK in scope or not life.is_attached:
+            await self._rare(scope, receive, send)
+            return
+        path, root = scope["path"], scope.get("root_path")
+        if root and path.startswith(root):
+            path = path[len(root) :]
+        if life.is_ours(path) and await life.answer(path, scope, receive, send):
+            return
+        try:
+            spans = life.begin()
+        except Exception as error:  # noqa: BLE001 - the app must be served whatever happens to us
+            life.report(error)
+            await self.app(scope, receive, send)
+            return
+        scope[MARK] = system = life.system
+        if "state" not in scope:
+            scope["state"] = {MARK: system}
+        elif MARK not in scope["state"]:
+            scope["state"][MARK] = system
+        status, finished, record, start = 0, False, life.record, perf_counter()
+
+        def observed_send(message: Message) -> Any:
+            """Pass *message* on. No coroutine of its own: one frame less per message."""
+            nonlocal status, finished
+            try:
+                kind = message["type"]
+                if kind == "http.response.start":
+                    status = message["status"]
+                elif not finished and (
+                    (kind == "http.response.body" and not message.get("more_body"))
+                    or kind == "http.response.pathsend"
+                ):
+                    finished = True
+                    route = route_key(scope) if "fastapi" in scope else id(scope.get("route"))
+                    key = (scope["method"], route, status, scope.get("scheme"))
+                    if not record(key, start, spans):
+                        self._learn(key, scope, status, "", start, spans)
+            except Exception as error:  # noqa: BLE001 - the message must reach the client whatever happens to us
+                life.report(error)
+            return send(message)
+
+        try:
+            await self.app(scope, receive, observed_send)
+        except BaseException as error:
+            if not finished:
+                self._incomplete(scope, receive, status, start, spans, error)
+            raise
+        if not finished:
+            self._incomplete(scope, receive, status, start, spans, None)
+
+    async def _rare(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Take what is not a plain request: the lifespan, the very first exchange, a WebSocket, an inner perfkit's."""
+        life = self._life
+        if MARK in scope or scope["type"] not in ("http", "websocket", "lifespan") or (not life.is_attached and not life.attach(scope)):
+            await self.app(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await life.run(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await self._websocket(scope, receive, send)
+        else:
+            await self(scope, receive, send)
+
+    async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Count a connection and its duration."""
+        life = self._life
+        with life.errors.guarded("asgi"):
+            scope[MARK] = life.system
+            scope.setdefault("state", {}).setdefault(MARK, life.system)
+            life.instrumentation.websocket_opened()
+        start = perf_counter()
+        try:
+            await self.app(scope, receive, send)
+        finally:
+            with life.errors.guarded("asgi"):
+                life.instrumentation.websocket_closed(life.routes.find(scope)[0], perf_counter() - start)
+
+    def _incomplete(
+        self,
+        scope: Scope,
+        receive: Receive,
+        status: int,
+        start: float,
+        spans: list[Span],
+        error: BaseException | None,
+    ) -> None:
+        """Record an exchange whose last body chunk never came."""
+        try:
+            status, error_type = outcome(status, error, receive)
+            self._learn(
+                (scope["method"], route_key(scope), status, scope.get("scheme"), error_type),
+                scope,
+                status,
+                error_type,
+                start,
+                spans,
+            )
+        except Exception as failure:  # noqa: BLE001 - the app's own error must come through
+            self._life.report(failure)
+
+    def _learn(
+        self, key: object, scope: Scope, status: int, error_type: str, start: float, spans: list[Span]
+    ) -> None:
+        """Record an exchange of a kind that was not seen before."""
+        life = self._life
+        try:
+            route, is_certain = life.routes.find(scope)
+            key = life.instrumentation.learn(
+                key,
+                method=scope["method"],
+                route=route,
+                status=status,
+                scheme=scope.get("scheme", "http"),
+                error=error_type,
+                hold=matched(scope),
+                cache=is_certain,
+            )
+            life.record(key, start, spans)
+        except Exception:
+            life.instrumentation.abandon(spans)
+            raise

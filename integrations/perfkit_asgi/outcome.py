@@ -1,0 +1,69 @@
+"""What became of an exchange whose last body chunk never came."""
+
+from __future__ import annotations
+
+from asyncio import CancelledError
+from typing import Any
+
+from perfkit.core.names import CLIENT_DISCONNECTED
+from perfkit_asgi.types import Receive
+
+__all__ = ["is_disconnected", "outcome"]
+
+CANCELLED = ("CancelledError", "Cancelled", "GeneratorExit")
+"""Names of the exceptions with which event loops end a task."""
+
+MAX_MESSAGES = 64
+"""Unread messages of the request that are skipped to see whether the client is gone."""
+
+
+def outcome(status: int, error: BaseException | None, receive: Receive) -> tuple[int, str]:
+    """Return the status code and the `error_type` to record; 0 where no status was sent.
+
+    Args:
+        status: The status sent, 0 if none was.
+        error: What the app raised, None if it just returned.
+        receive: The server's; asked, without waiting, whether the client is gone.
+    """
+    if error is None:
+        if is_disconnected(receive):
+            return status, CLIENT_DISCONNECTED
+        return status or 500, "incomplete_response" if status else "no_response"
+    name = type(error).__name__
+    if name == "ClientDisconnect":
+        return status, CLIENT_DISCONNECTED
+    if isinstance(error, CancelledError) or name in CANCELLED:
+        return status, CLIENT_DISCONNECTED if is_disconnected(receive) else "cancelled"
+    if isinstance(error, OSError) and status and is_disconnected(receive):
+        return status, CLIENT_DISCONNECTED
+    return status or 500, _qualified(error)
+
+
+def _qualified(error: BaseException) -> str:
+    kind = type(error)
+    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+
+
+def is_disconnected(receive: Receive) -> bool:
+    """Return True if the client is known to be gone. Does not wait: a `receive` that would is dropped unanswered."""
+    for _ in range(MAX_MESSAGES):
+        message = _at_once(receive)
+        if message is None:
+            return False
+        if message.get("type") == "http.disconnect":
+            return True
+    return False
+
+
+def _at_once(receive: Receive) -> Any:
+    """Return the message that *receive* has ready, None if it has none."""
+    awaitable: Any = receive()
+    steps = awaitable.__await__()
+    try:
+        next(steps)
+    except StopIteration as done:
+        return done.value
+    except Exception:  # noqa: BLE001 - a server may refuse to be asked once the exchange is over
+        return None
+    steps.close()
+    return None

@@ -1,0 +1,168 @@
+"""The full template of the route that answered, without matching anything again.
+
+Starlette and FastAPI leave the matched route in the scope, but only its inner part: the prefixes of mounts and included
+routers are lost, and the raw path of a mount is no label (its parameters would make a series each). So the tree of
+routes is walked once and each route remembers the prefixes under which it can be reached. One sub-app mounted twice
+gives a route several prefixes; then, and only then, the mount path of the request decides.
+"""
+
+from __future__ import annotations
+
+import re
+import weakref
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+__all__ = ["RouteTable", "matched", "route_key", "routed"]
+
+MAX_DEPTH = 20
+"""Levels of mounts that are walked; a cycle ends there."""
+
+PARAMETER = re.compile(r"\{[^{}]*\}")
+
+
+class _Place(NamedTuple):
+    """Where a route can be reached: *prefix* is the template of the mounts above it, *template* the whole."""
+
+    prefix: str
+    template: str
+
+
+def route_key(scope: Mapping[str, Any]) -> Any:
+    """Return what tells the matched route of *scope* from others: cheap, as every request asks.
+
+    The identity of the route, and of the context that FastAPI keeps for a router included under a prefix. Identity,
+    because routes define equality without a hash.
+    """
+    if "fastapi" in scope:
+        context = scope["fastapi"].get("effective_route_context")
+        if context is not None:
+            return id(scope.get("route")), id(context)
+    return id(scope.get("route"))
+
+
+def matched(scope: Mapping[str, Any]) -> tuple[object, ...]:
+    """Return the objects whose identities `route_key` uses, to be held as long as a key is remembered."""
+    context = scope["fastapi"].get("effective_route_context") if "fastapi" in scope else None
+    return tuple(each for each in (scope.get("route"), context) if each is not None)
+
+
+class RouteTable:
+    """The templates of one app's routes, found when first needed. Not thread-safe: one event loop asks."""
+
+    def __init__(self) -> None:
+        """Begin empty; `find` walks the app."""
+        self._places: dict[int, list[_Place]] = {}
+        self._root: Callable[[], Any] = _nothing
+
+    def attach(self, app: object, scope: Mapping[str, Any]) -> None:
+        """Take as the root the app that has routes: the one that the server called, or *app* or what it wraps."""
+        root = routed(scope.get("app")) or routed(app)
+        self._root = _weakly(root)
+
+    def find(self, scope: Mapping[str, Any]) -> tuple[str, bool]:
+        """Return the template of the matched route and whether the route alone tells it.
+
+        The template is empty where nothing matched or the route is not to be found; never a raw path.
+        """
+        route = scope.get("route")
+        if route is None:
+            return "", True
+        context = scope.get("fastapi", {}).get("effective_route_context")
+        if context is not None and getattr(context, "original_route", None) is not route:
+            context = None
+        known = self._look_up(context if context is not None else route)
+        if not known:
+            return (_own_path(route) if self._root() is None else ""), True
+        if len(known) == 1:
+            return known[0].template, True
+        mounted = str(scope.get("root_path", "")).removeprefix(str(scope.get("app_root_path", "")))
+        for place in known:
+            if _as_pattern(place.prefix).fullmatch(mounted):
+                return place.template, False
+        return "", False
+
+    def _look_up(self, subject: object) -> list[_Place]:
+        known = self._places.get(id(subject))
+        if known is None:
+            self._places = {}
+            self._walk(getattr(self._root(), "routes", ()), "", 0)
+            known = self._places.setdefault(id(subject), [])
+        return known
+
+    def _walk(self, routes: Iterable[Any], prefix: str, depth: int) -> None:
+        if depth > MAX_DEPTH:
+            return
+        for subject, route in _expanded(routes):
+            path = _own_path(route)
+            inner = getattr(route, "routes", None) or getattr(
+                routed(getattr(route, "app", None)), "routes", None
+            )
+            if inner:
+                self._walk(inner, prefix + path, depth + 1)
+                self._add(subject, _Place(prefix, ""))
+            elif _is_mount(route):
+                self._add(subject, _Place(prefix, f"{prefix}{path}/{{path}}"))
+            elif path:
+                self._add(subject, _Place(prefix, prefix + path))
+
+    def _add(self, subject: object, place: _Place) -> None:
+        known = self._places.setdefault(id(subject), [])
+        if place not in known:
+            known.append(place)
+            known.sort(key=lambda each: each.prefix.count("{"))
+
+
+def _expanded(routes: Iterable[Any]) -> Iterator[tuple[object, Any]]:
+    """Give each route with the object that will stand for it in the scope, routers included by FastAPI opened."""
+    for route in routes:
+        contexts = getattr(route, "effective_route_contexts", None)
+        if contexts is None:
+            yield route, route
+            continue
+        for context in contexts():
+            yield context, context
+            starlette_route = getattr(context, "starlette_route", None)
+            if starlette_route is not None:
+                yield starlette_route, starlette_route
+
+
+def _own_path(route: Any) -> str:
+    path = getattr(route, "path", None)
+    return path if isinstance(path, str) else ""
+
+
+def _is_mount(route: Any) -> bool:
+    """True for a mount of an app without routes of its own, such as a folder of files."""
+    return hasattr(route, "app") and not hasattr(route, "endpoint")
+
+
+def _nothing() -> None:
+    return None
+
+
+def _weakly(root: Any) -> Callable[[], Any]:
+    """Return what gives *root* without holding it: the app holds us, and a dropped app shall be freed at once."""
+    try:
+        return weakref.ref(root)
+    except TypeError:
+        return lambda: root
+
+
+def routed(app: Any) -> Any:
+    """Return *app*, or what it wraps, that has a list of routes; None if there is none."""
+    for _ in range(MAX_DEPTH):
+        if app is None or isinstance(getattr(app, "routes", None), list):
+            return app
+        app = getattr(app, "app", None)
+    return None
+
+
+def _as_pattern(template: str) -> re.Pattern[str]:
+    """Return a pattern of the raw paths that *template* stands for; a ``:path`` parameter spans slashes."""
+    pattern, at = "", 0
+    for match in PARAMETER.finditer(template):
+        pattern += re.escape(template[at : match.start()])
+        pattern += ".*" if match.group().endswith(":path}") else "[^/]+"
+        at = match.end()
+    return re.compile(pattern + re.escape(template[at:]))

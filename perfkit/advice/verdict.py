@@ -1,0 +1,191 @@
+"""The first thing a person reads: one sentence that says how the service is and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from perfkit.advice.targets import Targets
+from perfkit.advice.wording import count, factor, listed, percent, route_name, seconds, window
+from perfkit.core.status import Status
+from perfkit.health.snapshot import CheckSnapshot, HealthSnapshot
+from perfkit.performance.snapshot import PerformanceSnapshot, RouteSnapshot
+
+__all__ = ["Verdict", "summarize"]
+
+FAILING = 5.0
+"""From this many times its target the error rate is failing."""
+ENOUGH = 20
+"""Requests in the window from which its error rate and percentiles say something."""
+
+
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+    """Status, headline, cause and action; cause and action are empty where there is nothing to say."""
+
+    status: Status
+    headline: str
+    cause: str = ""
+    action: str = ""
+
+
+def summarize(performance: PerformanceSnapshot, health: HealthSnapshot, targets: Targets | None = None) -> Verdict:
+    """Judge the service: the worst problem is the headline, the next one joins its cause.
+
+    Known facts (a failing check, draining) count from the first second; error rate and latency count once
+    there were `Targets.requests` requests. Pure: the same snapshots give the same words.
+    """
+    targets = targets or Targets()
+    problems = list(_problems(performance, health, targets))
+    if problems:
+        problems.sort(key=lambda problem: problem.status is not Status.CRITICAL)
+        main, *others = problems
+        also = f"Also: {others[0].headline}." if others else ""
+        return msgspec.structs.replace(main, cause=" ".join(filter(None, (main.cause, also))))
+    if performance.total_requests < targets.requests:
+        return _collecting(performance, targets)
+    return _healthy(performance, targets)
+
+
+def _problems(performance: PerformanceSnapshot, health: HealthSnapshot, targets: Targets) -> Iterator[Verdict]:
+    if performance.total_requests >= targets.requests:
+        yield from _errors(performance, targets)
+        yield from _latency(performance, targets)
+    yield from _checks(health)
+    if health.is_draining:
+        left = count(performance.in_flight, "request")
+        yield Verdict(status=Status.WARNING, headline=f"Draining: {left} in flight, ready for no new ones")
+
+
+def _errors(performance: PerformanceSnapshot, targets: Targets) -> Iterator[Verdict]:
+    failed, requests, share = performance.errors, performance.requests, performance.error_rate
+    if requests < ENOUGH:
+        # Too few for a rate, but most of a handful failing is no accident.
+        if failed >= 3 and share >= 0.5:
+            headline = f"{failed} of {count(requests, 'request')} failed in the last {window(performance.window)}"
+            yield _blame_errors(performance, Status.WARNING, headline)
+        return
+    if share <= targets.error_rate:
+        return
+    status = Status.CRITICAL if share >= FAILING * targets.error_rate else Status.WARNING
+    limit = f"{_beyond(share, targets.error_rate)} {percent(targets.error_rate)}"
+    headline = f"{percent(share)} of requests fail, {limit}"
+    yield _blame_errors(performance, status, headline)
+
+
+def _blame_errors(performance: PerformanceSnapshot, status: Status, headline: str) -> Verdict:
+    worst = max(performance.routes, key=lambda route: route.errors, default=None)
+    if worst is None or not worst.errors:
+        return Verdict(status=status, headline=headline)
+    name = _name(worst)
+    is_all = worst.errors >= performance.errors
+    part = "all errors" if is_all else f"{worst.errors:,} of the {count(performance.errors, 'error')}"
+    return Verdict(
+        status=status,
+        headline=headline,
+        cause=f"{name} has {part}.",
+        action=(
+            f"Read the app's log for {name}: {worst.errors:,} of its {count(worst.requests, 'request')} "
+            "ended in a 5xx or an exception."
+        ),
+    )
+
+
+def _latency(performance: PerformanceSnapshot, targets: Targets) -> Iterator[Verdict]:
+    p95 = performance.latency.p95
+    if p95 is None or p95 <= targets.p95:
+        return
+    headline = f"p95 is {seconds(p95)}, {_beyond(p95, targets.p95)} {seconds(targets.p95)}"
+    busiest = max(performance.routes, key=lambda route: route.share, default=None)
+    if busiest is None:
+        yield Verdict(status=Status.WARNING, headline=headline)
+        return
+    name = _name(busiest)
+    own = f"; its own p95 is {seconds(busiest.latency.p95)}" if busiest.latency.p95 is not None else ""
+    half = percent(busiest.share / 2)
+    yield Verdict(
+        status=Status.WARNING,
+        headline=headline,
+        cause=f"{name} holds {percent(busiest.share)} of all request time{own}.",
+        action=f"Start with {name}: halving its time frees about {half} of all request time.",
+    )
+
+
+def _checks(health: HealthSnapshot) -> Iterator[Verdict]:
+    if health.status in (Status.UNKNOWN, Status.HEALTHY):
+        return
+    ill = [check for check in health.checks if check.status in (Status.WARNING, Status.CRITICAL)]
+    ill.sort(key=lambda check: (check.status is not Status.CRITICAL, not check.critical))
+    if not ill:
+        yield Verdict(status=health.status, headline=f"Health is {health.status.value}")
+        return
+    first, *others = ill
+    verb = "fails" if first.status is Status.CRITICAL else "warns"
+    message = first.message.strip().rstrip(".")
+    yield Verdict(
+        status=health.status,
+        headline=f"Check {first.name} {verb}" + (f": {message}" if message else ""),
+        cause=_check_cause(health, others),
+        action=f"Mend what check {first.name} watches." if health.status is Status.CRITICAL else "",
+    )
+
+
+def _check_cause(health: HealthSnapshot, others: list[CheckSnapshot]) -> str:
+    sentences = []
+    if others:
+        verb = "is" if len(others) == 1 else "are"
+        sentences.append(f"{listed(check.name for check in others)} {verb} not healthy either.")
+    if not health.is_live:
+        sentences.append("This process asks to be restarted: its liveness probe answers 503.")
+    elif health.status is Status.CRITICAL and not health.is_ready:
+        sentences.append("The readiness probe answers 503, so load balancers send no requests here.")
+    return " ".join(sentences)
+
+
+def _collecting(performance: PerformanceSnapshot, targets: Targets) -> Verdict:
+    seen = performance.total_requests
+    if not seen:
+        return Verdict(
+            status=Status.UNKNOWN,
+            headline="No request yet",
+            cause=f"The verdict needs {count(targets.requests, 'request')}; numbers show from the first one.",
+        )
+    headline = f"{count(seen, 'request')} so far, {targets.requests:,} needed for a verdict"
+    if not performance.errors:
+        return Verdict(status=Status.UNKNOWN, headline=headline, cause="None of the last ones failed.")
+    blamed = _blame_errors(performance, Status.UNKNOWN, headline)
+    failed = f"{performance.errors:,} of the last {count(performance.requests, 'request')} failed."
+    return msgspec.structs.replace(blamed, cause=f"{failed} {blamed.cause}".rstrip())
+
+
+def _healthy(performance: PerformanceSnapshot, targets: Targets) -> Verdict:
+    past = window(performance.window)
+    if performance.latency.p95 is None:
+        some = count(performance.requests, "request") if performance.requests else "no request"
+        return Verdict(
+            status=Status.HEALTHY,
+            headline=f"Nothing to do: {some} in the last {past}",
+            cause=f"{count(performance.total_requests, 'request')} since the start.",
+        )
+    within = f"p95 is {seconds(performance.latency.p95)}, within its target of {seconds(targets.p95)}"
+    slowest = max(performance.routes, key=lambda route: route.latency.p95 or 0.0, default=None)
+    p95 = slowest.latency.p95 if slowest else None
+    if slowest is None or p95 is None:
+        return Verdict(status=Status.HEALTHY, headline=f"Nothing to do: {within}")
+    cause = f"Slowest route: {_name(slowest)}, p95 {seconds(p95)}"
+    if p95 <= targets.p95:
+        return Verdict(status=Status.HEALTHY, headline=f"Nothing to do: {within}", cause=f"{cause}.")
+    part = percent(slowest.requests / max(1, performance.requests))
+    cause += f", {_beyond(p95, targets.p95)} {seconds(targets.p95)}; it answers {part} of requests."
+    return Verdict(status=Status.HEALTHY, headline=within, cause=cause)
+
+
+def _beyond(value: float, target: float) -> str:
+    """Say how far *value* lies over *target*, up to the word before the target's number."""
+    if target <= 0.0 or value / target < 1.05:
+        return "just over the target of"
+    return f"{factor(value / target)} the target of"
+
+
+def _name(route: RouteSnapshot) -> str:
+    return route_name(route.method, route.route)

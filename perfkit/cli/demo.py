@@ -1,0 +1,79 @@
+"""`perfkit demo`: the shop with its seeded problems, its visitors, and perfkit watching."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from importlib.util import find_spec
+
+__all__ = ["add_arguments", "run"]
+
+PACKAGES = ("fastapi", "uvicorn", "sqlalchemy", "greenlet", "aiosqlite")
+"""What the extra `demo` brings."""
+
+MOST_WORKERS = 16
+
+
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """Add the options of `perfkit demo` to *command*."""
+    add = command.add_argument
+    add(
+        "--port",
+        type=whole_number(0, 65535),
+        default=8000,
+        help="port on 127.0.0.1, 0 for any free one (8000)",
+    )
+    add("--workers", type=whole_number(1, MOST_WORKERS), default=1, help="worker processes, at most 16 (1)")
+    add("--no-traffic", action="store_true", help="no visitors: the shop waits for yours")
+    add("--open", action="store_true", help="open the dashboard in a browser")
+    add("--seed", type=int, default=0, help="decides the data, the visitors and the failures (0)")
+    add("--duration", type=seconds, metavar="SECONDS", help="stop by itself after so many seconds")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Run the demo until Ctrl-C, which is its normal end.
+
+    Raises:
+        MissingDependencyError: A package of the extra `demo` is not installed.
+    """
+    from perfkit.core.errors import MissingDependencyError
+
+    for package in PACKAGES:
+        if find_spec(package) is None:
+            raise MissingDependencyError(package, extra="demo", wanted_by="perfkit demo")
+
+    from perfkit_demo.run import Demo
+    from perfkit_demo.run import run as run_demo
+
+    run_demo(
+        Demo(
+            port=options.port,
+            workers=options.workers,
+            traffic=not options.no_traffic,
+            opens_browser=options.open,
+            seed=options.seed,
+            duration=options.duration,
+        )
+    )
+
+
+def whole_number(least: int, most: int) -> Callable[[str], int]:
+    """Return a converter for whole numbers from *least* to *most*."""
+
+    def convert(text: str) -> int:
+        if not text.isascii() or not text.isdigit() or not least <= int(text) <= most:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {least} to {most}")
+        return int(text)
+
+    return convert
+
+
+def seconds(text: str) -> float:
+    """Convert a number of seconds above 0."""
+    try:
+        duration = float(text)
+    except ValueError:
+        duration = 0.0
+    if not 0.0 < duration < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
+    return duration

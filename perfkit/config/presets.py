@@ -1,0 +1,16 @@
+"""The three environments and what each changes of the defaults. The defaults are those of a production service."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+__all__ = ["PRESETS", "Environment"]
+
+Environment = Literal["development", "production", "testing"]
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "development": {"access": {"actions": True}},
+    "production": {"access": {"actions": False}},
+    # Tests run side by side and must not meet in a shared directory.
+    "testing": {"access": {"actions": True}, "store": {"mode": "memory"}},
+}

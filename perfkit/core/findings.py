@@ -1,0 +1,62 @@
+"""What is wrong, with its evidence: the one struct that all components report and all readers show."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+__all__ = ["Finding", "Priority", "State"]
+
+
+class Priority(StrEnum):
+    """How much a finding matters."""
+
+    CRITICAL = "critical"
+    HIGH = "high"
+    MEDIUM = "medium"
+    LOW = "low"
+
+
+class State(StrEnum):
+    """Where a finding stands in its life."""
+
+    OPEN = "open"
+    SNOOZED = "snoozed"
+    FIXED = "fixed"
+    RETURNED = "returned"
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """Something wrong, why we think so and what to do.
+
+    Attributes:
+        code: Stable code such as PK101.
+        kind: Machine word such as ``n_plus_one``.
+        component: Name of the component that found it.
+        message: One sentence with the numbers.
+        action: One sentence that says what to do.
+        site: ``path:line`` of the user's own code, or None.
+        object: The route, table, column or index it is about, or None.
+        evidence: Named figures (seconds, bytes, counts).
+        fix: Text to copy, by language (``sql``, ``django``, ``sqlalchemy``…).
+        confidence: ``sure``, ``likely`` or ``guess``.
+        estimate: Named expected gains (seconds saved per request and the like).
+        fingerprint: Same for the same problem over releases.
+    """
+
+    code: str
+    kind: str
+    component: str
+    priority: Priority
+    message: str
+    action: str
+    site: str | None = None
+    object: str | None = None
+    evidence: dict[str, Any] = msgspec.field(default_factory=dict)
+    fix: dict[str, str] = msgspec.field(default_factory=dict)
+    confidence: str = "sure"
+    estimate: dict[str, float] = msgspec.field(default_factory=dict)
+    fingerprint: str = ""
+    state: State = State.OPEN

@@ -1,0 +1,15 @@
+"""The base of all settings structs: frozen, keywords only, unknown keys refused.
+
+Every field is ``Annotated[type, msgspec.Meta(ge=…, le=…, description="One line of meaning, with its unit.")]``.
+Validation, the reference page and the JSON schema are made from these annotations.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+__all__ = ["Settings"]
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base class of one section of the settings."""

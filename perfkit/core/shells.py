@@ -1,0 +1,94 @@
+"""The one pattern for sync and async: logic stands once, two thin shells call it.
+
+A method that may run user code or wait for I/O exists as ``name`` and ``aname``::
+
+    def get(self, key):                       async def aget(self, key):
+        step = self._plan(key)                    step = self._plan(key)
+        return self._done(call(step.load))        return self._done(await acall(step.load))
+
+`call` and `acall` take a function or a coroutine function from either world. Coroutines that are started where no loop
+runs go to one owned loop in one daemon thread, made when first needed and forgotten in a forked child.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import inspect
+import os
+import threading
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from perfkit.core.errors import LifecycleError
+
+__all__ = ["acall", "call", "submit"]
+
+
+class _OwnedLoop:
+    """One event loop in one daemon thread."""
+
+    def __init__(self) -> None:
+        self.pid = os.getpid()
+        self.loop = asyncio.new_event_loop()
+        self.thread = threading.Thread(target=self._run, name="perfkit-loop", daemon=True)
+        self.thread.start()
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self.loop)
+        self.loop.run_forever()
+
+
+_owned: _OwnedLoop | None = None
+_owned_lock = threading.Lock()
+
+
+def submit(coroutine: Coroutine[Any, Any, Any]) -> concurrent.futures.Future[Any]:
+    """Run *coroutine* on the owned loop; return its future."""
+    global _owned, _owned_lock
+    if _owned is not None and _owned.pid != os.getpid():
+        _owned, _owned_lock = None, threading.Lock()
+    with _owned_lock:
+        if _owned is None:
+            _owned = _OwnedLoop()
+    return asyncio.run_coroutine_threadsafe(coroutine, _owned.loop)
+
+
+def call(function: Callable[..., Any], *arguments: Any, timeout: float | None = None) -> Any:
+    """Call *function* from sync code and return its result; a coroutine is run to its end on the owned loop.
+
+    Args:
+        function: A function or a coroutine function.
+        timeout: Seconds to wait for a coroutine; None waits for ever.
+
+    Raises:
+        LifecycleError: It is a coroutine function and this thread already runs a loop, which would wait for itself.
+    """
+    if inspect.iscoroutinefunction(function) and _is_loop_running():
+        raise LifecycleError(
+            f"{getattr(function, '__qualname__', function)!r} is a coroutine function, called by a blocking method "
+            "inside a running event loop. Blocking here would stop the loop. "
+            "Use the method whose name begins with 'a' and await it."
+        )
+    result = function(*arguments)
+    if not inspect.isawaitable(result):
+        return result
+    return submit(_awaited(result)).result(timeout)
+
+
+async def acall(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call *function*, a function or a coroutine function, from async code and return its result."""
+    result = function(*arguments)
+    return await result if inspect.isawaitable(result) else result
+
+
+async def _awaited(awaitable: Any) -> Any:
+    return await awaitable
+
+
+def _is_loop_running() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True

@@ -1,0 +1,82 @@
+"""The current exchange: what the parts of perfkit did for the request that is being answered.
+
+Kept as small as can be, as every request pays for it: the context variable holds one list. Components append spans to it;
+at the end it is sealed, so that a task which outlives its request writes nowhere. Measured with CPython 3.11, an
+object with attributes in its place costs three times as much.
+
+The variable is set and never reset: an adapter may finish in another context than the one it began in.
+"""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from typing import Any
+
+import msgspec
+
+__all__ = ["MAX_SPANS", "Span", "add_span", "begin_exchange", "current_spans", "seal_exchange"]
+
+MAX_SPANS = 1000
+"""Spans kept of one exchange; more are counted, not kept."""
+
+
+class Span(msgspec.Struct, frozen=True, gc=False):
+    """Something that took time inside an exchange.
+
+    Attributes:
+        kind: ``sql``, ``cache``, ``outbound``, ``template`` or ``python``.
+        name: Bounded text without literals: a query shape, a cache namespace, a host.
+        start: Monotonic seconds (`time.perf_counter`).
+        seconds: Duration.
+        site: ``path:line`` of the user's own code, or empty.
+        detail: Rows, hit or miss, status: small and without secrets.
+    """
+
+    kind: str
+    name: str
+    start: float
+    seconds: float
+    site: str = ""
+    detail: str = ""
+
+
+class _Sealed:
+    """The last entry of a finished exchange's list."""
+
+    __slots__ = ()
+
+
+_SEALED: Any = _Sealed()
+
+_current: ContextVar[list[Span] | None] = ContextVar("perfkit_exchange", default=None)
+
+_set_current = _current.set
+
+
+def begin_exchange() -> list[Span]:
+    """Make a new exchange the current one of this context; return its list, to be given to `seal_exchange`."""
+    spans: list[Span] = []
+    _set_current(spans)
+    return spans
+
+
+def add_span(span: Span) -> bool:
+    """Add *span* to the current exchange; return False where there is none, it is finished or it is full."""
+    spans = _current.get()
+    if spans is None or len(spans) >= MAX_SPANS or (spans and spans[-1] is _SEALED):
+        return False
+    spans.append(span)
+    return True
+
+
+def current_spans() -> tuple[Span, ...] | None:
+    """Return the spans of the current exchange so far; None where there is no exchange or it is finished."""
+    spans = _current.get()
+    if spans is None or (spans and spans[-1] is _SEALED):
+        return None
+    return tuple(spans)
+
+
+def seal_exchange(spans: list[Span]) -> None:
+    """Let nothing more be added to *spans*; the sealed list ends with a mark."""
+    spans.append(_SEALED)

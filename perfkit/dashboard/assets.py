@@ -1,0 +1,48 @@
+"""The files a page links to, named by their content so that a browser may keep them for ever."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cache
+from importlib.resources import files
+
+import msgspec
+
+__all__ = ["Asset", "asset", "asset_url"]
+
+_CONTENT_TYPES = {"favicon.svg": "image/svg+xml", "style.css": "text/css; charset=utf-8"}
+
+
+class Asset(msgspec.Struct, frozen=True, kw_only=True):
+    """One static file.
+
+    Attributes:
+        hash: First 16 hexadecimal digits of the body's SHA-256; part of the public name.
+    """
+
+    content_type: str
+    body: bytes
+    hash: str
+
+
+def asset(name: str) -> Asset | None:
+    """Return the file behind a public name such as ``style-0123456789abcdef.css``, or None."""
+    stem, dot, extension = name.rpartition(".")
+    stem, _, digest = stem.rpartition("-")
+    plain = f"{stem}{dot}{extension}"
+    if plain not in _CONTENT_TYPES:
+        return None
+    found = _load(plain)
+    return found if found.hash == digest else None
+
+
+def asset_url(plain: str) -> str:
+    """Return the relative URL of the file *plain* (``style.css``) as pages link it."""
+    stem, _, extension = plain.rpartition(".")
+    return f"./static/{stem}-{_load(plain).hash}.{extension}"
+
+
+@cache
+def _load(plain: str) -> Asset:
+    body = files("perfkit.dashboard").joinpath("static", plain).read_bytes()
+    return Asset(content_type=_CONTENT_TYPES[plain], body=body, hash=hashlib.sha256(body).hexdigest()[:16])

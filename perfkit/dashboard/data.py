@@ -1,0 +1,64 @@
+"""What a page is made of; whoever serves it fills this in."""
+
+from __future__ import annotations
+
+from datetime import UTC, tzinfo
+from urllib.parse import parse_qs
+
+import msgspec
+
+from perfkit.advice import Targets, Verdict
+from perfkit.health.snapshot import HealthSnapshot
+from perfkit.performance.snapshot import PerformanceSnapshot
+
+__all__ = ["LIVE_SECONDS", "OverviewData", "live_interval"]
+
+LIVE_SECONDS = 5
+"""How often a live page loads itself again."""
+
+
+class OverviewData(msgspec.Struct, frozen=True, kw_only=True):
+    """All the overview shows.
+
+    Attributes:
+        release: The app's own release; empty if it is not known.
+        version: perfkit's version.
+        at: Unix seconds of the numbers.
+        timezone: The server's zone, in which times are shown.
+        is_shared: True if the numbers are those of all workers, False if of this one alone.
+        degraded: Why the store could not do what was wished; empty if it could.
+        expected_workers: How many workers there should be; None if nobody knows.
+        overhead: Seconds that perfkit itself costs per request; None if not measured.
+        live: Seconds after which the page loads itself again; None for a page that stands still.
+        page_url: Absolute URL of this page as the visitor reached it; only for lines to copy into a shell.
+        home_url, health_url, metrics_url: Relative to the page; empty where there is none.
+    """
+
+    service: str
+    environment: str
+    release: str = ""
+    version: str
+    verdict: Verdict
+    performance: PerformanceSnapshot
+    health: HealthSnapshot
+    targets: Targets = Targets()
+    at: float
+    timezone: tzinfo = UTC
+    is_shared: bool = True
+    degraded: str = ""
+    expected_workers: int | None = None
+    overhead: float | None = None
+    live: int | None = None
+    page_url: str = "http://127.0.0.1:8000/perfkit/"
+    home_url: str = "../"
+    health_url: str = "../health"
+    metrics_url: str = "../metrics"
+
+
+def live_interval(query: str) -> int | None:
+    """Return the `OverviewData.live` that a query string asks for (``live=5``): 2 to 60 s, else None."""
+    try:
+        wished = int(parse_qs(query, max_num_fields=20).get("live", ["0"])[-1][:4])
+    except ValueError:
+        return None
+    return wished if 2 <= wished <= 60 else None

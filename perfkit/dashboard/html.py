@@ -1,0 +1,79 @@
+"""HTML by construction: every text and attribute is escaped on its way in, so no page can forget to.
+
+There is no template language and no way to pass text through unescaped except by building it here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import TypeAlias
+
+__all__ = ["Attributes", "Child", "Markup", "document", "h"]
+
+
+class Markup(str):
+    """Text that is HTML already. Only this module makes it; joined with other text it is plain again."""
+
+    __slots__ = ()
+
+
+Child: TypeAlias = "str | int | float | Sequence[Child] | None"
+Attributes: TypeAlias = Mapping[str, str | int | float | bool | None]
+
+_NAME = re.compile(r"[a-zA-Z][a-zA-Z0-9-]*\Z")
+_URL = re.compile(r"(?:https?://|\.{1,2}/|[?#])[^\s\\\x00-\x20\x7f]*\Z")
+_URL_ATTRIBUTES = frozenset({"action", "formaction", "href", "src"})
+_VOID = frozenset({"br", "col", "hr", "img", "input", "link", "meta", "wbr"})
+
+
+def h(tag: str, attributes: Attributes | None = None, *children: Child) -> Markup:
+    """Return one element.
+
+    An attribute that is None or False is left out, True stands alone. A URL that is neither relative (``./``,
+    ``../``, ``?``, ``#``) nor http(s) is left out too: it may be data, and data must not break the page.
+
+    Raises:
+        ValueError: If a name is no plain name, or is one that the content security policy blocks.
+    """
+    if not _NAME.match(tag) or tag.lower() in ("script", "style"):
+        raise ValueError(f"{tag!r} cannot be an element. Scripts and styles are assets. Link them.")
+    opening = f"<{tag}{''.join(_attribute(name, value) for name, value in (attributes or {}).items())}>"
+    if tag in _VOID:
+        return Markup(opening)
+    return Markup(f"{opening}{''.join(_text(child) for child in children)}</{tag}>")
+
+
+def document(language: str, head: Sequence[Child], body: Sequence[Child]) -> Markup:
+    """Return a whole HTML document."""
+    return Markup("<!doctype html>\n" + h("html", {"lang": language}, h("head", None, head), h("body", None, body)))
+
+
+def _attribute(name: str, value: str | int | float | bool | None) -> str:
+    if not _NAME.match(name) or name.lower() in ("style", "srcdoc") or name.lower().startswith("on"):
+        raise ValueError(f"{name!r} cannot be an attribute. The content security policy blocks it. Use a class.")
+    if value is None or value is False:
+        return ""
+    if value is True:
+        return f" {name}"
+    if name in _URL_ATTRIBUTES and not _URL.match(str(value)):
+        return ""
+    return f' {name}="{_escaped(str(value))}"'
+
+
+def _text(child: Child) -> str:
+    if child is None:
+        return ""
+    if isinstance(child, Markup):
+        return child
+    if isinstance(child, str):
+        return _escaped(child)
+    if isinstance(child, (int, float)):
+        return str(child)
+    return "".join(_text(each) for each in child)
+
+
+def _escaped(text: str) -> str:
+    """Escape *text*; halves of surrogate pairs and NUL, which no UTF-8 document may hold, become ``?``."""
+    return escape(text.encode("utf-8", "replace").decode().replace("\0", "?"))

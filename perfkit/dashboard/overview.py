@@ -1,0 +1,222 @@
+"""The first page: is it healthy, what is slow, why, and what to do, before any chart."""
+
+from __future__ import annotations
+
+import shlex
+from urllib.parse import urljoin
+
+from perfkit.advice.wording import NOTHING, count, factor, percent, rate, seconds, window
+from perfkit.core.status import Status
+from perfkit.dashboard.charts import is_target_shown, latency_chart, meters, sparkline, traffic_chart
+from perfkit.dashboard.data import OverviewData
+from perfkit.dashboard.html import Child, Markup, h
+from perfkit.dashboard.page import page
+from perfkit.dashboard.parts import heading, icon, marked, section, status_class, status_mark
+from perfkit.dashboard.scales import thinned
+from perfkit.dashboard.tables import checks_table, routes_table, trend_table, workers_table
+from perfkit.performance.snapshot import PerformanceSnapshot, Trend
+
+__all__ = ["overview"]
+
+_TITLE_MARKS = {Status.UNKNOWN: "◌", Status.HEALTHY: "●", Status.WARNING: "▲", Status.CRITICAL: "■"}
+
+
+def overview(data: OverviewData) -> str:
+    """Return the overview page, a whole HTML document that needs no script."""
+    performance = data.performance
+    trend = thinned(performance.trend)
+    content: list[Child] = [_notice(data), _verdict(data)]
+    if performance.total_requests:
+        content += [_numbers(data, trend), _charts(data, trend)]
+        note = f"by share of request time, last {window(performance.window)}"
+        content.append(section("routes", "Routes", routes_table(performance, data.targets), note=note))
+    else:
+        content.append(_first_steps(data))
+    content.append(section("workers", "Workers", workers_table(performance, data.at)))
+    content.append(section("checks", "Health checks", checks_table(data.health, data.at), note=_probes(data)))
+    status = data.verdict.status
+    return page(data, f"{_TITLE_MARKS[status]} {status.word}", content)
+
+
+def _notice(data: OverviewData) -> Markup | None:
+    if not data.degraded:
+        return None
+    whose = "" if data.is_shared else "These are the numbers of this worker alone. "
+    return h(
+        "p",
+        {"class": "notice", "role": "note"},
+        h("span", {"class": "mark", "aria-hidden": "true"}, "▲"),
+        h("span", None, whose, data.degraded),
+    )
+
+
+def _verdict(data: OverviewData) -> Markup:
+    verdict = data.verdict
+    return h(
+        "section",
+        {"class": f"card verdict {status_class(verdict.status)}", "aria-label": "Verdict"},
+        icon(verdict.status),
+        h(
+            "div",
+            {"class": "words"},
+            h(
+                "div",
+                {"class": "first"},
+                status_mark(verdict.status, pill=True),
+                h("h1", None, verdict.headline),
+            ),
+            h("p", {"class": "cause"}, verdict.cause) if verdict.cause else None,
+            h("p", {"class": "action"}, h("strong", None, "Do this first: "), verdict.action)
+            if verdict.action
+            else None,
+        ),
+    )
+
+
+def _numbers(data: OverviewData, trend: Trend) -> Markup:
+    performance, targets = data.performance, data.targets
+    past = window(trend.step * max(len(trend.rate), 1))
+    p95 = performance.latency.p95
+    slow = p95 is not None and p95 > targets.p95
+    failing = performance.requests >= 20 and performance.error_rate > targets.error_rate
+    if p95 is None:
+        latency_note: Child = f"{performance.requests} of 20 requests needed"
+    elif slow:
+        latency_note = marked(f"{factor(p95 / targets.p95)} the target of {seconds(targets.p95)}", over=True)
+    else:
+        latency_note = f"target {seconds(targets.p95)}"
+    failed = f"{performance.errors:,} of {performance.requests:,}"
+    if failing:
+        failed_note: Child = marked(f"{failed}, target {percent(targets.error_rate)}", over=True)
+    else:
+        failed_note = failed
+    rate_spark = sparkline(trend.rate, "plain", f"Requests per second over {past}", rate)
+    p95_spark = sparkline(trend.p95, "over" if slow else "p95", f"p95 latency over {past}", seconds)
+    error_spark = sparkline(
+        trend.errors, "over" if failing else "fine", f"Error rate over {past}", percent, targets.error_rate
+    )
+    seen = f"{count(performance.requests, 'request')} in {window(performance.window)}"
+    return h(
+        "div",
+        {"class": "figures"},
+        _figure("Throughput", rate(performance.rate), "req/s", rate_spark, seen),
+        _figure("p95 latency", *_split(seconds(p95)), p95_spark, latency_note),
+        _figure("Errors", *_split(percent(performance.error_rate)), error_spark, failed_note),
+        _saturation(data),
+    )
+
+
+def _saturation(data: OverviewData) -> Markup:
+    """CPU against one core a worker, because one worker's Python runs on one core at a time."""
+    performance = data.performance
+    flying = f"{performance.in_flight:,} in flight"
+    shares = [worker.cpu for worker in performance.workers if worker.cpu is not None]
+    if performance.cpu is None or not shares:
+        return _figure("Saturation", f"{performance.in_flight:,}", "in flight", None, "CPU not measured yet")
+    share = performance.cpu / len(shares)
+    drawn = sorted(shares, reverse=True)[:64]
+    chart = meters(drawn, f"CPU of each worker, highest first: {', '.join(percent(each) for each in drawn)}")
+    cores = f"{performance.cpu:.2f} of {count(len(shares), 'core')}"
+    note = f"CPU {cores} · {flying}"
+    return _figure("Saturation", *_split(percent(share)), chart, marked(note, over=True) if share >= 0.9 else note)
+
+
+def _figure(title: str, value: str, unit: str, chart: Markup | None, note: Child) -> Markup:
+    return h(
+        "section",
+        {"class": "card figure"},
+        h("h2", None, title),
+        h("p", {"class": "value"}, value, h("span", {"class": "unit"}, unit) if unit else None),
+        chart,
+        h("p", {"class": "note"}, note),
+    )
+
+
+def _charts(data: OverviewData, trend: Trend) -> Markup:
+    performance = data.performance
+    if any(value is not None for value in trend.p95):
+        chart: Child = latency_chart(trend, data.at, data.timezone, data.targets.p95)
+    else:
+        chart = h("p", {"class": "empty"}, _why_no_latency(performance))
+    if any(value is not None for value in trend.rate):
+        traffic: Child = traffic_chart(trend, data.at, data.timezone)
+    else:
+        traffic = h("p", {"class": "empty"}, "No second has been recorded yet; the first one shows at once.")
+    goal = data.targets.p95
+    lines = [_key(name, name) for name in ("p50", "p95", "p99")]
+    if is_target_shown(trend, goal):
+        lines.append(_key("goal", f"target {seconds(goal)}"))
+    columns = [_key("fine", "answered"), _key("bad", "failed")]
+    return h(
+        "section",
+        {"class": "card charts", "id": "traffic", "aria-label": "Latency and traffic"},
+        h("div", {"class": "latency"}, heading("Latency", lines), chart),
+        h("div", {"class": "traffic"}, heading("Requests per second", columns), traffic),
+        trend_table(trend, data.at, data.timezone),
+    )
+
+
+def _why_no_latency(performance: PerformanceSnapshot) -> str:
+    if performance.requests >= 20:
+        return "No moment had enough requests for a percentile; the numbers above cover all of them together."
+    past = window(performance.window)
+    return f"No percentile yet: 20 requests are needed, {performance.requests} came in the last {past}."
+
+
+def _key(kind: str, word: str) -> Markup:
+    return h("span", {"class": f"key {kind}"}, h("span", {"class": "swatch", "aria-hidden": "true"}), word)
+
+
+def _first_steps(data: OverviewData) -> Markup:
+    """Three lines to copy: send a request, see the numbers, ask for health."""
+    steps = [("Send this app a request", data.home_url, "curl -i")]
+    steps += [("Read what was counted", data.metrics_url, "curl -s")] if data.metrics_url else []
+    steps += [("Ask how it is", data.health_url, "curl -s")] if data.health_url else []
+    lines = [
+        h(
+            "li",
+            None,
+            h("span", None, title),
+            h("pre", {"tabindex": 0}, h("code", None, f"{curl} {shlex.quote(urljoin(data.page_url, url))}")),
+        )
+        for title, url, curl in steps
+    ]
+    return section(
+        "first-steps",
+        "First steps",
+        h("ol", {"class": "steps"}, lines),
+        h(
+            "p",
+            {"class": "footnote"},
+            "Of each request perfkit records method, route template, status, scheme, kind of error and duration. "
+            "Bodies, headers, cookies, query strings and raw paths are never recorded.",
+        ),
+        note=f"this page loads itself every {data.live} s" if data.live else "then load this page again, or go Live",
+    )
+
+
+def _probes(data: OverviewData) -> Markup:
+    health = data.health
+    said = [
+        ("ready" if health.is_ready else "draining" if health.is_draining else "not ready", health.is_ready),
+        ("live" if health.is_live else "not live", health.is_live),
+    ]
+    return h(
+        "span",
+        {"class": "probes"},
+        [
+            h(
+                "span",
+                {"class": f"state {'ok' if fine else 'bad'}"},
+                h("span", {"class": "mark", "aria-hidden": "true"}, "●" if fine else "■"),
+                word,
+            )
+            for word, fine in said
+        ],
+    )
+
+
+def _split(said: str) -> tuple[str, str]:
+    """Split ``488 ms`` into number and unit."""
+    value, _, unit = said.partition(" ")
+    return (NOTHING, "") if said == NOTHING else (value, unit)

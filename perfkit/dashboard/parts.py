@@ -1,0 +1,111 @@
+"""The pieces all pages are made of: cards, status marks, tables that scroll inside themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from perfkit.core.status import Status
+from perfkit.dashboard.html import Child, Markup, h
+
+__all__ = ["cell", "heading", "icon", "logo", "marked", "section", "status_class", "status_mark", "table"]
+
+_CLASSES = {
+    Status.UNKNOWN: "unknown",
+    Status.HEALTHY: "ok",
+    Status.WARNING: "warn",
+    Status.CRITICAL: "bad",
+}
+_MARKS = {Status.UNKNOWN: "◌", Status.HEALTHY: "●", Status.WARNING: "▲", Status.CRITICAL: "■"}
+
+
+def status_class(status: Status) -> str:
+    """Return the colour class of *status*."""
+    return _CLASSES[status]
+
+
+def status_mark(status: Status, *, pill: bool = False) -> Markup:
+    """Return the status as shape and word, so that colour is never alone."""
+    kind = f"{'pill' if pill else 'state'} {_CLASSES[status]}"
+    return h(
+        "span",
+        {"class": kind},
+        h("span", {"class": "mark", "aria-hidden": "true"}, _MARKS[status]),
+        status.word,
+    )
+
+
+def icon(status: Status) -> Markup:
+    """Return the large shape of the verdict."""
+    shapes = {
+        Status.UNKNOWN: h("circle", {"class": "ring", "cx": 24, "cy": 24, "r": 11, "stroke-dasharray": "4.6 4.04"}),
+        Status.HEALTHY: h("path", {"class": "ring", "d": "M14 25l7 7 14-15"}),
+        Status.WARNING: [
+            h("path", {"class": "ring", "d": "M24 12l13 23H11z"}),
+            h("path", {"class": "ring", "d": "M24 21v6m0 3.6v.2"}),
+        ],
+        Status.CRITICAL: [
+            h("rect", {"class": "ring", "x": 12, "y": 12, "width": 24, "height": 24, "rx": 3}),
+            h("path", {"class": "ring", "d": "M19 19l10 10m0-10l-10 10"}),
+        ],
+    }
+    frame = {"class": f"icon {_CLASSES[status]}", "viewBox": "0 0 48 48", "aria-hidden": "true"}
+    return h("svg", frame, shapes[status])
+
+
+def logo() -> Markup:
+    """Return perfkit's mark: a gauge whose needle points to the fast side."""
+    return h(
+        "svg",
+        {"class": "logo", "viewBox": "0 0 24 24", "aria-hidden": "true"},
+        h("path", {"class": "arc", "d": "M3 18a9 9 0 0 1 18 0"}),
+        h("path", {"class": "reach", "d": "M3 18a9 9 0 0 1 12.4-8.3"}),
+        h("path", {"class": "needle", "d": "M12 18l4.6-5.4"}),
+    )
+
+
+def heading(title: str, note: Child = None) -> Markup:
+    """Return the title line of a card."""
+    return h("div", {"class": "heading"}, h("h2", None, title), h("div", {"class": "note"}, note) if note else None)
+
+
+def section(anchor: str, title: str, *children: Child, note: Child = None, kind: str = "") -> Markup:
+    """Return one card of the page, reachable as ``#anchor``."""
+    label = f"{anchor}-title"
+    top = h(
+        "div",
+        {"class": "heading"},
+        h("h2", {"id": label}, title),
+        h("div", {"class": "note"}, note) if note else None,
+    )
+    return h("section", {"id": anchor, "class": f"card {kind}".strip(), "aria-labelledby": label}, top, children)
+
+
+def cell(value: Child, kind: str = "number") -> Markup:
+    """Return a table cell; numbers stand right, in figures of equal width."""
+    return h("td", {"class": kind or None}, value)
+
+
+def marked(text: str, *, over: bool) -> Child:
+    """Return *text*, marked by shape and colour where it is over its target."""
+    if not over:
+        return text
+    mark = h("span", {"class": "mark", "aria-hidden": "true"}, "▲")
+    return h("span", {"class": "over"}, mark, text, h("span", {"class": "hidden"}, " (over target)"))
+
+
+def table(label: str, columns: Sequence[tuple[str, str]], rows: Sequence[Sequence[Child]], kind: str = "") -> Markup:
+    """Return a table in a box that scrolls by itself, also by keyboard.
+
+    Args:
+        label: What the table is, for screen readers.
+        columns: Title and class of each column.
+        rows: The first child of each names the row; the others are cells.
+        kind: Extra class of the table.
+    """
+    head = [h("th", {"scope": "col", "class": style or None}, title) for title, style in columns]
+    body = [h("tr", None, h("th", {"scope": "row"}, first), cells) for first, *cells in rows]
+    return h(
+        "div",
+        {"class": "scroll", "role": "region", "aria-label": label, "tabindex": 0},
+        h("table", {"class": kind or None}, h("thead", None, h("tr", None, head)), h("tbody", None, body)),
+    )

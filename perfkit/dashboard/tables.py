@@ -1,0 +1,199 @@
+"""The overview's tables: routes, workers, health checks and the charts in numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import tzinfo
+
+from perfkit.advice import Targets
+from perfkit.advice.wording import (
+    NOTHING,
+    age,
+    count,
+    percent,
+    rate,
+    route_name,
+    seconds,
+    significant,
+    size,
+    window,
+)
+from perfkit.core.status import Status
+from perfkit.dashboard.charts import bar
+from perfkit.dashboard.html import Child, Markup, h
+from perfkit.dashboard.parts import cell, marked, status_mark, table
+from perfkit.dashboard.times import clock_time
+from perfkit.health.snapshot import CheckSnapshot, HealthSnapshot
+from perfkit.performance.snapshot import PerformanceSnapshot, RouteSnapshot, Trend, WorkerSnapshot
+
+__all__ = ["checks_table", "routes_table", "trend_table", "workers_table"]
+
+MOST_ROUTES = 50
+MOST_NAMES = 200
+MOST_WORKERS = 16
+
+
+def routes_table(performance: PerformanceSnapshot, targets: Targets) -> list[Markup]:
+    """Return the routes by share of time, the rest in one row and by name below it."""
+    routes = sorted(performance.routes, key=lambda route: (-route.share, route.route, route.method))
+    if not routes:
+        return [_empty(f"No request in the last {window(performance.window)}.")]
+    shown, rest = routes[:MOST_ROUTES], routes[MOST_ROUTES:]
+    columns = [
+        ("Route", ""),
+        ("req/s", "number"),
+        ("p50", "number"),
+        ("p95", "number"),
+        ("p99", "number"),
+        ("Errors", "number"),
+        ("Share of time", "share"),
+    ]
+    rows = [_route(route, targets) for route in shown]
+    if rest:
+        rows.append(_rest(rest))
+    parts = [table("Routes", columns, rows, "routes")]
+    if rest:
+        names = [h("li", None, _name(route)) for route in rest[:MOST_NAMES]]
+        more = h("li", None, f"and {len(rest) - MOST_NAMES:,} more") if len(rest) > MOST_NAMES else None
+        summary = h("summary", None, f"Names of the other {count(len(rest), 'route')}")
+        parts.append(h("details", None, summary, h("ul", {"class": "names"}, names, more)))
+    if any(route.latency.p95 is None for route in shown):
+        parts.append(
+            h(
+                "p",
+                {"class": "footnote"},
+                f"{NOTHING} fewer than 20 requests in the last {window(performance.window)}, too few for a percentile.",
+            )
+        )
+    return parts
+
+
+def _route(route: RouteSnapshot, targets: Targets) -> list[Child]:
+    latency = route.latency
+    over = latency.p95 is not None and latency.p95 > targets.p95
+    return [
+        _name(route),
+        cell(rate(route.rate)),
+        cell(seconds(latency.p50)),
+        cell(marked(seconds(latency.p95), over=over)),
+        cell(seconds(latency.p99)),
+        cell(marked(percent(route.error_rate), over=route.error_rate > targets.error_rate)),
+        _share(route.share),
+    ]
+
+
+def _name(route: RouteSnapshot) -> Markup:
+    """Return the route's name, which may break behind each slash."""
+    first, *others = route_name(route.method, route.route).split("/")
+    return h("code", None, first, [["/", h("wbr"), part] for part in others])
+
+
+def _rest(rest: Sequence[RouteSnapshot]) -> list[Child]:
+    requests, failed = sum(route.requests for route in rest), sum(route.errors for route in rest)
+    return [
+        f"{count(len(rest), 'other route')}",
+        cell(rate(sum(route.rate for route in rest))),
+        cell(NOTHING),
+        cell(NOTHING),
+        cell(NOTHING),
+        cell(percent(failed / requests if requests else 0.0)),
+        _share(sum(route.share for route in rest)),
+    ]
+
+
+def _share(share: float) -> Markup:
+    return cell([bar(share), h("span", None, percent(share))], "share")
+
+
+def workers_table(performance: PerformanceSnapshot, at: float) -> list[Markup]:
+    """Return one row per live worker."""
+    if not performance.workers:
+        return [_empty("No worker has reported yet; the first numbers come within a second.")]
+    columns = [
+        ("Worker", ""),
+        ("pid", "number"),
+        ("Requests", "number"),
+        ("In flight", "number"),
+        ("CPU", "number"),
+        ("Memory", "number"),
+        ("Threads", "number"),
+        ("Files", "number"),
+        ("Up", "number"),
+    ]
+    ordered = sorted(performance.workers, key=lambda worker: worker.number)
+    rows = [_worker(worker, at) for worker in ordered]
+    parts = [table("Workers", columns, rows[:MOST_WORKERS], "workers")]
+    if rest := rows[MOST_WORKERS:]:
+        summary = h("summary", None, f"Show the other {count(len(rest), 'worker')}")
+        parts.append(h("details", None, summary, table("Other workers", columns, rest, "workers")))
+    return parts
+
+
+def _worker(worker: WorkerSnapshot, at: float) -> list[Child]:
+    here = h("span", {"class": "tag"}, "this page") if worker.is_self else None
+    return [
+        h("span", None, str(worker.number), here),
+        cell(str(worker.pid)),
+        cell(count(worker.requests)),
+        cell(count(worker.in_flight)),
+        cell(percent(worker.cpu)),
+        cell(size(worker.memory)),
+        cell(_maybe(worker.threads)),
+        cell(_maybe(worker.open_files)),
+        cell(age(at - worker.started_at)),
+    ]
+
+
+def checks_table(health: HealthSnapshot, at: float) -> list[Markup]:
+    """Return one row per health check, the worst first."""
+    if not health.checks:
+        return [_empty("No health check is registered.")]
+    columns = [("Check", ""), ("Status", ""), ("Says", "text"), ("Value", "number"), ("Since", "number")]
+    order = (Status.CRITICAL, Status.WARNING, Status.UNKNOWN, Status.HEALTHY)
+    ordered = sorted(health.checks, key=lambda check: order.index(check.status))
+    return [table("Health checks", columns, [_check(check, at) for check in ordered], "checks")]
+
+
+def _check(check: CheckSnapshot, at: float) -> list[Child]:
+    probes = [word for word, is_so in (("critical", check.critical), ("liveness", check.liveness)) if is_so]
+    ran = check.checked_at is not None
+    return [
+        h("span", None, check.name, [h("span", {"class": "tag"}, word) for word in probes]),
+        cell(status_mark(check.status), ""),
+        cell(check.message or (NOTHING if ran else "Not run yet."), "text"),
+        cell(_value(check)),
+        cell(age(at - check.changed_at) if ran else NOTHING),
+    ]
+
+
+def _value(check: CheckSnapshot) -> str:
+    if check.value is None:
+        return NOTHING
+    say = {"seconds": seconds, "bytes": size, "ratio": percent}.get(check.unit)
+    return say(check.value) if say else f"{significant(check.value)} {check.unit}".strip()
+
+
+def trend_table(trend: Trend, at: float, timezone: tzinfo) -> Markup:
+    """Return both charts in numbers, newest first, behind a button that needs no script."""
+    columns = [("Time", ""), *((title, "number") for title in ("req/s", "Errors", "p50", "p95", "p99"))]
+    length = max(map(len, (trend.rate, trend.errors, trend.p50, trend.p95, trend.p99)))
+    rows: list[list[Child]] = []
+    for index in range(length - 1, -1, -1):
+
+        def value(values: Sequence[float | None], index: int = index) -> float | None:
+            return values[index] if index < len(values) else None
+
+        cells: list[Child] = [clock_time(at - trend.step * (length - 1 - index), timezone)]
+        cells += [cell(rate(value(trend.rate))), cell(percent(value(trend.errors)))]
+        cells += [cell(seconds(value(values))) for values in (trend.p50, trend.p95, trend.p99)]
+        rows.append(cells)
+    shown = table("The charts in numbers", columns, rows, "numbers")
+    return h("details", {"class": "as-table"}, h("summary", None, "Show as table"), shown)
+
+
+def _maybe(value: int | None) -> str:
+    return NOTHING if value is None else count(value)
+
+
+def _empty(sentence: str) -> Markup:
+    return h("p", {"class": "empty"}, sentence)

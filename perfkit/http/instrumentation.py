@@ -1,0 +1,175 @@
+"""Where adapters report exchanges: `begin` one, `record` it once, `learn` what a key means when it is first seen.
+
+This is the hot path: every request of the user's app pays for it, so it is written for cost. `begin` and `record` are
+closures over local names; a known exchange is one dictionary look-up and three in-place additions. Nothing in the
+right-hand side of an addition may be a call: between reading a slot and writing it back Python would be free to switch
+threads. Measured with CPython 3.11 on Starlette this is about a third of a hand-written prometheus_client middleware.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from bisect import bisect_left
+from collections.abc import Callable, Hashable
+from contextlib import nullcontext
+from time import perf_counter
+
+from perfkit.core.names import KNOWN_METHODS, OTHER_METHOD, REQUEST_DURATION, WEBSOCKET_DURATION, WEBSOCKETS
+from perfkit.core.spans import Span, begin_exchange, seal_exchange
+from perfkit.store import Row
+from perfkit.store.layout import FINISHED, STARTED
+from perfkit.system import PerformanceSystem
+
+__all__ = ["Instrumentation"]
+
+MAX_KEYS = 20_000
+"""Keys remembered before all are forgotten and learned anew; only an app that makes routes without end gets there."""
+
+
+class Instrumentation:
+    """Records the exchanges of one adapter into a system's store. Thread-safe.
+
+    Attributes:
+        system: The system recorded into.
+        begin: Call as ``spans = begin()`` when a request starts.
+        record: Call as ``record(key, start, spans)`` when the last body chunk is handed over; `start` is
+            `time.perf_counter` seconds taken after `begin`. Returns False for a key that was never learned;
+            nothing is recorded then: call `learn`.
+    """
+
+    def __init__(self, system: PerformanceSystem) -> None:
+        """Record into *system*, which is started at the first exchange of each process."""
+        self.system = system
+        self._store = system.store
+        self._rows: dict[Hashable, Row] = {}
+        self._held: dict[int, object] = {}
+        self._definition = self._store.define(REQUEST_DURATION)
+        self._lock = threading.Lock()
+        self._pid = os.getpid()
+        overflow = self._store.row(self._definition, self._labels("GET", "", 200, "http", ""))
+        self.begin, self.record = self._hot_path(overflow.bounds)
+
+    def _hot_path(
+        self, bounds: list[float]
+    ) -> tuple[Callable[[], list[Span]], Callable[[Hashable, float, list[Span]], bool]]:
+        """Return `begin` and `record`."""
+        store, rows, start_system = self._store, self._rows, self._start
+        last = len(bounds) + 1
+        guard = _guard()
+
+        def begin() -> list[Span]:
+            if not store.is_open:
+                start_system()
+            values = store.values
+            if guard is None:
+                values[STARTED] += 1.0
+            else:
+                with guard:
+                    values[STARTED] += 1.0
+            return begin_exchange()
+
+        def record(key: Hashable, start: float, spans: list[Span]) -> bool:
+            seconds = perf_counter() - start
+            row = rows.get(key)
+            if row is None:
+                return False
+            values = store.values
+            index = row.index
+            if guard is None:
+                values[FINISHED] += 1.0
+                values[index + bisect_left(bounds, seconds)] += 1.0
+                values[index + last] += seconds
+            else:
+                with guard:
+                    values[FINISHED] += 1.0
+                    values[index + bisect_left(bounds, seconds)] += 1.0
+                    values[index + last] += seconds
+            seal_exchange(spans)
+            return True
+
+        return begin, record
+
+    def _start(self) -> None:
+        """Start the system in this process: at its very first exchange, and at the first one after a fork."""
+        if self._pid != os.getpid():
+            self._pid, self._lock = os.getpid(), threading.Lock()
+        with self._lock:
+            if not self._store.is_open:
+                self.system.start()
+
+    def learn(
+        self,
+        key: Hashable,
+        *,
+        method: str,
+        route: str,
+        status: int,
+        scheme: str,
+        error: str = "",
+        hold: tuple[object, ...] = (),
+        cache: bool = True,
+    ) -> Hashable:
+        """Say what *key* means, so that `record` knows it; return the key to record with.
+
+        Args:
+            key: Whatever tells this kind of exchange from others, cheap to build.
+            route: Full template, empty where none matched.
+            status: Response status code; 0 where none was sent.
+            error: The `error_type`; for 5xx without an exception leave it empty.
+            hold: The objects whose ids are part of *key*; held so that no other object gets the same id.
+            cache: False where *key* alone does not tell the route; a key that does is returned instead.
+        """
+        if len(self._rows) >= MAX_KEYS:
+            self._rows.clear()
+            self._held.clear()
+        labels = self._labels(method, route, status, scheme, error)
+        if not cache or method not in KNOWN_METHODS:
+            key = labels
+        else:
+            self._held.update((id(each), each) for each in hold)
+        self._rows[key] = self._store.row(self._definition, labels)
+        return key
+
+    def abandon(self, spans: list[Span]) -> None:
+        """Count an exchange as finished that could not be recorded otherwise, so that it is not in flight for ever."""
+        values = self._store.values
+        with _guard() or nullcontext():
+            values[FINISHED] += 1.0
+        seal_exchange(spans)
+
+    def websocket_opened(self) -> None:
+        """Count a WebSocket connection as open."""
+        if not self._store.is_open:
+            self._start()
+        row = self._store.row(self._store.define(WEBSOCKETS))
+        self._store.add(row, 1.0)
+
+    def websocket_closed(self, route: str, seconds: float) -> None:
+        """Count a WebSocket connection of *route* as closed after *seconds*."""
+        store = self._store
+        store.add(store.row(store.define(WEBSOCKETS)), -1.0)
+        store.observe(store.row(store.define(WEBSOCKET_DURATION), (route,)), seconds)
+
+    @staticmethod
+    def _labels(
+        method: str, route: str, status: int, scheme: str, error: str
+    ) -> tuple[str, str, str, str, str]:
+        return (
+            method if method in KNOWN_METHODS else OTHER_METHOD,
+            route,
+            str(status) if status else "",
+            scheme if scheme in ("http", "https") else OTHER_METHOD.lower(),
+            error or (str(status) if status >= 500 else ""),
+        )
+
+
+def _guard() -> threading.Lock | None:
+    """Return None where the GIL makes additions whole, else the one lock of all updates."""
+    is_enabled = getattr(sys, "_is_gil_enabled", None)
+    if is_enabled is None or is_enabled():
+        return None
+    from perfkit.store.updates import UPDATE_LOCK
+
+    return UPDATE_LOCK

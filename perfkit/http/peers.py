@@ -1,0 +1,119 @@
+"""Who is at the other end: is it this very machine, and has it come too often?"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import threading
+from collections import OrderedDict, deque
+from collections.abc import Mapping
+
+__all__ = ["PeerWindow", "is_forwarded", "is_local_host", "is_loopback", "peer_group"]
+
+_FORWARDING = frozenset(
+    {
+        "forwarded",
+        "via",
+        "x-real-ip",
+        "x-client-ip",
+        "x-cluster-client-ip",
+        "x-original-host",
+        "x-original-url",
+        "x-envoy-external-address",
+        "true-client-ip",
+        "cf-connecting-ip",
+        "fly-client-ip",
+    }
+)
+_LOCAL_HOST = re.compile(
+    r"(?:localhost|127\.0\.0\.1|\[::1\]|(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.){1,8}localhost)(?::[0-9]{1,5})?",
+    re.ASCII | re.IGNORECASE,
+)
+_LONGEST_HOST = 260
+_LONGEST_PEER = 64
+
+
+def is_loopback(peer: str | None) -> bool:
+    """Return True if the address *peer* belongs to this machine alone; a unix socket (None) has no address."""
+    address = _parse(peer)
+    return address is not None and address.is_loopback
+
+
+def is_local_host(host: str) -> bool:
+    """Return True if the Host header *host* names this machine: the guard against DNS rebinding."""
+    return len(host) <= _LONGEST_HOST and _LOCAL_HOST.fullmatch(host) is not None
+
+
+def is_forwarded(headers: Mapping[str, str]) -> bool:
+    """Return True if any header says that a proxy stands between, whatever its value."""
+    for name in headers:
+        plain = name.lower().replace("_", "-")
+        if plain in _FORWARDING or plain.startswith(("x-forwarded", "x-original-forwarded")):
+            return True
+    return False
+
+
+def peer_group(peer: str | None) -> str:
+    """Return the key under which *peer* is counted: an IPv4 address, an IPv6 /64, or the cut text of anything else.
+
+    One customer's IPv6 line is a /64 at least, so single addresses of it would cost an attacker nothing.
+    """
+    address = _parse(peer)
+    if address is None:
+        return (peer or "")[:_LONGEST_PEER]
+    if isinstance(address, ipaddress.IPv6Address) and not address.is_loopback:
+        return f"{ipaddress.IPv6Address(int(address) >> 64 << 64)}/64"
+    return str(address)
+
+
+def _parse(peer: str | None) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    if not peer or len(peer) > _LONGEST_PEER:
+        return None
+    try:
+        address = ipaddress.ip_address(peer)
+    except ValueError:
+        return None
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+        return address.ipv4_mapped
+    return address
+
+
+class PeerWindow:
+    """How often each peer did something over the last seconds: a sliding window. Thread-safe, bounded.
+
+    The peer that was seen longest ago is forgotten first.
+    """
+
+    __slots__ = ("_capacity", "_limit", "_lock", "_peers", "_seconds")
+
+    def __init__(self, *, limit: int, seconds: float, capacity: int = 1024) -> None:
+        """Allow *limit* times within *seconds* to each of at most *capacity* peers."""
+        self._limit, self._seconds, self._capacity = limit, seconds, capacity
+        self._peers: OrderedDict[str, deque[float]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        """Return the number of peers remembered."""
+        return len(self._peers)
+
+    def is_full(self, group: str, now: float) -> bool:
+        """Return True if *group* used up its times within the window that ends at *now* (monotonic seconds)."""
+        with self._lock:
+            return self._is_full(self._peers.get(group), now)
+
+    def add(self, group: str, now: float) -> bool:
+        """Count one more time of *group* at *now*; return False, counting nothing, if it has none left."""
+        with self._lock:
+            times = self._peers.get(group)
+            if times is None:
+                if len(self._peers) >= self._capacity:
+                    self._peers.popitem(last=False)
+                times = self._peers[group] = deque(maxlen=self._limit)
+            self._peers.move_to_end(group)
+            if self._is_full(times, now):
+                return False
+            times.append(now)
+            return True
+
+    def _is_full(self, times: deque[float] | None, now: float) -> bool:
+        return times is not None and len(times) == self._limit and now - times[0] < self._seconds

@@ -1,0 +1,145 @@
+"""Requests by route, out of the store's fine histograms: pure arithmetic."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from perfkit.core.families import Histogram, Point
+from perfkit.core.names import CLIENT_DISCONNECTED
+from perfkit.performance.snapshot import Latency, RouteSnapshot, Trend
+from perfkit.store.quantiles import quantile
+
+if TYPE_CHECKING:
+    from perfkit.store import Tick
+
+__all__ = ["Total", "summarize", "trend"]
+
+MINIMUM = 20
+"""Observations below which a percentile is not shown."""
+
+
+class Total(msgspec.Struct, frozen=True, kw_only=True):
+    """All routes together."""
+
+    requests: int
+    rate: float
+    errors: int
+    error_rate: float
+    latency: Latency
+
+
+class _Tally:
+    """The sum of the series of one route."""
+
+    __slots__ = ("boundaries", "counts", "errors", "seconds")
+
+    def __init__(self) -> None:
+        self.boundaries: Sequence[float] = ()
+        self.counts: list[float] = []
+        self.errors = 0.0
+        self.seconds = 0.0
+
+    def add(self, value: Histogram, *, is_error: bool) -> None:
+        if self.counts:
+            self.counts = list(map(float.__add__, self.counts, map(float, value.counts)))
+        else:
+            self.boundaries, self.counts = value.boundaries, list(map(float, value.counts))
+        self.seconds += value.sum
+        if is_error:
+            self.errors += sum(value.counts)
+
+    def latency(self) -> Latency:
+        count = sum(self.counts)
+        if count < 1:
+            return Latency()
+        if count < MINIMUM:
+            return Latency(mean=self.seconds / count)
+        p50, p90, p95, p99, top = (
+            quantile(self.boundaries, self.counts, q) for q in (0.5, 0.9, 0.95, 0.99, 1.0)
+        )
+        return Latency(mean=self.seconds / count, p50=p50, p90=p90, p95=p95, p99=p99, max=top)
+
+
+def is_error(labels: Sequence[str]) -> bool:
+    """Return True if a series with *labels* of the request duration holds failures of the service."""
+    return labels[4] not in ("", CLIENT_DISCONNECTED)
+
+
+def summarize(points: Iterable[Point], duration: float) -> tuple[Total, tuple[RouteSnapshot, ...]]:
+    """Return the total and the routes, busiest first, of request duration *points* over *duration* seconds."""
+    whole, routes = _Tally(), dict[tuple[str, str], _Tally]()
+    for point in points:
+        if isinstance(point.value, Histogram):
+            failed = is_error(point.labels)
+            whole.add(point.value, is_error=failed)
+            routes.setdefault((point.labels[0], point.labels[1]), _Tally()).add(point.value, is_error=failed)
+    snapshots = [
+        _route(method, route, tally, duration, whole.seconds)
+        for (method, route), tally in routes.items()
+        if sum(tally.counts) >= 1
+    ]
+    snapshots.sort(key=lambda each: (-each.share, each.route, each.method))
+    requests, errors = round(sum(whole.counts)), round(whole.errors)
+    total = Total(
+        requests=requests,
+        rate=requests / duration if duration > 0 else 0.0,
+        errors=errors,
+        error_rate=errors / requests if requests else 0.0,
+        latency=whole.latency(),
+    )
+    return total, tuple(snapshots)
+
+
+def _route(method: str, route: str, tally: _Tally, duration: float, seconds: float) -> RouteSnapshot:
+    requests, errors = round(sum(tally.counts)), round(tally.errors)
+    return RouteSnapshot(
+        method=method,
+        route=route,
+        requests=requests,
+        rate=requests / duration if duration > 0 else 0.0,
+        errors=errors,
+        error_rate=errors / requests if requests else 0.0,
+        seconds=tally.seconds,
+        share=tally.seconds / seconds if seconds > 0 else 0.0,
+        latency=tally.latency(),
+    )
+
+
+def trend(ticks: Iterable[Tick], *, now: float, seconds: float, step: float) -> Trend:
+    """Return *ticks* of the last *seconds* before *now* (Unix seconds) in slots of *step* seconds.
+
+    A slot holds the rate and error rate of all its ticks, and of the percentiles the highest: averaging percentiles
+    would hide what the chart is there to show.
+    """
+    slots = int(seconds / step)
+    groups: list[list[Tick]] = [[] for _ in range(slots)]
+    for tick in ticks:
+        position = slots - 1 - int((now - tick.at) / step)
+        if 0 <= position < slots:
+            groups[position].append(tick)
+    return Trend(
+        step=step,
+        rate=tuple(_rate(group) for group in groups),
+        errors=tuple(_errors(group) for group in groups),
+        p50=tuple(_highest(group, "p50") for group in groups),
+        p95=tuple(_highest(group, "p95") for group in groups),
+        p99=tuple(_highest(group, "p99") for group in groups),
+    )
+
+
+def _rate(group: list[Tick]) -> float | None:
+    duration = sum(tick.duration for tick in group)
+    return sum(tick.total.count for tick in group) / duration if duration > 0 else None
+
+
+def _errors(group: list[Tick]) -> float | None:
+    count = sum(tick.total.count for tick in group)
+    return sum(tick.total.errors for tick in group) / count if count else None
+
+
+def _highest(group: list[Tick], name: str) -> float | None:
+    known = [value for tick in group if (value := getattr(tick.total, name)) is not None]
+    return max(known) if known else None

@@ -1,0 +1,70 @@
+"""The settings of the performance monitor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated
+
+from msgspec import Meta, field
+
+from perfkit.core.settings import Settings
+
+__all__ = ["PerformanceSettings", "Thresholds"]
+
+Target = Annotated[str, Meta(pattern=r"^[A-Z]+ /[^?#\s]*\Z", max_length=500)]
+Seconds = Annotated[float, Meta(gt=0, le=3600)]
+
+
+class Thresholds(Settings, frozen=True):
+    """Where good ends: what lies above is shown as a warning."""
+
+    response_time: Annotated[
+        float,
+        Meta(gt=0, le=3600, description="Slow from here on: 95 of 100 requests should take fewer seconds."),
+    ] = 1.0
+    error_rate: Annotated[
+        float, Meta(ge=0, le=1, description="Failed requests (5xx, exceptions) as a ratio of all, 0-1.")
+    ] = 0.01
+    cpu: Annotated[
+        float,
+        Meta(gt=0, le=1, description="CPU used as a ratio of the machine or the container's quota, 0-1."),
+    ] = 0.9
+    memory: Annotated[
+        float,
+        Meta(gt=0, le=1, description="Memory used as a ratio of the machine or the container's limit, 0-1."),
+    ] = 0.9
+
+
+class PerformanceSettings(Settings, frozen=True):
+    """What is measured of requests and processes, and what counts as slow."""
+
+    enabled: Annotated[bool, Meta(description="Measure requests and processes.")] = True
+    thresholds: Thresholds = field(default_factory=Thresholds)
+    targets: Annotated[
+        dict[Target, Seconds],
+        Meta(
+            description="A response time of its own, in seconds, for a method and route template. "
+            'For example {"GET /reports": 2.0}.',
+            extra={
+                "expected": "a dict of method and route (such as GET /reports) to seconds above 0, at most 3600"
+            },
+        ),
+    ] = field(default_factory=dict)
+    collect_interval: Annotated[
+        float, Meta(ge=0.1, le=60, description="Seconds between two samples of process and event loop.")
+    ] = 1.0
+    window: Annotated[
+        float, Meta(ge=10, le=86_400, description="Seconds that rates, percentiles and error rate look back.")
+    ] = 300.0
+    debug_logging: Annotated[
+        bool, Meta(description="Log each sample under perfkit.performance at DEBUG.")
+    ] = False
+
+    def conflicts(self) -> Iterator[tuple[tuple[str, ...], str]]:
+        """Yield a sampling interval that leaves nothing in the window."""
+        if self.collect_interval > self.window:
+            yield (
+                ("collect_interval", "window"),
+                f"{{0}} is {self.collect_interval}, but {{1}} is only {self.window} seconds. "
+                "The window must hold at least one sample. Lower {0}, or raise {1}.",
+            )

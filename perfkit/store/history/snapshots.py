@@ -1,0 +1,237 @@
+"""All buckets of the request duration at moments of the past, for exact percentiles over any window.
+
+A snapshot is cumulative: what was counted until its moment. The difference of now and the snapshot of an hour
+ago is that hour, for each series, exact to the bucket. They are kept densely for five minutes and ever more
+thinly up to a month (`LADDER`), some 72 in all. ``snapshots.bin`` is replaced whole by the leader (written
+beside and renamed), so that a reader has either the old or the new file; each record has a checksum of its own.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import zlib
+from array import array
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from perfkit.core.errors import ErrorLog
+
+__all__ = ["LADDER", "PERIOD", "Labels", "Reading", "Snapshot", "Snapshots", "thin"]
+
+PERIOD = 30.0
+"""Seconds between two snapshots."""
+
+LADDER = ((330.0, 30.0), (3_900.0, 300.0), (90_000.0, 3_600.0), (2_700_000.0, 108_000.0))
+"""Up to this age (seconds), one snapshot in each of these steps (seconds). Each step divides the next one."""
+
+MARK = b"\xc1SN1"
+HEADER = struct.Struct("<4sdII")
+"""Mark, Unix seconds, length and crc32 of the compressed body."""
+DECODED = 4
+"""Snapshots kept unpacked: one for each window that people look at."""
+
+Labels = tuple[str, ...]
+
+
+class Reading(NamedTuple):
+    """One histogram: float64 counts per bucket, and the sum of its observations."""
+
+    counts: array[float]
+    sum: float
+
+
+class Snapshot(NamedTuple):
+    """All histograms at a moment (Unix seconds)."""
+
+    at: float
+    readings: Mapping[Labels, Reading]
+
+
+class _Series(msgspec.Struct, array_like=True):
+    labels: Labels
+    counts: bytes
+    sum: float
+
+
+class _Place(NamedTuple):
+    at: float
+    offset: int
+    length: int
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(list[_Series]).decode
+
+
+class Snapshots:
+    """The snapshots of one service, in memory or in a file. The leader takes them, all read.
+
+    Attributes:
+        corrupt: Damaged records that were met in the file.
+    """
+
+    def __init__(self, *, retention: float = 2_592_000.0, errors: ErrorLog | None = None) -> None:
+        """Keep snapshots for *retention* seconds, and the last one before."""
+        self._retention = retention
+        self._errors = errors or ErrorLog()
+        self.corrupt = 0
+        self._to_memory()
+
+    def _to_memory(self) -> None:
+        self._path: Path | None = None
+        self._memory: dict[float, bytes] = {}
+        self._signature = (0, 0, 0)
+        self._places: list[_Place] = []
+        self._decoded: dict[float, Snapshot] = {}
+
+    def open(self, directory: Path) -> None:
+        """Use ``snapshots.bin`` in *directory* from now on; what was in memory is forgotten. No I/O."""
+        self._to_memory()
+        self._path = directory / "snapshots.bin"
+
+    def close(self) -> None:
+        """Go back to memory, empty."""
+        self._to_memory()
+
+    release_after_fork = close
+
+    def times(self) -> list[float]:
+        """Return the Unix seconds of all snapshots, oldest first. Never raises."""
+        if self._path is None:
+            return sorted(self._memory)
+        with self._errors.guarded("store", "the snapshots could not be read"):
+            self._refresh(self._path)
+        return [place.at for place in self._places]
+
+    def take(self, at: float, readings: Mapping[Labels, Reading]) -> None:
+        """Keep *readings* as of *at* (Unix seconds) and thin out the old ones; only the leader does.
+
+        Raises:
+            OSError: The file could not be replaced; the old one stays.
+        """
+        bodies = self._bodies()
+        bodies[at] = _pack(readings)
+        kept = thin(sorted(bodies), at, self._retention)
+        self._replace({moment: bodies[moment] for moment in kept})
+
+    def clear(self) -> None:
+        """Forget all: the numbers began anew.
+
+        Raises:
+            OSError: The file could not be replaced.
+        """
+        self._replace({})
+
+    def nearest(self, at: float, *, before: float = float("inf")) -> Snapshot | None:
+        """Return the snapshot nearest to *at* among those until *before* (both Unix seconds).
+
+        If none is so old, it is the oldest of all; None without any. Never raises.
+        """
+        times = self.times()
+        candidates = [moment for moment in times if moment <= before] or times[:1]
+        while candidates:
+            best = min(candidates, key=lambda moment: abs(moment - at))
+            snapshot = self._snapshot(best)
+            if snapshot is not None:
+                return snapshot
+            candidates.remove(best)
+        return None
+
+    def _snapshot(self, at: float) -> Snapshot | None:
+        snapshot = self._decoded.get(at)
+        if snapshot is None:
+            with self._errors.guarded("store", "a snapshot could not be read"):
+                body = self._bodies().get(at)
+                if body is not None:
+                    snapshot = Snapshot(at, _unpack(body))
+                    while len(self._decoded) >= DECODED:
+                        self._decoded.pop(next(iter(self._decoded)), None)
+                    self._decoded[at] = snapshot
+        return snapshot
+
+    def _bodies(self) -> dict[float, bytes]:
+        if self._path is None:
+            return dict(self._memory)
+        return dict(self._refresh(self._path))
+
+    def _refresh(self, path: Path) -> dict[float, bytes]:
+        """Read the file and index it, unless it is the one that was indexed last."""
+        try:
+            data = path.read_bytes()
+        except FileNotFoundError:
+            data = b""
+        bodies, self.corrupt = _split(data)
+        self._places = [_Place(at, 0, len(body)) for at, body in sorted(bodies.items())]
+        return bodies
+
+    def _replace(self, bodies: dict[float, bytes]) -> None:
+        self._decoded = {at: snapshot for at, snapshot in self._decoded.items() if at in bodies}
+        if self._path is None:
+            self._memory = bodies
+            return
+        beside = self._path.with_name(f"snapshots.{os.getpid()}.tmp")
+        try:
+            beside.write_bytes(b"".join(_records(bodies)))
+            os.replace(beside, self._path)
+        except OSError:
+            beside.unlink(missing_ok=True)
+            raise
+
+
+def thin(times: list[float], now: float, retention: float = 2_592_000.0) -> list[float]:
+    """Return those of the ascending *times* that the ladder keeps at *now*: the first of each step."""
+    kept = []
+    taken: set[tuple[float, float]] = set()
+    for at in times:
+        age = now - at
+        if age > retention * 1.05 + PERIOD:
+            continue
+        step = next((step for span, step in LADDER if age <= span), None)
+        if step is None or (step, at // step) in taken:
+            continue
+        taken.update((each, at // each) for _, each in LADDER)
+        kept.append(at)
+    return kept
+
+
+def _pack(readings: Mapping[Labels, Reading]) -> bytes:
+    series = [_Series(labels, reading.counts.tobytes(), reading.sum) for labels, reading in readings.items()]
+    return zlib.compress(_encode(series), 1)
+
+
+def _unpack(body: bytes) -> dict[Labels, Reading]:
+    return {
+        series.labels: Reading(array("d", series.counts), series.sum)
+        for series in _decode(zlib.decompress(body))
+    }
+
+
+def _records(bodies: Mapping[float, bytes]) -> Iterator[bytes]:
+    for at in sorted(bodies):
+        body = bodies[at]
+        yield HEADER.pack(MARK, at, len(body), zlib.crc32(body))
+        yield body
+
+
+def _split(data: bytes) -> tuple[dict[float, bytes], int]:
+    """Return the sound records of a file by time, and the number of damaged ones."""
+    bodies: dict[float, bytes] = {}
+    corrupt = 0
+    at = 0
+    while at + HEADER.size <= len(data):
+        mark, moment, length, crc = HEADER.unpack_from(data, at)
+        start = at + HEADER.size
+        body = data[start : start + length]
+        if mark == MARK and len(body) == length and zlib.crc32(body) == crc:
+            bodies[moment] = body
+            at = start + length
+            continue
+        corrupt += 1
+        at = data.find(MARK, at + 1)
+        if at < 0:
+            break
+    return bodies, corrupt

@@ -1,0 +1,378 @@
+"""The system: builds the components, starts them, answers for them.
+
+    system = PerformanceSystem({"service": "shop"})
+    with system:
+        print(system.get_performance_dashboard().status)
+
+Nothing runs and no file is opened before `start`. Whoever made a system stops it; a system that is dropped or outlives the
+interpreter stops itself.
+"""
+
+from __future__ import annotations
+
+import difflib
+import logging
+import os
+import sys
+import threading
+import weakref
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Self
+
+import msgspec
+
+from perfkit import __version__, registry
+from perfkit.advice.verdict import Verdict, summarize
+from perfkit.config import PerformanceConfig, get_performance_config
+from perfkit.core.checks import HealthCheck
+from perfkit.core.clock import Clock, SystemClock
+from perfkit.core.component import Component
+from perfkit.core.context import Context
+from perfkit.core.errors import ComponentNotFoundError, ErrorLog
+from perfkit.core.events import Events
+from perfkit.core.families import Family
+from perfkit.core.findings import Finding
+from perfkit.core.names import BUILD_INFO, ERRORS
+from perfkit.core.scheduler import Scheduler
+from perfkit.core.status import Status
+from perfkit.store import Store
+
+if TYPE_CHECKING:
+    from perfkit.health import HealthChecker
+    from perfkit.metrics import MetricsCollector
+    from perfkit.performance import PerformanceMonitor
+
+__all__ = ["DashboardSummary", "PerformanceDashboard", "PerformanceSystem"]
+
+logger = logging.getLogger("perfkit")
+
+TICK = 1.0
+"""Seconds between two ticks of the store and the components."""
+
+
+class DashboardSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer in short.
+
+    Attributes:
+        overall_score: 0–100; None while there is nothing to score from.
+    """
+
+    verdict: Verdict
+    overall_score: int | None = None
+
+
+class PerformanceDashboard(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything as of now, typed.
+
+    Attributes:
+        at: Unix seconds.
+        uptime: Seconds since the oldest live worker of the service started.
+        components: Each component's snapshot by its word.
+        is_shared: True where several workers count together.
+        degraded: Why the numbers are those of this worker only; empty if they are not.
+    """
+
+    status: Status
+    at: float
+    uptime: float
+    service: str
+    environment: str
+    release: str | None
+    version: str
+    summary: DashboardSummary
+    components: dict[str, Any]
+    is_shared: bool
+    degraded: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain dictionaries, lists, numbers and texts, ready for JSON."""
+        result: dict[str, Any] = msgspec.to_builtins(self)
+        return result
+
+
+class PerformanceSystem:
+    """All components over one store. Thread-safe.
+
+    Attributes:
+        config: The settings in force.
+        clock: The time that everything inside takes.
+        errors: Where internal errors end.
+    """
+
+    def __init__(
+        self,
+        config: PerformanceConfig | Mapping[str, Any] | None = None,
+        *,
+        environment: str | None = None,
+        clock: Clock | None = None,
+        origin: str | None = None,
+    ) -> None:
+        """Build all components; nothing runs yet.
+
+        Args:
+            config: A config, a plain dictionary of settings, or None for the defaults.
+            environment: `development`, `production` or `testing`, where *config* does not say.
+            clock: Anything with `monotonic()` and `time()`.
+            origin: What tells this system from others of the same service name in the same server; by default the
+                file that builds it.
+
+        Raises:
+            ConfigurationError: Some settings cannot be used; the message lists all of them.
+        """
+        self.config = _resolve(config, environment)
+        self.clock: Clock = clock or SystemClock()
+        self.errors = ErrorLog(clock=self.clock)
+        self._events = Events(self.errors)
+        self._scheduler = Scheduler(clock=self.clock, errors=self.errors)
+        self.store = Store(
+            self.config.store,
+            service=self.config.service,
+            origin=_caller() if origin is None else origin,
+            clock=self.clock,
+            errors=self.errors,
+        )
+        self.errors.count = _counter(self.store)
+        self._context = Context(
+            store=self.store,
+            service=self.config.service,
+            environment=self.config.environment,
+            release=self.config.release,
+            clock=self.clock,
+            errors=self.errors,
+            events=self._events,
+            scheduler=self._scheduler,
+        )
+        self._components = _build(self.config, self._context)
+        _connect(self._context, self._components)
+        self._plan()
+        self._lock = threading.RLock()
+        self._pid = 0
+        self._is_initialized = False
+        self._finalizer = weakref.finalize(
+            self, _release, self._scheduler, tuple(self._components.values()), self.store, self.errors
+        )
+
+    def _plan(self) -> None:
+        """Give the scheduler its jobs; they hold the parts, never the system, so that a dropped system is freed."""
+        self._scheduler.every(TICK, self.store.tick, name="store")
+        for name, component in self._components.items():
+            period = (
+                getattr(component.settings, "collect_interval", TICK)
+                if hasattr(component, "settings")
+                else TICK
+            )
+            self._scheduler.every(period, component.tick, name=name)
+
+    def initialize(self, database: object | None = None) -> Self:
+        """Give the components the *database* (a DB-API connection, a SQLAlchemy engine or a URL); no I/O."""
+        if database is not None:
+            self._context.database = database
+        if not self._is_initialized:
+            self._is_initialized = True
+            self._events.emit("initialized", self)
+        return self
+
+    def start(self) -> Self:
+        """Open the store and start the components and the scheduler; called again it does nothing.
+
+        In a forked child it starts the child's own: adapters call it at the child's first exchange.
+        """
+        if self._pid == os.getpid():
+            return self
+        with self._lock:
+            if self._pid == os.getpid():
+                return self
+            self.initialize()
+            self.store.open()
+            self.store.set(self.store.row(self.store.define(BUILD_INFO), (__version__,)), 1.0)
+            for name, component in self._components.items():
+                with self.errors.guarded(name, "could not start"):
+                    component.start()
+            self._scheduler.start()
+            self._pid = os.getpid()
+        self._events.emit("started", self)
+        return self
+
+    def stop(self) -> None:
+        """Stop everything and release files and threads within 5 s; called again it does nothing."""
+        with self._lock:
+            if self._pid != os.getpid():
+                return
+            self._pid = 0
+            _release(self._scheduler, tuple(self._components.values()), self.store, self.errors)
+        self._events.emit("stopped", self)
+
+    async def ainitialize(self, database: object | None = None) -> Self:
+        """`initialize` for async code; it never waits."""
+        return self.initialize(database)
+
+    async def astart(self) -> Self:
+        """`start` for async code; it takes milliseconds and is not worth a thread."""
+        return self.start()
+
+    async def astop(self) -> None:
+        """`stop` for async code, in a thread, as it may wait for a running job."""
+        import asyncio
+
+        await asyncio.to_thread(self.stop)
+
+    @property
+    def is_running(self) -> bool:
+        """True between `start` and `stop`, in the process that started."""
+        return self._pid == os.getpid()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *exception: object) -> None:
+        self.stop()
+
+    async def __aenter__(self) -> Self:
+        return await self.astart()
+
+    async def __aexit__(self, *exception: object) -> None:
+        await self.astop()
+
+    def drain(self) -> None:
+        """Answer "not ready" on the readiness probe of all workers from now on; requests are still served."""
+        self.health.drain()
+
+    def get_component(self, name: str) -> Component:
+        """Return the component called *name*.
+
+        Raises:
+            ComponentNotFoundError: There is none of that name, or it is disabled.
+        """
+        component = self._components.get(name)
+        if component is not None:
+            return component
+        names = ", ".join(self._components)
+        if name in registry.COMPONENTS:
+            raise ComponentNotFoundError(
+                f"The component {name!r} is disabled. Enabled are: {names}. Set {name}.enabled to true to use it."
+            )
+        near = difflib.get_close_matches(name, registry.COMPONENTS, n=1)
+        hint = f"Did you mean {near[0]!r}?" if near else "Use one of these names."
+        raise ComponentNotFoundError(f"There is no component {name!r}. The components are: {names}. {hint}")
+
+    @property
+    def performance(self) -> PerformanceMonitor:
+        """The performance monitor."""
+        return self.get_component("performance")  # type: ignore[return-value]  # the registry's class
+
+    @property
+    def health(self) -> HealthChecker:
+        """The health checker."""
+        return self.get_component("health")  # type: ignore[return-value]  # the registry's class
+
+    @property
+    def metrics(self) -> MetricsCollector:
+        """The metrics collector."""
+        return self.get_component("metrics")  # type: ignore[return-value]  # the registry's class
+
+    def on(self, event: str, listener: Callable[..., Any]) -> Callable[..., Any]:
+        """Call *listener*, a function or a coroutine function, at each *event*; return it."""
+        return self._events.on(event, listener)
+
+    def off(self, event: str, listener: Callable[..., Any]) -> bool:
+        """Stop calling *listener*; return True if it was listening."""
+        return self._events.off(event, listener)
+
+    def export_metrics(self, format: str = "prometheus") -> str:
+        """Return all metrics of all workers as `prometheus`, `openmetrics`, `json` or `csv` text."""
+        return self.metrics.export_metrics(format)
+
+    def get_performance_dashboard(self) -> PerformanceDashboard:
+        """Return everything as of now. Never waits for network or database."""
+        snapshots = {name: component.snapshot() for name, component in self._components.items()}
+        performance, health = snapshots.get("performance"), snapshots.get("health")
+        verdict = summarize(performance, health, self.config.performance)
+        return PerformanceDashboard(
+            status=verdict.status,
+            at=self.clock.time(),
+            uptime=performance.uptime if performance is not None else 0.0,
+            service=self.config.service,
+            environment=self.config.environment,
+            release=self.config.release,
+            version=__version__,
+            summary=DashboardSummary(verdict=verdict),
+            components=snapshots,
+            is_shared=self.store.is_shared,
+            degraded=self.store.degraded,
+        )
+
+
+def _resolve(
+    config: PerformanceConfig | Mapping[str, Any] | None, environment: str | None
+) -> PerformanceConfig:
+    """Return a config object as it is, anything else through all layers; both are validated."""
+    from perfkit.config import validate_performance_config
+    from perfkit.core.errors import ConfigurationError
+
+    if not isinstance(config, PerformanceConfig):
+        return get_performance_config(environment, settings=dict(config or {}))
+    validation = validate_performance_config(config)
+    if not validation.is_valid:
+        raise ConfigurationError("\n".join(str(error) for error in validation.errors))
+    return config
+
+
+def _caller() -> str:
+    """Return the file of the first frame outside perfkit: who builds the system."""
+    home = os.path.dirname(__file__) + os.sep
+    frame = sys._getframe(2)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(home):
+        frame = frame.f_back
+    return frame.f_code.co_filename
+
+
+def _counter(store: Store) -> Callable[[str, str], None]:
+    """Return what counts internal errors; it holds the store weakly, as the store holds the error log."""
+    definition = store.define(ERRORS)
+    weak = weakref.ref(store)
+
+    def count(component: str, kind: str) -> None:
+        store = weak()
+        if store is not None:
+            store.add(store.row(definition, (component, kind)), 1.0)
+
+    return count
+
+
+def _build(config: PerformanceConfig, context: Context) -> dict[str, Component]:
+    components = {}
+    for name in registry.COMPONENTS:
+        settings = getattr(config, name)
+        if settings.enabled:
+            components[name] = registry.load(name).from_settings(settings, context)
+    return components
+
+
+def _connect(context: Context, components: dict[str, Component]) -> None:
+    """Let each component see what all report, without knowing one another."""
+    errors = context.errors
+
+    def gather(verb: str) -> Iterable[Any]:
+        for name, component in components.items():
+            with errors.guarded(name, f"{verb}() failed"):
+                yield from getattr(component, verb)()
+
+    def checks() -> Iterable[HealthCheck]:
+        return gather("checks")
+
+    def families() -> Iterable[Family]:
+        return gather("families")
+
+    def findings() -> Iterable[Finding]:
+        return gather("findings")
+
+    context.checks, context.families, context.findings = checks, families, findings
+
+
+def _release(scheduler: Scheduler, components: tuple[Component, ...], store: Store, errors: ErrorLog) -> None:
+    scheduler.stop()
+    for component in reversed(components):
+        with errors.guarded(component.name, "could not stop"):
+            component.stop()
+    with errors.guarded("store", "could not close"):
+        store.close()

@@ -1,0 +1,116 @@
+"""Every benchmark runs: all contestants took part and counted what they were given. Nothing here is about time."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+PEERS = (
+    "starlette_exporter",
+    "prometheus_fastapi_instrumentator",
+    "opentelemetry.sdk",
+    "opentelemetry.instrumentation.asgi",
+)
+COUNTING_NOTHING = {"bare again (noise)", "layer that does nothing"}
+
+
+def run(name: str, *arguments: str) -> str:
+    """Return what ``python -m benchmarks.NAME --quick`` prints."""
+    command = [sys.executable, "-m", f"benchmarks.{name}", "--quick", *arguments]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=110)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def run_json(name: str, *arguments: str) -> dict[str, Any]:
+    answer: dict[str, Any] = json.loads(run(name, "--json", *arguments))
+    return answer
+
+
+def by_name(results: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    assert [result["absent"] for result in results] == [""] * len(results)
+    return {result["name"]: result for result in results}
+
+
+@pytest.mark.parametrize("framework", ["starlette", "fastapi"])
+def test_every_layer_runs_and_counts_each_request_once(framework: str) -> None:
+    for peer in PEERS:
+        pytest.importorskip(peer)
+    results = by_name(run_json("overhead", "--only", framework)[framework])
+    assert len(results) == (12 if framework == "starlette" else 14)
+    for name, result in results.items():
+        assert result["rounds"] == 2
+        assert result["counted"] == (None if name in COUNTING_NOTHING else result["calls"]), name
+    assert {name for name, result in results.items() if result["verdict"]} == {
+        "perfkit, in memory",
+        "perfkit, shared file",
+        "perfkit, everything on",
+    }
+
+
+def test_every_way_to_update_counts_each_call_once() -> None:
+    results = by_name(run_json("store", "--only", "updates")["updates"])
+    assert len(results) == 6
+    for name, result in results.items():
+        assert result["counted"] == result["calls"], name
+
+
+def test_both_scrapes_show_the_same_series() -> None:
+    for workers, rows in run_json("store", "--only", "scrapes")["scrapes"].items():
+        results = by_name(rows)
+        ours, theirs = results["perfkit"]["notes"], results["prometheus_client"]["notes"]
+        assert ours["series"] == theirs["series"] == 1000
+        assert ours["lines"] == theirs["lines"] == 1000 + 60 * 17
+        assert theirs["observations"] == 60 * int(workers)
+        assert ours["observations"] > theirs["observations"]
+
+
+def test_the_leader_writes_history_and_its_cost_is_known() -> None:
+    found = run_json("store", "--only", "leader")["leader"]
+    assert 0 < found["recorded"] <= found["seconds"]
+    assert found["tick_max"] >= found["tick_median"] > 0
+    assert all(waits["count"] > 0 for waits in found["busy"].values())
+
+
+def test_no_count_is_lost_when_workers_are_killed_and_files_stay_few() -> None:
+    found = run_json("store", "--only", "deaths")["deaths"]
+    for stages in found.values():
+        assert all(stage["counted"] == stage["acknowledged"] for stage in stages)
+    ours, theirs = found["perfkit"], found["prometheus_client"]
+    assert ours[-1]["deaths"] == 40
+    assert ours[-1]["files"] == ours[0]["files"]
+    assert theirs[-1]["files"] > theirs[0]["files"]
+
+
+def test_the_footprint_of_perfkit_is_measured() -> None:
+    found = run_json("footprint")["footprint"]
+    ours = found["perfkit, perfkit_asgi"]
+    wall, cpu, _memory, modules = ours["imported"]
+    assert wall > 0
+    assert cpu > 0
+    assert modules > 0
+    assert ours["used"][3] >= modules
+
+
+def test_tables_name_the_budgets_and_whether_they_hold() -> None:
+    text = run("store", "--only", "updates")
+    assert "≤ 0.4 × bound pair" in text
+    assert "pass" in text or "short" in text
+
+
+def test_a_contestant_that_cannot_run_is_a_row_that_says_why() -> None:
+    program = (
+        "from benchmarks.harness.rounds import Contestant, race\n"
+        "from benchmarks.harness.table import print_races\n"
+        "rows = race([Contestant(name='gone', factory='benchmarks.no_such:subject')], rounds=2)\n"
+        "print_races('table', rows, reference='gone')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert "did not run: ModuleNotFoundError" in done.stdout, done.stderr

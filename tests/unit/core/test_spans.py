@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import asyncio
+import contextvars
+
+import pytest
+
+from perfkit.core.spans import MAX_SPANS, Span, add_span, begin_exchange, current_spans, seal_exchange
+
+
+def span(name: str = "GET user:*") -> Span:
+    return Span("cache", name, 0.0, 0.001)
+
+
+def test_spans_go_to_the_current_exchange() -> None:
+    def run() -> None:
+        begin_exchange()
+        assert add_span(span())
+        assert current_spans() == (span(),)
+
+    contextvars.Context().run(run)
+
+
+def test_without_an_exchange_a_span_is_not_taken() -> None:
+    assert contextvars.Context().run(add_span, span()) is False
+    assert contextvars.Context().run(current_spans) is None
+
+
+def test_a_finished_exchange_takes_nothing_more() -> None:
+    def run() -> None:
+        spans = begin_exchange()
+        add_span(span("kept"))
+        seal_exchange(spans)
+        assert not add_span(span("late"))
+        assert current_spans() is None
+        assert [each.name for each in spans[:-1]] == ["kept"]
+
+    contextvars.Context().run(run)
+
+
+def test_an_exchange_is_bounded() -> None:
+    def run() -> None:
+        begin_exchange()
+        taken = sum(add_span(span()) for _ in range(MAX_SPANS + 5))
+        assert taken == MAX_SPANS
+
+    contextvars.Context().run(run)
+
+
+@pytest.mark.anyio
+async def test_a_task_that_outlives_its_request_writes_nowhere() -> None:
+    spans, taken = begin_exchange(), list[bool]()
+
+    async def late() -> None:
+        await asyncio.sleep(0.01)
+        taken.append(add_span(span()))
+
+    task = asyncio.create_task(late())
+    seal_exchange(spans)
+    await task
+    assert taken == [False]
+
+
+@pytest.mark.anyio
+async def test_two_requests_at_once_keep_their_spans_apart() -> None:
+    async def request(name: str) -> tuple[str, ...]:
+        begin_exchange()
+        for _ in range(3):
+            await asyncio.sleep(0)
+            await asyncio.to_thread(add_span, span(name))
+        return tuple(each.name for each in current_spans() or ())
+
+    both = await asyncio.gather(*(asyncio.create_task(request(name)) for name in "ab"))
+    assert both == [("a",) * 3, ("b",) * 3]

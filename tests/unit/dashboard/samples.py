@@ -1,0 +1,267 @@
+"""One `OverviewData` for each state a page can be in: made up, always the same."""
+
+from __future__ import annotations
+
+import math
+from datetime import timedelta, timezone
+
+from perfkit.advice import summarize
+from perfkit.core.status import Status
+from perfkit.dashboard import OverviewData
+from perfkit.health.snapshot import CheckSnapshot, HealthSnapshot
+from perfkit.performance.snapshot import Latency, PerformanceSnapshot, RouteSnapshot, Trend, WorkerSnapshot
+
+AT = 1_767_279_130.0
+WINDOW = 300.0
+HOSTILE = '"><img src=x onerror=alert(1)>'
+SCRIPTED = "javascript:alert(2)"
+
+_SHOP = (
+    ("GET", "/products", 31.2, 0.041, 0.0, 0.71),
+    ("GET", "/products/{product_id}", 24.9, 0.022, 0.001, 0.09),
+    ("POST", "/cart/items", 9.8, 0.031, 0.004, 0.07),
+    ("GET", "/search", 6.1, 0.088, 0.0, 0.06),
+    ("POST", "/checkout", 1.9, 0.21, 0.039, 0.05),
+    ("GET", "", 3.4, 0.0021, 0.0, 0.01),
+    ("GET", "/reports/daily", 0.0167, 1.4, 0.0, 0.01),
+)
+
+
+def route(
+    method: str, name: str, rate: float, p50: float, error_rate: float, share: float, slow: float = 4.0
+) -> RouteSnapshot:
+    requests = round(rate * WINDOW)
+    known = requests >= 20
+    return RouteSnapshot(
+        method=method,
+        route=name,
+        requests=requests,
+        rate=rate,
+        errors=round(requests * error_rate),
+        error_rate=error_rate,
+        seconds=requests * p50 * 1.5,
+        share=share,
+        latency=Latency(
+            mean=p50 * 1.5,
+            p50=p50 if known else None,
+            p90=p50 * slow * 0.8 if known else None,
+            p95=p50 * slow if known else None,
+            p99=p50 * slow * 1.9 if known else None,
+            max=p50 * slow * 3,
+        ),
+    )
+
+
+def worker(
+    number: int,
+    cpu: float = 0.6,
+    *,
+    is_self: bool = False,
+    in_flight: int = 2,
+    age: float = 273_600.0,
+    requests: int = 75_600,
+) -> WorkerSnapshot:
+    return WorkerSnapshot(
+        number=number,
+        pid=812 + number,
+        started_at=AT - age + number,
+        requests=requests - 211 * number,
+        in_flight=in_flight,
+        cpu=cpu,
+        memory=(180 + 7.3 * number) * 1024 * 1024,
+        threads=9,
+        open_files=31 + number,
+        is_self=is_self,
+    )
+
+
+def trend(level: float = 1.0, points: int = 60, failing: float = 0.0) -> Trend:
+    """A quiet start, a step up after half of the time, some noise that is the same every time."""
+    noise = [1.0 + 0.16 * math.sin(7.1 * n) * math.cos(3.3 * n) for n in range(points)]
+    step = [1.0 + (level - 1.0) / (1.0 + math.exp((points * 0.55 - n) / 1.5)) for n in range(points)]
+    return Trend(
+        step=WINDOW / points,
+        rate=tuple(84.0 * (1 + 0.08 * math.sin(n / 6)) * each for n, each in enumerate(noise)),
+        errors=tuple(
+            failing * (jump - 1.0) / max(level - 1.0, 1.0) + (0.02 if n % 23 == 9 else 0.0)
+            for n, jump in enumerate(step)
+        ),
+        p50=tuple(0.036 * each for each in noise),
+        p95=tuple(0.118 * a * b for a, b in zip(noise, step, strict=True)),
+        p99=tuple(0.22 * a * a * b for a, b in zip(noise, step, strict=True)),
+    )
+
+
+def performance(**changes: object) -> PerformanceSnapshot:
+    routes = tuple(route(*each) for each in _SHOP)
+    values: dict[str, object] = {
+        "at": AT,
+        "window": WINDOW,
+        "total_requests": 302_400,
+        "requests": 25_200,
+        "rate": 84.0,
+        "errors": 30,
+        "error_rate": 0.0012,
+        "latency": Latency(mean=0.06, p50=0.036, p90=0.1, p95=0.121, p99=0.23, max=2.9),
+        "in_flight": 7,
+        "cpu": 2.41,
+        "memory": 760.0 * 1024 * 1024,
+        "threads": 36,
+        "open_files": 130,
+        "uptime": 273_600.0,
+        "routes": routes,
+        "workers": tuple(worker(n, (0.61, 0.64, 0.58, 0.58)[n], is_self=n == 2) for n in range(4)),
+        "trend": trend(),
+        **changes,
+    }
+    return PerformanceSnapshot(**values)  # type: ignore[arg-type]  # a sample's values are spelled above
+
+
+def check(name: str, status: Status = Status.HEALTHY, message: str = "", **changes: object) -> CheckSnapshot:
+    values: dict[str, object] = {
+        "value": None,
+        "unit": "",
+        "critical": False,
+        "liveness": False,
+        "changed_at": AT - 11_520.0,
+        "checked_at": AT - 1.0,
+        **changes,
+    }
+    return CheckSnapshot(name=name, status=status, message=message, **values)  # type: ignore[arg-type]  # as above
+
+
+def health(*checks: CheckSnapshot, **changes: object) -> HealthSnapshot:
+    status = Status.worst(
+        Status.WARNING if each.status is Status.CRITICAL and not each.critical else each.status for each in checks
+    )
+    values: dict[str, object] = {
+        "status": status,
+        "is_live": True,
+        "is_ready": status is not Status.CRITICAL,
+        "is_started": True,
+        "is_draining": False,
+        "uptime": 273_600.0,
+        "checks": checks,
+        **changes,
+    }
+    return HealthSnapshot(**values)  # type: ignore[arg-type]  # as above
+
+
+CHECKS = (
+    check("memory", message="760 MiB of 2.00 GiB used.", value=760.0 * 1024 * 1024, unit="bytes"),
+    check("disk", message="41 % of /var is free.", value=0.41, unit="ratio"),
+    check("event_loop", message="The loop answers within 8.10 ms.", value=0.0081, unit="seconds", liveness=True),
+    check("database", message="Answered in 1.90 ms.", value=0.0019, unit="seconds", critical=True),
+)
+
+
+def data(performance: PerformanceSnapshot, health: HealthSnapshot, **changes: object) -> OverviewData:
+    values: dict[str, object] = {
+        "service": "shop",
+        "environment": "production",
+        "release": "2.8.1",
+        "version": "0.1.0",
+        "verdict": summarize(performance, health),
+        "at": AT,
+        "timezone": timezone(timedelta(hours=1), "CET"),
+        "overhead": 0.000021,
+        **changes,
+    }
+    return OverviewData(performance=performance, health=health, **values)  # type: ignore[arg-type]  # as above
+
+
+def young(requests: int, failed: int = 0) -> PerformanceSnapshot:
+    empty = (None,) * 57
+    known = requests >= 20
+    return performance(
+        total_requests=requests,
+        requests=requests,
+        rate=requests / 42.0,
+        window=42.0,
+        uptime=42.0,
+        errors=failed,
+        error_rate=failed / requests if requests else 0.0,
+        latency=Latency(
+            mean=0.02, p50=0.02 if known else None, p95=0.08 if known else None, p99=0.1 if known else None
+        ),
+        in_flight=0,
+        cpu=0.03,
+        routes=(route("GET", "/", requests / WINDOW, 0.02, failed / requests, 1.0),) if requests else (),
+        workers=(worker(0, 0.03, is_self=True, in_flight=0, age=42.0, requests=requests),),
+        trend=Trend(
+            step=5.0,
+            rate=(*empty, 0.4, 0.0, 2.0) if requests else (),
+            errors=(*empty, 0.0, None, 0.0) if requests else (),
+            p50=(*empty, None, None, None) if requests else (),
+            p95=(*empty, None, None, None) if requests else (),
+            p99=(*empty, None, None, None) if requests else (),
+        ),
+    )
+
+
+def hostile() -> OverviewData:
+    routes = tuple(
+        route(f"G{HOSTILE}", f"/{n}{HOSTILE}{SCRIPTED}", 1.0 / (n + 1), 0.02, 0.0, 0.5 / (n + 1)) for n in range(60)
+    )
+    checks = (
+        check(HOSTILE, Status.CRITICAL, f"</script>{HOSTILE}", unit=HOSTILE, value=3.0, critical=True),
+        check("long" * 60, Status.HEALTHY, "a very long word: " + "x" * 300),
+    )
+    return data(
+        performance(routes=routes, latency=Latency(p95=0.488, p50=0.041, p99=0.9), trend=trend(4.1)),
+        health(*checks),
+        service=HOSTILE,
+        environment=f"<b>{SCRIPTED}",
+        release="\ud800\0\u202e",
+        version=HOSTILE,
+        degraded=f"No space left: {HOSTILE}",
+        page_url=f"http://x/{HOSTILE};rm -rf/",
+        home_url=SCRIPTED,
+        health_url=SCRIPTED,
+        metrics_url=SCRIPTED,
+    )
+
+
+def states() -> dict[str, OverviewData]:
+    """Every state by name."""
+    slow = performance(
+        latency=Latency(mean=0.13, p50=0.041, p90=0.4, p95=0.488, p99=0.871, max=2.9),
+        cpu=2.96,
+        routes=(route(*_SHOP[0], slow=11.9), *(route(*each) for each in _SHOP[1:])),
+        trend=trend(4.1),
+    )
+    failing = performance(
+        errors=3100,
+        error_rate=0.123,
+        routes=tuple(route(a, b, c, d, 0.41 if b.startswith("/products/") else e, f) for a, b, c, d, e, f in _SHOP),
+        trend=trend(3.0, failing=0.123),
+        cpu=3.8,
+        workers=tuple(worker(n, 0.95, is_self=n == 0, in_flight=11) for n in range(4)),
+    )
+    broken = check("database", Status.CRITICAL, "Connection refused.", critical=True, changed_at=AT - 75.0)
+    tired = check("disk", Status.WARNING, "4 % of /var is free.", value=0.04, unit="ratio")
+    alone = performance(workers=(worker(0, is_self=True),), cpu=0.6, memory=180.0 * 1024 * 1024)
+    crowd = performance(
+        workers=tuple(worker(n, 0.2 + 0.7 * (n * 37 % 64) / 64, is_self=n == 5) for n in range(64)),
+        cpu=33.0,
+        routes=tuple(route("GET", f"/area/{n}", 2.0, 0.02, 0.0, 0.5 / (n + 1)) for n in range(260)),
+        trend=trend(points=400),
+    )
+    shared = "The directory /dev/shm/perfkit is not writable, so each worker counts for itself."
+    return {
+        "first-run": data(young(0), health(), service="app", environment="development", release="", overhead=None),
+        "collecting": data(young(12), health(*CHECKS[:2]), service="app", release="", overhead=None),
+        "collecting-failing": data(young(30, 21), health(*CHECKS[:2]), live=5),
+        "healthy": data(performance(), health(*CHECKS)),
+        "degraded": data(slow, health(*CHECKS), live=5),
+        "failing": data(failing, health(broken, tired, *CHECKS[:1])),
+        "draining": data(performance(), health(*CHECKS, is_draining=True, is_ready=False)),
+        "idle": data(
+            performance(requests=0, rate=0.0, errors=0, error_rate=0.0, latency=Latency(), routes=(), in_flight=0),
+            health(*CHECKS),
+        ),
+        "one-worker": data(alone, health(*CHECKS)),
+        "crowd": data(crowd, health(*CHECKS), expected_workers=64),
+        "not-shared": data(alone, health(*CHECKS), is_shared=False, degraded=shared),
+        "hostile": hostile(),
+    }
