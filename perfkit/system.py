@@ -4,8 +4,8 @@
     with system:
         print(system.get_performance_dashboard().status)
 
-Nothing runs and no file is opened before `start`. Whoever made a system stops it; a system that is dropped or outlives the
-interpreter stops itself.
+Nothing runs and no file is opened before `start`. Whoever made a system stops it; a system that is dropped or outlives
+the interpreter stops itself.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Self
 import msgspec
 
 from perfkit import __version__, registry
-from perfkit.advice.verdict import Verdict, summarize
+from perfkit.advice import Targets, Verdict, summarize
 from perfkit.config import PerformanceConfig, get_performance_config
 from perfkit.core.checks import HealthCheck
 from perfkit.core.clock import Clock, SystemClock
@@ -113,8 +113,8 @@ class PerformanceSystem:
             config: A config, a plain dictionary of settings, or None for the defaults.
             environment: `development`, `production` or `testing`, where *config* does not say.
             clock: Anything with `monotonic()` and `time()`.
-            origin: What tells this system from others of the same service name in the same server; by default the
-                file that builds it.
+            origin: Tells this system from others of the same service name in the same server; by default the file
+                that builds it.
 
         Raises:
             ConfigurationError: Some settings cannot be used; the message lists all of them.
@@ -153,14 +153,10 @@ class PerformanceSystem:
         )
 
     def _plan(self) -> None:
-        """Give the scheduler its jobs; they hold the parts, never the system, so that a dropped system is freed."""
+        """Give the scheduler its jobs; they hold the parts, not the system, so that a dropped system is freed."""
         self._scheduler.every(TICK, self.store.tick, name="store")
         for name, component in self._components.items():
-            period = (
-                getattr(component.settings, "collect_interval", TICK)
-                if hasattr(component, "settings")
-                else TICK
-            )
+            period = getattr(component.settings, "collect_interval", TICK) if hasattr(component, "settings") else TICK
             self._scheduler.every(period, component.tick, name=name)
 
     def initialize(self, database: object | None = None) -> Self:
@@ -282,11 +278,23 @@ class PerformanceSystem:
         """Return all metrics of all workers as `prometheus`, `openmetrics`, `json` or `csv` text."""
         return self.metrics.export_metrics(format)
 
+    @property
+    def targets(self) -> Targets:
+        """What the verdict compares with: the thresholds of the settings."""
+        performance = self.config.performance
+        thresholds = performance.thresholds
+        return Targets(
+            p95=thresholds.response_time, error_rate=thresholds.error_rate, routes=dict(performance.targets)
+        )
+
     def get_performance_dashboard(self) -> PerformanceDashboard:
         """Return everything as of now. Never waits for network or database."""
         snapshots = {name: component.snapshot() for name, component in self._components.items()}
         performance, health = snapshots.get("performance"), snapshots.get("health")
-        verdict = summarize(performance, health, self.config.performance)
+        if performance is None or health is None:
+            verdict = Verdict(status=Status.UNKNOWN, headline="Performance or health is switched off in the settings.")
+        else:
+            verdict = summarize(performance, health, self.targets)
         return PerformanceDashboard(
             status=verdict.status,
             at=self.clock.time(),
@@ -302,9 +310,7 @@ class PerformanceSystem:
         )
 
 
-def _resolve(
-    config: PerformanceConfig | Mapping[str, Any] | None, environment: str | None
-) -> PerformanceConfig:
+def _resolve(config: PerformanceConfig | Mapping[str, Any] | None, environment: str | None) -> PerformanceConfig:
     """Return a config object as it is, anything else through all layers; both are validated."""
     from perfkit.config import validate_performance_config
     from perfkit.core.errors import ConfigurationError

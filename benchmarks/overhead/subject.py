@@ -21,7 +21,9 @@ def subject(argument: str) -> Subject:
     layered = LAYERS[layer](make)
     twin = Driver(make(), loop)
     driver = Driver(layered.app, loop)
-    checked = driver.calls
+    checked, seen = driver.calls, layered.counted()
+    if seen is not None and seen != checked:
+        raise RuntimeError(f"{layer} counted {seen} of {checked} requests. A layer that does not work is not measured.")
 
     def run(count: int) -> None:
         driver.run(count)

@@ -65,6 +65,7 @@ def _print_leader(found: dict[str, Any]) -> None:
         for name, waits in found[state].items():
             figures = [f"{waits[key] * 1e3:.2f}" for key in ("p50", "p95", "p99", "max")]
             is_budgeted = state == "busy"
+            doubt = "?" if found["quiet"][name]["p95"] > 0.001 else ""
             rows.append(
                 [
                     name,
@@ -72,7 +73,7 @@ def _print_leader(found: dict[str, Any]) -> None:
                     str(waits["count"]),
                     *figures,
                     "p95 ≤ 3 ms" if is_budgeted else "",
-                    _mark(waits["p95"] <= 0.003) if is_budgeted else "",
+                    _mark(waits["p95"] <= 0.003) + doubt if is_budgeted else "",
                 ]
             )
     print_rows("leader: how long other threads wait", rows, left={0, 1, 7, 8})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from bisect import bisect_left
 from collections.abc import Callable
 from itertools import cycle, islice
 from typing import Any
@@ -31,7 +32,7 @@ def _empty(items: list[Any]) -> Callable[[int], None]:
     return twin
 
 
-def _perfkit(directory: str) -> Subject:
+def _perfkit(directory: str, *, inline: bool = False) -> Subject:
     store = open_store(directory)
     store.define(EVENTS)
     store.define(REQUEST_DURATION)
@@ -45,6 +46,14 @@ def _perfkit(directory: str) -> Subject:
         for counter, histogram, value in islice(cycle(items), count):
             add(counter, 1.0)
             observe(histogram, value)
+
+    def run_inline(count: int) -> None:
+        for counter, histogram, value in islice(cycle(items), count):
+            values = store.values
+            values[counter.index] += 1.0
+            index = histogram.index
+            values[index + bisect_left(histogram.bounds, value)] += 1.0
+            values[index + histogram.width - 1] += value
 
     def counted() -> float:
         totals = {
@@ -63,7 +72,7 @@ def _perfkit(directory: str) -> Subject:
         if directory:
             shutil.rmtree(directory)
 
-    return Subject(run=run, twin=_empty(items), counted=counted, close=close)
+    return Subject(run=run_inline if inline else run, twin=_empty(items), counted=counted, close=close)
 
 
 def _prometheus(*, bound: bool, directory: str = "") -> Subject:
@@ -108,6 +117,7 @@ def _prometheus(*, bound: bool, directory: str = "") -> Subject:
 SUBJECTS: dict[str, Callable[[], Subject]] = {
     "perfkit, in memory": lambda: _perfkit(""),
     "perfkit, shared file": lambda: _perfkit(new_folder()),
+    "perfkit, written out as requests do": lambda: _perfkit(new_folder(), inline=True),
     "bound pair": lambda: _prometheus(bound=True),
     "labels() pair": lambda: _prometheus(bound=False),
     "multiprocess, bound pair": lambda: _prometheus(bound=True, directory=new_folder()),

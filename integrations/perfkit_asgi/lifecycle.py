@@ -1,18 +1,18 @@
 """One app's system: made when it is first needed, started with the server's lifespan or at the first exchange.
 
-What needs the running app (is it in debug mode, which routes has it) is only known then. A middleware stops the system it
-made, at lifespan shutdown or when it is dropped; one that it was given is left to its owner.
+What needs the running app (is it in debug mode, which routes has it) is only known then. A middleware stops the system
+it made, at lifespan shutdown or when it is dropped; one that it was given is left to its owner.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from perfkit.http.routes import Routes
-
 from perfkit.config import get_performance_config
 from perfkit.core.errors import ErrorLog
+from perfkit.http.front import Front
 from perfkit.http.instrumentation import Instrumentation
+from perfkit.http.routes import Routes
 from perfkit.system import PerformanceSystem
 from perfkit_asgi.answers import answer
 from perfkit_asgi.routes import RouteTable, routed
@@ -53,7 +53,7 @@ class Lifecycle:
         return self._system
 
     def attach(self, scope: Scope) -> bool:
-        """Make the system for the app that serves *scope*; return False if that failed: the app is served without us."""
+        """Make the system for the app that serves *scope*; return False if that failed: the app goes on without us."""
         try:
             if self._system is None:
                 self._system = self._make(scope.get("app", self._app))
@@ -62,7 +62,7 @@ class Lifecycle:
             self.errors = system.errors
             self.instrumentation = Instrumentation(system)
             self.begin, self.record = self.instrumentation.begin, self.instrumentation.record
-            self._answers = Routes(system)
+            self._answers = Routes(Front(system))
             self.is_ours = self._answers.matches
             self.is_attached = True
         except Exception as error:  # noqa: BLE001 - the app must be served whatever happens to us
@@ -85,6 +85,9 @@ class Lifecycle:
 
     async def answer(self, path: str, scope: Scope, receive: Receive, send: Send) -> bool:
         """Answer a request to our own *path*; return False if it is refused or not ours: the app shall answer."""
+        with self.errors.guarded("asgi", "could not start"):
+            if not self.system.is_running:
+                self.instrumentation.ensure_started()
         return await answer(self._answers, path, scope, receive, send)
 
     async def run(self, scope: Scope, receive: Receive, send: Send) -> None:

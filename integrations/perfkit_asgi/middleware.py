@@ -4,7 +4,7 @@
     app = PerfkitMiddleware(app)                   # any ASGI app
 
 An exchange is recorded when its last body chunk is handed to the server, just before it is sent: what a client got is
-counted, background tasks are not. Nothing is buffered, no task is made, the app's own messages are passed on as they are.
+counted, background tasks are not. Nothing is buffered, no task is made, the app's messages are passed on as they are.
 """
 
 from __future__ import annotations
@@ -83,8 +83,7 @@ class PerfkitMiddleware:
                 if kind == "http.response.start":
                     status = message["status"]
                 elif not finished and (
-                    (kind == "http.response.body" and not message.get("more_body"))
-                    or kind == "http.response.pathsend"
+                    (kind == "http.response.body" and not message.get("more_body")) or kind == "http.response.pathsend"
                 ):
                     finished = True
                     route = route_key(scope) if "fastapi" in scope else id(scope.get("route"))
@@ -107,7 +106,11 @@ class PerfkitMiddleware:
     async def _rare(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Take what is not a plain request: the lifespan, the very first exchange, a WebSocket, an inner perfkit's."""
         life = self._life
-        if MARK in scope or scope["type"] not in ("http", "websocket", "lifespan") or (not life.is_attached and not life.attach(scope)):
+        if (
+            MARK in scope
+            or scope["type"] not in ("http", "websocket", "lifespan")
+            or (not life.is_attached and not life.attach(scope))
+        ):
             await self.app(scope, receive, send)
         elif scope["type"] == "lifespan":
             await life.run(scope, receive, send)
@@ -153,9 +156,7 @@ class PerfkitMiddleware:
         except Exception as failure:  # noqa: BLE001 - the app's own error must come through
             self._life.report(failure)
 
-    def _learn(
-        self, key: object, scope: Scope, status: int, error_type: str, start: float, spans: list[Span]
-    ) -> None:
+    def _learn(self, key: object, scope: Scope, status: int, error_type: str, start: float, spans: list[Span]) -> None:
         """Record an exchange of a kind that was not seen before."""
         life = self._life
         try:

@@ -95,9 +95,7 @@ class RouteTable:
             return
         for subject, route in _expanded(routes):
             path = _own_path(route)
-            inner = getattr(route, "routes", None) or getattr(
-                routed(getattr(route, "app", None)), "routes", None
-            )
+            inner = getattr(route, "routes", None) or getattr(routed(getattr(route, "app", None)), "routes", None)
             if inner:
                 self._walk(inner, prefix + path, depth + 1)
                 self._add(subject, _Place(prefix, ""))

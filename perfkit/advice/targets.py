@@ -14,8 +14,14 @@ class Targets(msgspec.Struct, frozen=True, kw_only=True):
         p95: Seconds that 95 of 100 requests should stay within.
         error_rate: Share of requests that may end in a 5xx or an exception, 0-1; five times that is failing.
         requests: Requests since the start before anything is judged.
+        routes: Seconds for single routes, by method and template (``GET /reports``), in place of `p95`.
     """
 
     p95: float = 0.3
     error_rate: float = 0.01
     requests: int = 50
+    routes: dict[str, float] = {}
+
+    def of_route(self, method: str, route: str) -> float:
+        """Return the target of one route's p95 in seconds."""
+        return self.routes.get(f"{method} {route}", self.p95)

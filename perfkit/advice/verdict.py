@@ -173,10 +173,11 @@ def _healthy(performance: PerformanceSnapshot, targets: Targets) -> Verdict:
     if slowest is None or p95 is None:
         return Verdict(status=Status.HEALTHY, headline=f"Nothing to do: {within}")
     cause = f"Slowest route: {_name(slowest)}, p95 {seconds(p95)}"
-    if p95 <= targets.p95:
+    target = targets.of_route(slowest.method, slowest.route)
+    if p95 <= target:
         return Verdict(status=Status.HEALTHY, headline=f"Nothing to do: {within}", cause=f"{cause}.")
     part = percent(slowest.requests / max(1, performance.requests))
-    cause += f", {_beyond(p95, targets.p95)} {seconds(targets.p95)}; it answers {part} of requests."
+    cause += f", {_beyond(p95, target)} {seconds(target)}; it answers {part} of requests."
     return Verdict(status=Status.HEALTHY, headline=within, cause=cause)
 
 

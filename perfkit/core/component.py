@@ -28,9 +28,7 @@ class Component:
     @classmethod
     def from_settings(cls, settings: Any, context: Context) -> Self:
         """Build the component for a system."""
-        raise TypeError(
-            f"{cls.__name__} cannot be built from settings. It must define from_settings(). Define it."
-        )
+        raise TypeError(f"{cls.__name__} cannot be built from settings. It must define from_settings(). Define it.")
 
     def start(self) -> None:
         """Begin to work; called again it does nothing. Quick."""

@@ -71,8 +71,7 @@ class MissingDependencyError(PerfkitError, ImportError):
     def __init__(self, package: str, *, extra: str, wanted_by: str) -> None:
         """Say which *package* is missing, who wants it and the extra that brings it."""
         super().__init__(
-            f"{wanted_by} needs {package!r}, which is not installed. "
-            f"Install it with: pip install 'perfkit[{extra}]'"
+            f"{wanted_by} needs {package!r}, which is not installed. Install it with: pip install 'perfkit[{extra}]'"
         )
 
 
@@ -87,9 +86,7 @@ class ErrorLog:
 
     __slots__ = ("_clock", "_lock", "_logged", "count")
 
-    def __init__(
-        self, *, clock: Clock | None = None, count: Callable[[str, str], None] | None = None
-    ) -> None:
+    def __init__(self, *, clock: Clock | None = None, count: Callable[[str, str], None] | None = None) -> None:
         """Log by *clock*; call *count* with component and kind for each error."""
         self._clock: Clock = clock or SystemClock()
         self._logged: dict[tuple[str, str], tuple[float, int]] = {}

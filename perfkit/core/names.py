@@ -34,9 +34,7 @@ OTHER_METHOD = "_OTHER"
 CLIENT_DISCONNECTED = "client_disconnected"
 """The `error_type` of an exchange whose client left before the answer was whole. Not an error of the service."""
 
-KNOWN_METHODS = frozenset(
-    {"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE"}
-)
+KNOWN_METHODS = frozenset({"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE"})
 """OpenTelemetry semantic conventions, http.request.method: case-sensitive."""
 
 HTTP_BOUNDARIES = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)

@@ -96,9 +96,7 @@ class Scheduler:
                 job.due = now + job.period
             self._wake = threading.Event()
             self._stopping = threading.Event()
-            self._thread = threading.Thread(
-                target=self._loop, args=(self._stopping,), name=self._name, daemon=True
-            )
+            self._thread = threading.Thread(target=self._loop, args=(self._stopping,), name=self._name, daemon=True)
             self._thread.start()
 
     def stop(self) -> None:
@@ -113,7 +111,7 @@ class Scheduler:
         self._thread = None
 
     def run_due(self) -> float:
-        """Run all jobs that are due; return the seconds until the next is. The thread does only this, again and again."""
+        """Run all jobs that are due; return the seconds until the next is. The thread does only this, for ever."""
         now = self.last_pass = self._clock.monotonic()
         with self._lock:
             due = [job for job in self._jobs if job.due <= now]

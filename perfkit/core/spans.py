@@ -1,7 +1,7 @@
 """The current exchange: what the parts of perfkit did for the request that is being answered.
 
-Kept as small as can be, as every request pays for it: the context variable holds one list. Components append spans to it;
-at the end it is sealed, so that a task which outlives its request writes nowhere. Measured with CPython 3.11, an
+Kept as small as can be, as every request pays for it: the context variable holds one list. Components append spans to
+it; at the end it is sealed, so that a task which outlives its request writes nowhere. Measured with CPython 3.11, an
 object with attributes in its place costs three times as much.
 
 The variable is set and never reset: an adapter may finish in another context than the one it began in.

@@ -9,7 +9,7 @@ __all__ = ["Status"]
 
 
 class Status(StrEnum):
-    """How well something is. Ordered from best to worst: healthy, warning, critical; unknown before the first result."""
+    """How well something is, from best to worst: healthy, warning, critical; unknown before the first result."""
 
     UNKNOWN = "unknown"
     HEALTHY = "healthy"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from html import escape
 from typing import TypeAlias
 
@@ -37,7 +38,7 @@ def h(tag: str, attributes: Attributes | None = None, *children: Child) -> Marku
     Raises:
         ValueError: If a name is no plain name, or is one that the content security policy blocks.
     """
-    if not _NAME.match(tag) or tag.lower() in ("script", "style"):
+    if not _is_element(tag):
         raise ValueError(f"{tag!r} cannot be an element. Scripts and styles are assets. Link them.")
     opening = f"<{tag}{''.join(_attribute(name, value) for name, value in (attributes or {}).items())}>"
     if tag in _VOID:
@@ -50,8 +51,19 @@ def document(language: str, head: Sequence[Child], body: Sequence[Child]) -> Mar
     return Markup("<!doctype html>\n" + h("html", {"lang": language}, h("head", None, head), h("body", None, body)))
 
 
+@lru_cache(maxsize=256)
+def _is_element(tag: str) -> bool:
+    return bool(_NAME.match(tag)) and tag.lower() not in ("script", "style")
+
+
+@lru_cache(maxsize=256)
+def _is_attribute(name: str) -> bool:
+    lower = name.lower()
+    return bool(_NAME.match(name)) and lower not in ("style", "srcdoc") and not lower.startswith("on")
+
+
 def _attribute(name: str, value: str | int | float | bool | None) -> str:
-    if not _NAME.match(name) or name.lower() in ("style", "srcdoc") or name.lower().startswith("on"):
+    if not _is_attribute(name):
         raise ValueError(f"{name!r} cannot be an attribute. The content security policy blocks it. Use a class.")
     if value is None or value is False:
         return ""
@@ -76,4 +88,6 @@ def _text(child: Child) -> str:
 
 def _escaped(text: str) -> str:
     """Escape *text*; halves of surrogate pairs and NUL, which no UTF-8 document may hold, become ``?``."""
-    return escape(text.encode("utf-8", "replace").decode().replace("\0", "?"))
+    if not text.isascii():
+        text = text.encode("utf-8", "replace").decode()
+    return escape(text.replace("\0", "?"))

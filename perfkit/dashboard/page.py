@@ -90,8 +90,8 @@ def _navigation(data: OverviewData) -> Markup:
         if data.performance.total_requests or anchor in ("workers", "checks")
     ]
     raw = [
-        h("li", None, h("a", {"href": url}, name, h("span", {"class": "arrow", "aria-hidden": "true"}, "↗")))
-        for url, name in ((data.health_url, "/health"), (data.metrics_url, "/metrics"))
+        h("li", None, h("a", {"href": url}, _path(url), h("span", {"class": "arrow", "aria-hidden": "true"}, "↗")))
+        for url in (data.health_url, data.metrics_url)
         if url
     ]
     overview = h("li", None, h("a", {"href": "./", "aria-current": "page"}, "Overview"))
@@ -105,6 +105,11 @@ def _navigation(data: OverviewData) -> Markup:
             h("ul", {"class": "raw"}, raw) if raw else None,
         ),
     )
+
+
+def _path(url: str) -> str:
+    """Say where a relative URL leads: ``/health`` for ``../health``."""
+    return "/" + url.replace("../", "")
 
 
 def _main(content: Child) -> Markup:

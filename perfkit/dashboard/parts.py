@@ -106,6 +106,6 @@ def table(label: str, columns: Sequence[tuple[str, str]], rows: Sequence[Sequenc
     body = [h("tr", None, h("th", {"scope": "row"}, first), cells) for first, *cells in rows]
     return h(
         "div",
-        {"class": "scroll", "role": "region", "aria-label": label, "tabindex": 0},
+        {"class": "scroll", "role": "region", "aria-label": f"{label}, table", "tabindex": 0},
         h("table", {"class": kind or None}, h("thead", None, h("tr", None, head)), h("tbody", None, body)),
     )

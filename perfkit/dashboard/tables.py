@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from datetime import tzinfo
 
@@ -70,7 +71,7 @@ def routes_table(performance: PerformanceSnapshot, targets: Targets) -> list[Mar
 
 def _route(route: RouteSnapshot, targets: Targets) -> list[Child]:
     latency = route.latency
-    over = latency.p95 is not None and latency.p95 > targets.p95
+    over = latency.p95 is not None and latency.p95 > targets.of_route(route.method, route.route)
     return [
         _name(route),
         cell(rate(route.rate)),
@@ -167,10 +168,16 @@ def _check(check: CheckSnapshot, at: float) -> list[Child]:
 
 
 def _value(check: CheckSnapshot) -> str:
-    if check.value is None:
+    if check.value is None or not math.isfinite(check.value):
         return NOTHING
+    value = float(check.value)
+    if check.unit == "seconds" and value >= 120.0:
+        return age(value)
     say = {"seconds": seconds, "bytes": size, "ratio": percent}.get(check.unit)
-    return say(check.value) if say else f"{significant(check.value)} {check.unit}".strip()
+    if say:
+        return say(value)
+    number = f"{value:,.0f}" if value.is_integer() else significant(value)
+    return f"{number} {check.unit}".strip()
 
 
 def trend_table(trend: Trend, at: float, timezone: tzinfo) -> Markup:

@@ -1,7 +1,7 @@
 """The health checker, first half: built-in process checks, liveness, readiness, startup, draining.
 
-Checks run on the scheduler once a second; probes only read the last results, so a probe costs no check. Liveness looks at
-this very process alone and never at a dependency: otherwise a slow database would restart every worker.
+Checks run on the scheduler once a second; probes only read the last results, so a probe costs no check. Liveness looks
+at this very process alone and never at a dependency: otherwise a slow database would restart every worker.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ class HealthChecker(Component):
             self._watched = {}
 
     def drain(self) -> None:
-        """Answer "not ready" from now on in all workers, so that no new traffic is sent here; requests are still served."""
+        """Answer "not ready" in all workers from now on, so that no new traffic comes; requests are still served."""
         self._is_draining = True
         self._context.store.control.append(DRAIN, {})
 

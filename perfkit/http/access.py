@@ -87,11 +87,11 @@ class Access:
             "metrics": metrics_access,
             "health_details": settings.access,
         }
-        main = (token,) if token else ()
-        own = (settings.metrics_token,) if settings.metrics_token else ()
+        main = _cookies(token)
         self._tokens: dict[Area, tuple[tuple[str, Cookie], ...]] = {
-            area: tuple((secret, Cookie(secret)) for secret in dict.fromkeys(secrets))
-            for area, secrets in (("dashboard", main), ("metrics", main + own), ("health_details", main))
+            "dashboard": main,
+            "metrics": main + _cookies(settings.metrics_token),
+            "health_details": main,
         }
         self._wrong = PeerWindow(limit=WRONG_TOKENS, seconds=60.0)
 
@@ -142,9 +142,7 @@ class Access:
             return _refused(distance, is_logged=area != "health_details")
         group, now = peer_group(request.peer), self._clock.monotonic()
         if self._wrong.is_full(group, now):
-            return familiar or _refused(
-                f"{WRONG_TOKENS} wrong tokens within a minute; for now none is checked"
-            )
+            return familiar or _refused(f"{WRONG_TOKENS} wrong tokens within a minute; for now none is checked")
         by_query = self._cookie_of((in_query,) if in_query is not None else (), area)
         if by_query is not None:
             return self._swapped(request, area, by_query)
@@ -214,6 +212,10 @@ class Access:
 
     def _mount(self, request: Request, area: Area) -> str:
         return request.root_path + self._mounts[area]
+
+
+def _cookies(token: str | None) -> tuple[tuple[str, Cookie], ...]:
+    return ((token, Cookie(token)),) if token else ()
 
 
 def _refused(reason: str, *, is_logged: bool = True) -> Decision:

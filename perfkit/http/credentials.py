@@ -1,7 +1,7 @@
 """What a visitor brings along: a token in a header or in the query, or the cookie that stands for one.
 
-The cookie's value is ``<expiry>.<HMAC-SHA256 of mount and expiry under the token>``: whoever reads it learns neither the
-token nor a cookie for another mount. Its name carries a fingerprint of the token, because browsers keep cookies
+The cookie's value is ``<expiry>.<HMAC-SHA256 of mount and expiry under the token>``: whoever reads it learns neither
+the token nor a cookie for another mount. Its name carries a fingerprint of the token, because browsers keep cookies
 by host and not by port, and two services on one machine would throw each other out.
 """
 
@@ -41,9 +41,9 @@ def authorization_tokens(request: Request) -> tuple[bytes, ...]:
         return tuple(dict.fromkeys(readings))
     if scheme.lower() == "basic":
         try:
-            _, colon, password = base64.b64decode(
-                value.encode("utf-8", "backslashreplace"), validate=True
-            ).partition(b":")
+            _, colon, password = base64.b64decode(value.encode("utf-8", "backslashreplace"), validate=True).partition(
+                b":"
+            )
         except binascii.Error:
             return (b"",)
         return (password,) if colon else (b"",)

@@ -9,17 +9,17 @@ threads. Measured with CPython 3.11 on Starlette this is about a third of a hand
 from __future__ import annotations
 
 import os
-import sys
 import threading
 from bisect import bisect_left
-from collections.abc import Callable, Hashable
-from contextlib import nullcontext
+from collections.abc import Callable, Hashable, Sequence
 from time import perf_counter
 
 from perfkit.core.names import KNOWN_METHODS, OTHER_METHOD, REQUEST_DURATION, WEBSOCKET_DURATION, WEBSOCKETS
 from perfkit.core.spans import Span, begin_exchange, seal_exchange
 from perfkit.store import Row
 from perfkit.store.layout import FINISHED, STARTED
+from perfkit.store.series.rows import bounds_of
+from perfkit.store.updates import UPDATE_LOCK, is_free_threaded
 from perfkit.system import PerformanceSystem
 
 __all__ = ["Instrumentation"]
@@ -48,16 +48,15 @@ class Instrumentation:
         self._definition = self._store.define(REQUEST_DURATION)
         self._lock = threading.Lock()
         self._pid = os.getpid()
-        overflow = self._store.row(self._definition, self._labels("GET", "", 200, "http", ""))
-        self.begin, self.record = self._hot_path(overflow.bounds)
+        self.begin, self.record = self._hot_path(bounds_of(self._definition))
 
     def _hot_path(
-        self, bounds: list[float]
+        self, bounds: Sequence[float]
     ) -> tuple[Callable[[], list[Span]], Callable[[Hashable, float, list[Span]], bool]]:
         """Return `begin` and `record`."""
-        store, rows, start_system = self._store, self._rows, self._start
+        store, rows, start_system = self._store, self._rows, self.ensure_started
         last = len(bounds) + 1
-        guard = _guard()
+        guard = UPDATE_LOCK if is_free_threaded() else None
 
         def begin() -> list[Span]:
             if not store.is_open:
@@ -91,7 +90,7 @@ class Instrumentation:
 
         return begin, record
 
-    def _start(self) -> None:
+    def ensure_started(self) -> None:
         """Start the system in this process: at its very first exchange, and at the first one after a fork."""
         if self._pid != os.getpid():
             self._pid, self._lock = os.getpid(), threading.Lock()
@@ -135,14 +134,14 @@ class Instrumentation:
     def abandon(self, spans: list[Span]) -> None:
         """Count an exchange as finished that could not be recorded otherwise, so that it is not in flight for ever."""
         values = self._store.values
-        with _guard() or nullcontext():
+        with UPDATE_LOCK:
             values[FINISHED] += 1.0
         seal_exchange(spans)
 
     def websocket_opened(self) -> None:
         """Count a WebSocket connection as open."""
         if not self._store.is_open:
-            self._start()
+            self.ensure_started()
         row = self._store.row(self._store.define(WEBSOCKETS))
         self._store.add(row, 1.0)
 
@@ -153,9 +152,7 @@ class Instrumentation:
         store.observe(store.row(store.define(WEBSOCKET_DURATION), (route,)), seconds)
 
     @staticmethod
-    def _labels(
-        method: str, route: str, status: int, scheme: str, error: str
-    ) -> tuple[str, str, str, str, str]:
+    def _labels(method: str, route: str, status: int, scheme: str, error: str) -> tuple[str, str, str, str, str]:
         return (
             method if method in KNOWN_METHODS else OTHER_METHOD,
             route,
@@ -163,13 +160,3 @@ class Instrumentation:
             scheme if scheme in ("http", "https") else OTHER_METHOD.lower(),
             error or (str(status) if status >= 500 else ""),
         )
-
-
-def _guard() -> threading.Lock | None:
-    """Return None where the GIL makes additions whole, else the one lock of all updates."""
-    is_enabled = getattr(sys, "_is_gil_enabled", None)
-    if is_enabled is None or is_enabled():
-        return None
-    from perfkit.store.updates import UPDATE_LOCK
-
-    return UPDATE_LOCK

@@ -74,7 +74,7 @@ def _read(path: Path) -> str:
 
 
 def ready_url(base: str, mount: str, token: str) -> str:
-    """Return the URL that opens the dashboard: *base* is scheme, host and application root, without a slash at the end."""
+    """Return the URL that opens the dashboard; *base* is scheme, host and application root."""
     return f"{base.rstrip('/')}{mount.rstrip('/')}/?t={token}"
 
 

@@ -45,9 +45,7 @@ class PerformanceSettings(Settings, frozen=True):
         Meta(
             description="A response time of its own, in seconds, for a method and route template. "
             'For example {"GET /reports": 2.0}.',
-            extra={
-                "expected": "a dict of method and route (such as GET /reports) to seconds above 0, at most 3600"
-            },
+            extra={"expected": "a dict of method and route (such as GET /reports) to seconds above 0, at most 3600"},
         ),
     ] = field(default_factory=dict)
     collect_interval: Annotated[
@@ -56,9 +54,7 @@ class PerformanceSettings(Settings, frozen=True):
     window: Annotated[
         float, Meta(ge=10, le=86_400, description="Seconds that rates, percentiles and error rate look back.")
     ] = 300.0
-    debug_logging: Annotated[
-        bool, Meta(description="Log each sample under perfkit.performance at DEBUG.")
-    ] = False
+    debug_logging: Annotated[bool, Meta(description="Log each sample under perfkit.performance at DEBUG.")] = False
 
     def conflicts(self) -> Iterator[tuple[tuple[str, ...], str]]:
         """Yield a sampling interval that leaves nothing in the window."""

@@ -225,9 +225,7 @@ class Control:
                     return
                 if not base <= self._offset <= end:
                     self.missed += 1
-                    self._errors.warn(
-                        "store", "commands_missed", "commands were dropped before they were read"
-                    )
+                    self._errors.warn("store", "commands_missed", "commands were dropped before they were read")
                     self._pending.append(None)
                     self._offset = base
                 data = os.pread(self._log, end - self._offset, self._offset - base)

@@ -66,9 +66,7 @@ class Lease:
         """Whether the last poll found or made this worker the leader. Ask `is_still_mine` before a write."""
         return self._path is None or self.generation > 0
 
-    def open(
-        self, directory: Path, *, locked: Callable[[], AbstractContextManager[object]], number: int = 0
-    ) -> None:
+    def open(self, directory: Path, *, locked: Callable[[], AbstractContextManager[object]], number: int = 0) -> None:
         """Take part in *directory*; nobody yet. *number* staggers the polls of the workers. No I/O."""
         self._token = os.urandom(16)
         self._locked = locked

@@ -41,3 +41,11 @@ class StoreSettings(Settings, frozen=True, kw_only=True):
         int,
         Meta(ge=1, le=1_000_000, description="Series of one metric; those beyond go to its series _other."),
     ] = 2_000
+    retention: Annotated[
+        float,
+        Meta(
+            ge=300.0,
+            le=2_592_000.0,
+            description="Seconds for which the history is kept; in memory at most a day.",
+        ),
+    ] = 2_592_000.0

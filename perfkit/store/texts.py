@@ -66,9 +66,7 @@ class Texts:
         corrupt: Records that were found damaged by the last `read`.
     """
 
-    def __init__(
-        self, *, size: int = RING_BYTES, clock: Clock | None = None, errors: ErrorLog | None = None
-    ) -> None:
+    def __init__(self, *, size: int = RING_BYTES, clock: Clock | None = None, errors: ErrorLog | None = None) -> None:
         """Keep *size* bytes of records; stamp them by *clock*."""
         self._size = size
         self._clock: Clock = clock or SystemClock()

@@ -108,7 +108,7 @@ def _counts(page: Page) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
     return {
         series.identity: series.value
         for series in page.series
-        if series.name.endswith(counting.get(page.types.get(series.family, ""), ("\n",)))
+        if series.name.endswith(counting.get(page.types.get(series.family, ""), ()))
         or (not page.is_openmetrics and page.types.get(series.name) == "counter")
     }
 

@@ -77,7 +77,7 @@ def read(page: str | bytes, *, openmetrics: bool = False) -> Page:
         return result
     if "\r" in re.sub(_TEXT, "", text):
         result.problems.append("a carriage return outside of quotes")
-    if not text.endswith("\n"):
+    if text and not text.endswith("\n"):
         result.problems.append("the last line does not end with a line feed")
     lines = text.removesuffix("\n").split("\n") if text else []
     if openmetrics and (not lines or lines.pop() != "# EOF"):

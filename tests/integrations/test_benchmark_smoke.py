@@ -57,7 +57,7 @@ def test_every_layer_runs_and_counts_each_request_once(framework: str) -> None:
 
 def test_every_way_to_update_counts_each_call_once() -> None:
     results = by_name(run_json("store", "--only", "updates")["updates"])
-    assert len(results) == 6
+    assert len(results) == 7
     for name, result in results.items():
         assert result["counted"] == result["calls"], name
 

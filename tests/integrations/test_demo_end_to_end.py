@@ -103,7 +103,7 @@ def test_a_demo_answers_everything_and_leaves_nothing(
     demo = start("--workers", str(workers))
     assert get(demo.addresses["shop"] + "about").json()["name"] == "The shop"
     for name in ("dashboard", "health", "metrics"):
-        assert get(demo.addresses[name]).status_code == 200, name
+        assert get(demo.addresses[name]).status_code == 200, f"{name}\n{demo.messages}"
     wait_for_text(demo.addresses["metrics"], 'http_route="/api/v1/products/{product_id}"')
     processes = demo.processes()
     assert len(processes) >= (1 if workers == 1 else 1 + workers)

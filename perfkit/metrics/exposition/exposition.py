@@ -105,9 +105,11 @@ class Exposition:
         self._kept += len(prepared.heads) - before
         if len(set(heads)) == len(heads):
             return points, heads
-        first = dict(zip(reversed(heads), reversed(points), strict=True))
+        first: dict[str, Point] = {}
+        for head, point in zip(heads, points, strict=True):
+            first.setdefault(head, point)
         report(prepared.definition.name, _doubled(prepared.definition))
-        return list(reversed(first.values())), list(reversed(first))
+        return list(first.values()), list(first)
 
 
 def render(
@@ -161,10 +163,12 @@ def _plain(
     def shown(family: Family) -> tuple[frozenset[str], T]:
         definition, points = family.definition, family.points
         check_labels(definition)
-        first = {point.labels: point for point in reversed(points)}
+        first: dict[tuple[str, ...], Point] = {}
+        for point in points:
+            first.setdefault(point.labels, point)
         if len(first) < len(points):
             report(definition.name, _doubled(definition))
-            points = list(reversed(first.values()))
+            points = list(first.values())
         return series_names(base_name(definition), definition.type), show(definition, points)
 
     return shown

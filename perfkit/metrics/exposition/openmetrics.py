@@ -28,8 +28,9 @@ def header(definition: Definition, named: Callable[[str], str]) -> str:
     lines = [f"# TYPE {name} {definition.type}"]
     if _has_unit(definition):
         lines.append(f"# UNIT {name} {definition.unit}")
-    if definition.description:
-        lines.append(f"# HELP {name} {utf8(definition.description).translate(_HELP)}")
+    help_text = utf8(definition.description).strip().translate(_HELP)
+    if help_text:
+        lines.append(f"# HELP {name} {help_text}")
     return "\n".join(lines)
 
 

@@ -21,6 +21,7 @@ def header(definition: Definition, named: Callable[[str], str]) -> str:
     """Return the comment lines; they name the *samples*, so a counter with ``_total``."""
     name = named(SCALAR_SUFFIX.get(definition.type, ""))
     lines = [f"# TYPE {name} {_TYPES.get(definition.type, definition.type)}"]
-    if definition.description:
-        lines.insert(0, f"# HELP {name} {utf8(definition.description).translate(_HELP)}")
+    help_text = utf8(definition.description).strip().translate(_HELP)
+    if help_text:
+        lines.insert(0, f"# HELP {name} {help_text}")
     return "\n".join(lines)

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
-from perfkit.store.layout import FIXED, SLOT_BYTES
+from perfkit.store.series.reading import Reading
 from perfkit.store.series.table import Request, Table
 
-__all__ = ["Backing", "Place", "Reading", "unpack_fixed"]
-
-_FIXED = struct.Struct(f"={FIXED}d")
+__all__ = ["Backing", "Place", "find_place"]
 
 
 class Place(NamedTuple):
@@ -24,24 +21,6 @@ class Place(NamedTuple):
 
     slot: int
     fits: bool
-
-
-class Reading(NamedTuple):
-    """One worker's numbers, taken in one read.
-
-    Attributes:
-        started_at: Unix time at which the worker opened its file.
-        fixed: The fixed slots.
-        rows: The slots of the table's rows as bytes, from `Table.first` on.
-    """
-
-    number: int
-    pid: int
-    started_at: float
-    is_alive: bool
-    is_self: bool
-    fixed: Sequence[float]
-    rows: bytes
 
 
 class Backing(Protocol):
@@ -79,13 +58,6 @@ class Backing(Protocol):
     def release_after_fork(self) -> None:
         """In a forked child: let go of everything without touching the parent's numbers."""
         ...
-
-
-def unpack_fixed(data: bytes, offset: int) -> tuple[float, ...]:
-    """Return the fixed slots that lie at *offset* bytes in *data*; zeros where *data* ends before."""
-    if len(data) < offset + FIXED * SLOT_BYTES:
-        return (0.0,) * FIXED
-    return _FIXED.unpack_from(data, offset)
 
 
 def find_place(table: Table, request: Request) -> list[int]:

@@ -14,6 +14,7 @@ import errno
 import mmap
 import os
 import struct
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -153,7 +154,8 @@ class WorkerFile:
         os.close(self._lock)
         for view in (self.values, self._body, self._bytes):
             view.release()
-        self._map.close()
+        with suppress(BufferError):  # a thread of the parent was in the middle of a read: the mapping stays
+            self._map.close()
 
     def _take(self, slots: int) -> None:
         end = HEADER_BYTES + slots * SLOT_BYTES

@@ -10,11 +10,13 @@ from __future__ import annotations
 import mmap
 import os
 import threading
-import time
 from collections.abc import Sequence
+from contextlib import suppress
 
-from perfkit.store.backing.base import Place, Reading, find_place
+from perfkit.core.clock import Clock
+from perfkit.store.backing.base import Place, find_place
 from perfkit.store.layout import FIXED, OVERFLOW, SINK, SLOT_BYTES
+from perfkit.store.series.reading import Reading
 from perfkit.store.series.table import Request, Table
 
 __all__ = ["Memory"]
@@ -26,12 +28,12 @@ class Memory:
     is_shared = False
     number = 0
 
-    def __init__(self, *, max_slots: int, max_series: int) -> None:
+    def __init__(self, *, max_slots: int, max_series: int, clock: Clock) -> None:
         """Make room for *max_slots* slots of rows; nothing is touched yet."""
         self.capacity = 2 * max_slots
         self.table = Table(first=max_slots, capacity=self.capacity, max_series=max_series)
         self._lock = threading.Lock()
-        self._started_at = time.time()
+        self._started_at = clock.time()
         self._map = mmap.mmap(-1, self.capacity * SLOT_BYTES, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
         self._bytes = memoryview(self._map)
         self.values: memoryview[float] = self._bytes.cast("d")
@@ -66,4 +68,5 @@ class Memory:
         """In a forked child: whoever still holds `values` gets an error."""
         self.values.release()
         self._bytes.release()
-        self._map.close()
+        with suppress(BufferError):  # a thread of the parent was in the middle of a read: the mapping stays
+            self._map.close()

@@ -17,12 +17,13 @@ from pathlib import Path
 
 from perfkit.core.clock import Clock
 from perfkit.core.errors import StoreError
-from perfkit.store.backing.base import Place, Reading, find_place, unpack_fixed
+from perfkit.store.backing.base import Place, find_place
 from perfkit.store.backing.directory import LOCK_FILE
 from perfkit.store.backing.keys import KeyLog
 from perfkit.store.backing.mapped import WorkerFile, file_name, numbers_in, read_header
 from perfkit.store.layout import FINISHED, HEADER_BYTES, LOST, OVERFLOW, ROWS, SINK, SLOT_BYTES, STARTED
 from perfkit.store.lock import directory_lock, hold, is_held
+from perfkit.store.series.reading import Reading, unpack_fixed
 from perfkit.store.series.rows import GAUGE_WIDTH, width_of
 from perfkit.store.series.table import Request, Table
 

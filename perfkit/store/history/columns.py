@@ -36,7 +36,7 @@ class _Table(msgspec.Struct, array_like=True):
 
 
 class Columns:
-    """The table of one history.
+    """The table of one history. Whoever changes it changes a copy.
 
     Attributes:
         started_at: Unix seconds of the first record; 0.0 before it.
@@ -67,13 +67,17 @@ class Columns:
         """Return the table as msgpack, at most 27 kB."""
         return msgspec.msgpack.encode(_Table(self.started_at, list(self._entries.values())))
 
+    def copy(self) -> Columns:
+        """Return a table of its own, to be changed and saved while others read this one."""
+        return Columns.from_bytes(self.to_bytes())
+
     def index_of(self, name: str) -> int:
         """Return the column of the route *name*, `OTHER_COLUMN` if it has none."""
         return self._indexes.get(_short(name), OTHER_COLUMN)
 
     def named(self) -> list[tuple[int, str, float]]:
         """Return index, name and the Unix seconds since when it holds, for all columns."""
-        routes = [(entry.index, entry.name, entry.since) for entry in self._entries.values()]
+        routes = [(entry.index, entry.name, entry.since) for entry in list(self._entries.values())]
         return [(TOTAL_COLUMN, TOTAL, 0.0), (OTHER_COLUMN, OTHER, 0.0), *routes]
 
     def assign(self, counts: Mapping[str, float], now: float) -> bool:

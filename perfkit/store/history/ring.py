@@ -172,16 +172,15 @@ class History:
         Raises:
             OSError: It could not be written.
         """
+        if self._path is not None:
+            data = columns.to_bytes()
+            generation = self._tables + 1
+            record = TABLE.pack(generation, len(data), zlib.crc32(data)) + data
+            with self._writable(self._path) as fd:
+                if os.pwrite(fd, record, PAGE + generation % 2 * TABLE_BYTES) != len(record):
+                    raise OSError("The columns of the history could not be written whole.")
+            self._tables = generation
         self._columns = columns
-        if self._path is None:
-            return
-        data = columns.to_bytes()
-        generation = self._tables + 1
-        header = TABLE.pack(generation, len(data), zlib.crc32(data))
-        with self._writable(self._path) as fd:
-            if os.pwrite(fd, header + data, PAGE + generation % 2 * TABLE_BYTES) != len(header) + len(data):
-                raise OSError("The columns of the history could not be written whole.")
-        self._tables = generation
 
     def last_at(self, tier: int) -> float:
         """Return the end of the newest record of a tier in Unix seconds, 0.0 if there is none. Never raises."""
@@ -221,17 +220,18 @@ class History:
         return list(_sound(data, since, until))
 
     def _load_columns(self, path: Path) -> None:
-        newest = (self._tables, b"")
+        """Take over the newer sound copy, unless it is the one that we have."""
+        newest = (0, b"")
         for copy in range(2):
             data = _pread(path, TABLE_BYTES, PAGE + copy * TABLE_BYTES)
             if len(data) < TABLE.size:
-                return
+                continue
             generation, length, crc = TABLE.unpack_from(data)
             table = data[TABLE.size : TABLE.size + length]
             if generation > newest[0] and len(table) == length and zlib.crc32(table) == crc:
                 newest = (generation, table)
-        if newest[1]:
-            self._columns = Columns.from_bytes(newest[1])
+        if newest[0] != self._tables or not newest[1]:
+            self._columns = Columns.from_bytes(newest[1]) if newest[1] else Columns()
             self._tables = newest[0]
 
     def _offset(self, tier: int) -> int:
@@ -246,7 +246,6 @@ class History:
             if os.pread(fd, len(MARK), 0) != MARK or os.fstat(fd).st_size < size:
                 if os.pread(fd, len(MARK), 0) != MARK:
                     os.ftruncate(fd, 0)
-                    self._tables = 0
                 reserve(fd, size)
                 os.pwrite(fd, MARK, 0)
             yield fd

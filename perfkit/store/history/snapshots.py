@@ -20,7 +20,7 @@ import msgspec
 
 from perfkit.core.errors import ErrorLog
 
-__all__ = ["LADDER", "PERIOD", "Labels", "Reading", "Snapshot", "Snapshots", "thin"]
+__all__ = ["LADDER", "PERIOD", "Buckets", "Labels", "Snapshot", "Snapshots", "thin"]
 
 PERIOD = 30.0
 """Seconds between two snapshots."""
@@ -37,10 +37,10 @@ DECODED = 4
 Labels = tuple[str, ...]
 
 
-class Reading(NamedTuple):
-    """One histogram: float64 counts per bucket, and the sum of its observations."""
+class Buckets(NamedTuple):
+    """One histogram: counts per bucket, never changed once they are here, and the sum of its observations."""
 
-    counts: array[float]
+    counts: list[float]
     sum: float
 
 
@@ -48,23 +48,17 @@ class Snapshot(NamedTuple):
     """All histograms at a moment (Unix seconds)."""
 
     at: float
-    readings: Mapping[Labels, Reading]
+    series: Mapping[Labels, Buckets]
 
 
-class _Series(msgspec.Struct, array_like=True):
+class _Row(msgspec.Struct, array_like=True):
     labels: Labels
     counts: bytes
     sum: float
 
 
-class _Place(NamedTuple):
-    at: float
-    offset: int
-    length: int
-
-
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(list[_Series]).decode
+_decode = msgspec.msgpack.Decoder(list[_Row]).decode
 
 
 class Snapshots:
@@ -85,7 +79,7 @@ class Snapshots:
         self._path: Path | None = None
         self._memory: dict[float, bytes] = {}
         self._signature = (0, 0, 0)
-        self._places: list[_Place] = []
+        self._times: list[float] = []
         self._decoded: dict[float, Snapshot] = {}
 
     def open(self, directory: Path) -> None:
@@ -104,17 +98,20 @@ class Snapshots:
         if self._path is None:
             return sorted(self._memory)
         with self._errors.guarded("store", "the snapshots could not be read"):
-            self._refresh(self._path)
-        return [place.at for place in self._places]
+            signature = _signature(self._path)
+            if signature != self._signature:
+                self._times = sorted(self._bodies())
+                self._signature = signature
+        return self._times
 
-    def take(self, at: float, readings: Mapping[Labels, Reading]) -> None:
-        """Keep *readings* as of *at* (Unix seconds) and thin out the old ones; only the leader does.
+    def take(self, at: float, series: Mapping[Labels, Buckets]) -> None:
+        """Keep *series* as of *at* (Unix seconds) and thin out the old ones; only the leader does.
 
         Raises:
             OSError: The file could not be replaced; the old one stays.
         """
         bodies = self._bodies()
-        bodies[at] = _pack(readings)
+        bodies[at] = _pack(series)
         kept = thin(sorted(bodies), at, self._retention)
         self._replace({moment: bodies[moment] for moment in kept})
 
@@ -156,16 +153,11 @@ class Snapshots:
     def _bodies(self) -> dict[float, bytes]:
         if self._path is None:
             return dict(self._memory)
-        return dict(self._refresh(self._path))
-
-    def _refresh(self, path: Path) -> dict[float, bytes]:
-        """Read the file and index it, unless it is the one that was indexed last."""
         try:
-            data = path.read_bytes()
+            data = self._path.read_bytes()
         except FileNotFoundError:
-            data = b""
+            return {}
         bodies, self.corrupt = _split(data)
-        self._places = [_Place(at, 0, len(body)) for at, body in sorted(bodies.items())]
         return bodies
 
     def _replace(self, bodies: dict[float, bytes]) -> None:
@@ -198,16 +190,22 @@ def thin(times: list[float], now: float, retention: float = 2_592_000.0) -> list
     return kept
 
 
-def _pack(readings: Mapping[Labels, Reading]) -> bytes:
-    series = [_Series(labels, reading.counts.tobytes(), reading.sum) for labels, reading in readings.items()]
-    return zlib.compress(_encode(series), 1)
+def _pack(series: Mapping[Labels, Buckets]) -> bytes:
+    rows = [_Row(labels, array("d", buckets.counts).tobytes(), buckets.sum) for labels, buckets in series.items()]
+    return zlib.compress(_encode(rows), 1)
 
 
-def _unpack(body: bytes) -> dict[Labels, Reading]:
-    return {
-        series.labels: Reading(array("d", series.counts), series.sum)
-        for series in _decode(zlib.decompress(body))
-    }
+def _unpack(body: bytes) -> dict[Labels, Buckets]:
+    return {row.labels: Buckets(array("d", row.counts).tolist(), row.sum) for row in _decode(zlib.decompress(body))}
+
+
+def _signature(path: Path) -> tuple[int, int, int]:
+    """Return what changes when the file is replaced; zeros if there is none."""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return (0, 0, 0)
+    return (status.st_ino, status.st_mtime_ns, status.st_size)
 
 
 def _records(bodies: Mapping[float, bytes]) -> Iterator[bytes]:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Container, Sequence
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 import msgspec
 
 from perfkit.core.families import Definition, Family, GaugeMode, Histogram, MetricType, Point, Summary
 from perfkit.core.names import ABANDONED, ACTIVE_REQUESTS
-from perfkit.store.backing.base import Reading
 from perfkit.store.layout import FINISHED, LOST, OVERFLOW, SLOT_BYTES, STARTED
 from perfkit.store.quantiles import SUMMARY_BUCKETS, SUMMARY_QUANTILES, summary_quantile
+from perfkit.store.series.reading import Reading
 from perfkit.store.series.rows import WORKER_LABEL
 from perfkit.store.series.table import Entry, Table
 
@@ -74,9 +74,7 @@ def build(
     return families
 
 
-def fixed_families(
-    readings: Sequence[Reading], names: Container[str] | None, *, is_degraded: bool
-) -> list[Family]:
+def fixed_families(readings: Sequence[Reading], names: Container[str] | None, *, is_degraded: bool) -> list[Family]:
     """Return what the fixed slots say."""
     values = {
         ABANDONED: summed(readings, LOST),
@@ -110,11 +108,7 @@ def _placed(entry: Entry, sums: Slots, first: int) -> list[tuple[tuple[str, ...]
 
 def _counters(entry: Entry, sums: Slots, first: int) -> list[Point]:
     other = entry.other
-    return [
-        Point(labels, sums[at])
-        for labels, at in _placed(entry, sums, first)
-        if labels != other or sums[at] != 0.0
-    ]
+    return [Point(labels, sums[at]) for labels, at in _placed(entry, sums, first) if labels != other or sums[at] != 0.0]
 
 
 def _histograms(entry: Entry, sums: Slots, first: int, *, detailed: bool) -> list[Point]:
@@ -137,7 +131,7 @@ def _coarse(counts: Slots, ends: list[int]) -> list[float]:
     """Return the sums of fine buckets up to each of *ends*, and of those above the last."""
     upto = list(accumulate(counts))
     tops = [*map(upto.__getitem__, ends), upto[-1]]
-    return [tops[0], *(high - low for low, high in zip(tops, tops[1:], strict=False))]
+    return [tops[0], *(high - low for low, high in pairwise(tops))]
 
 
 def _summaries(entry: Entry, sums: Slots, first: int) -> list[Point]:
@@ -155,7 +149,7 @@ def _summaries(entry: Entry, sums: Slots, first: int) -> list[Point]:
 def _gauges(entry: Entry, readings: Sequence[Reading], first: int) -> list[Point]:
     mode = entry.definition.mode
     alive = [reading for reading in readings if reading.is_alive]
-    points = []
+    points: list[Point] = []
     for labels, slot in list(entry.series.items()):
         at = (slot - first) * SLOT_BYTES
         held = [

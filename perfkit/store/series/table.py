@@ -62,7 +62,7 @@ class Entry:
         """Begin the family *number* without any series."""
         self.number, self.definition = number, definition
         self.width, self.bounds = width_of(definition), bounds_of(definition)
-        self.shown = definition.boundaries or self.bounds and DEFAULT
+        self.shown = definition.boundaries or (self.bounds and DEFAULT)
         self.series: dict[tuple[str, ...], int] = {}
         self.other = other_labels(definition)
 

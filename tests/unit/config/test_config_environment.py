@@ -130,6 +130,7 @@ def test_a_variable_of_no_known_section_is_an_error() -> None:
         "PERFKIT_PORT_80_TCP",
         "PERFKIT_PORT_80_TCP_ADDR",
         "PERFKIT_STORE_SERVICE_HOST",
+        "PERFKIT_HTTP_METRICS_PORT",
         "PERFKIT_NO_SKIP",
         "PERFKITTEN",
         "PATH",

@@ -30,6 +30,7 @@ class CacheSettings(Settings, frozen=True):
 
     enabled: Annotated[bool, Meta(description="Cache.")] = True
     max_size: Annotated[int, Meta(ge=1, description="Entries kept.")] = 10_000
+    ttl: Annotated[float, Meta(gt=0, description="Seconds that an entry lives.")] = 60.0
 
 
 class ConfigWithCache(PerformanceConfig, frozen=True):
@@ -70,6 +71,8 @@ def test_a_component_that_joins_needs_its_struct_and_one_field() -> None:
         "cache.max_size is 0. It must be a whole number, at least 1. "
         "Set it to a whole number, or leave it out for 10000."
     )
+    _, (endless,) = load(ConfigWithCache, settings={"cache": {"ttl": float("inf")}}, environ={})
+    assert endless.path == "cache.ttl", "a number is finite even where its range has no end"
     _, (slip,) = load(ConfigWithCache, environ={"PERFKIT_CACHE__MAXSIZE": "5"})
     assert slip.message.endswith("Rename it to PERFKIT_CACHE__MAX_SIZE.")
     assert "| `cache.max_size` | Entries kept. | a whole number, at least 1 | `10000` |" in settings_reference(

@@ -46,7 +46,7 @@ def test_reporting_never_raises_even_if_counting_and_logging_do(monkeypatch: pyt
 def test_kinds_that_are_remembered_are_bounded() -> None:
     log = ErrorLog(clock=FakeClock())
     for number in range(2000):
-        log.warn("store", f"kind {number}", "message")
+        log.warn("store", f"kind {number}", "message")  # noqa: G010 - not a logger
     assert len(log._logged) <= 256
 
 

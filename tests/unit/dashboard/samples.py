@@ -247,6 +247,7 @@ def states() -> dict[str, OverviewData]:
         routes=tuple(route("GET", f"/area/{n}", 2.0, 0.02, 0.0, 0.5 / (n + 1)) for n in range(260)),
         trend=trend(points=400),
     )
+    quiet = Trend(step=5.0, rate=(0.0,) * 60, errors=(None,) * 60, p50=(None,) * 60, p95=(None,) * 60, p99=(None,) * 60)
     shared = "The directory /dev/shm/perfkit is not writable, so each worker counts for itself."
     return {
         "first-run": data(young(0), health(), service="app", environment="development", release="", overhead=None),
@@ -257,7 +258,17 @@ def states() -> dict[str, OverviewData]:
         "failing": data(failing, health(broken, tired, *CHECKS[:1])),
         "draining": data(performance(), health(*CHECKS, is_draining=True, is_ready=False)),
         "idle": data(
-            performance(requests=0, rate=0.0, errors=0, error_rate=0.0, latency=Latency(), routes=(), in_flight=0),
+            performance(
+                requests=0,
+                rate=0.0,
+                errors=0,
+                error_rate=0.0,
+                latency=Latency(),
+                routes=(),
+                in_flight=0,
+                cpu=0.02,
+                trend=quiet,
+            ),
             health(*CHECKS),
         ),
         "one-worker": data(alone, health(*CHECKS)),

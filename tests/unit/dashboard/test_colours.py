@@ -19,12 +19,12 @@ Triple = tuple[float, float, float]
 
 TEXT_PAIRS = [
     *((ink, ground) for ink in ("text", "muted", "accent") for ground in ("bg", "panel", "hover", "code")),
-    *((ink, ground) for ink in ("p50", "p95", "p99", "ok", "warn", "bad") for ground in ("panel", "hover")),
+    *((ink, ground) for ink in ("ok", "warn", "bad") for ground in ("panel", "hover")),
+    *((ink, "panel") for ink in ("p50", "p95", "p99")),
     ("ok", "ok-bg"),
     ("warn", "warn-bg"),
     ("bad", "bad-bg"),
     ("text", "warn-bg"),
-    ("muted", "hover"),
 ]
 GRAPHICS = ("p50", "p95", "p99", "plain", "column", "ok", "warn-line", "bad")
 APART = [

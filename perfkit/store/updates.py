@@ -12,10 +12,10 @@ A test walks the syntax tree for this rule. Where the interpreter runs without i
 from __future__ import annotations
 
 import sys
+import threading
 from bisect import bisect_left
-from contextlib import AbstractContextManager, nullcontext
-from threading import Lock
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Protocol
 
 from perfkit.core.clock import Clock
 from perfkit.core.errors import MetricError
@@ -23,7 +23,10 @@ from perfkit.core.families import MetricType
 from perfkit.store.quantiles import summary_bucket
 from perfkit.store.series.rows import GAUGE_WIDTH, Row
 
-__all__ = ["Slots", "add", "guard", "is_free_threaded", "locked_add", "locked_observe", "locked_set", "observe", "set_"]
+__all__ = ["UPDATE_LOCK", "Slots", "add", "is_free_threaded", "locked", "observe", "set_"]
+
+UPDATE_LOCK = threading.Lock()
+"""Held by every update where the interpreter runs without its lock; elsewhere by nobody."""
 
 
 class Slots(Protocol):
@@ -31,17 +34,11 @@ class Slots(Protocol):
 
     values: memoryview[float]
     clock: Clock
-    guard: AbstractContextManager[Any]
 
 
 def is_free_threaded() -> bool:
     """Return whether this interpreter runs threads truly at once."""
     return not getattr(sys, "_is_gil_enabled", lambda: True)()
-
-
-def guard() -> AbstractContextManager[Any]:
-    """Return what an update holds: nothing, or a lock where nothing else keeps two threads apart."""
-    return Lock() if is_free_threaded() else nullcontext()
 
 
 def add(store: Slots, row: Row, amount: float) -> None:
@@ -91,19 +88,12 @@ def _misused(row: Row, verb: str, instead: str) -> MetricError:
     return MetricError(f"{row.definition.name} was {verb}. It is a {kind}. Use {instead}.")
 
 
-def locked_add(store: Slots, row: Row, amount: float) -> None:
-    """Do what `add` does, one thread at a time."""
-    with store.guard:
-        add(store, row, amount)
+def locked(update: Callable[[Slots, Row, float], None]) -> Callable[[Slots, Row, float], None]:
+    """Return *update* as it is where threads run truly at once: one at a time."""
 
+    def update_alone(store: Slots, row: Row, amount: float) -> None:
+        with UPDATE_LOCK:
+            update(store, row, amount)
 
-def locked_observe(store: Slots, row: Row, value: float) -> None:
-    """Do what `observe` does, one thread at a time."""
-    with store.guard:
-        observe(store, row, value)
-
-
-def locked_set(store: Slots, row: Row, value: float) -> None:
-    """Do what `set_` does, one thread at a time."""
-    with store.guard:
-        set_(store, row, value)
+    update_alone.__doc__ = update.__doc__
+    return update_alone

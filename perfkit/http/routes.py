@@ -1,0 +1,271 @@
+"""Our own paths: which they are, who may see each, and what it answers.
+
+Every path of ours stands in one table and passes one gate, assets too. What is refused has no answer: None sends the
+request on to the app, whose own 404 tells nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Protocol
+from urllib.parse import quote
+
+import msgspec
+
+from perfkit.config.performance_config import PerformanceConfig
+from perfkit.core.clock import Clock
+from perfkit.core.errors import ErrorLog
+from perfkit.core.message import Request, Response
+from perfkit.core.status import Status
+from perfkit.dashboard import OverviewData, asset
+from perfkit.health.snapshot import HealthSnapshot
+from perfkit.http import health
+from perfkit.http.access import Access, Area, Decision, RefusalLog
+from perfkit.http.credentials import without_token
+from perfkit.http.negotiate import VARY, BadQuery, accepts_gzip, choose, gzipped, wanted_names
+from perfkit.http.overview import Overview
+from perfkit.http.peers import PeerWindow, peer_group
+from perfkit.http.responses import FAILED, METHODS, NOT_ALLOWED, reply, text, without_body
+from perfkit.metrics.exposition import Escaping, Format
+
+__all__ = ["API_RATE", "Answers", "Routes"]
+
+API_RATE = 20
+"""Requests a second that one peer may make to the JSON API."""
+
+_SMALLEST_GZIP = 512
+
+
+class Answers(Protocol):
+    """What the routes ask of a system. All answers come at once, without I/O."""
+
+    @property
+    def config(self) -> PerformanceConfig:
+        """The settings in force."""
+        ...
+
+    @property
+    def clock(self) -> Clock:
+        """The time."""
+        ...
+
+    @property
+    def errors(self) -> ErrorLog:
+        """Where internal errors end."""
+        ...
+
+    @property
+    def token(self) -> str:
+        """The token that opens; read at each request, as it may come with the start. Empty for none."""
+        ...
+
+    def health_snapshot(self) -> HealthSnapshot:
+        """Return what health knows."""
+        ...
+
+    def expose(
+        self, format: Format, *, names: Iterable[str] | None = None, escaping: Escaping = Escaping.UNDERSCORES
+    ) -> bytes:
+        """Return the metrics of those *names*, or all."""
+        ...
+
+    def overview_data(self) -> OverviewData:
+        """Return what the overview shows."""
+        ...
+
+
+class _Route(msgspec.Struct, frozen=True):
+    """One path.
+
+    Attributes:
+        area: What the gate is asked for; None where everyone gets the same and nobody is asked: a probe must not
+            run the user's access function.
+        answer: Called with the request and whether the visitor is allowed; None goes on to the app.
+        is_public: Strangers get an answer too.
+        fallback: The answer where making one failed.
+    """
+
+    area: Area | None
+    answer: Callable[[Request, bool], Response | None]
+    is_public: bool = False
+    fallback: Response = FAILED
+
+
+_SHUT = Decision(allowed=False, reason="not decided", is_logged=False)
+# A fault of ours must not take an app out of traffic: the probes of a process that answers say so.
+_CANNOT_TELL = health.probe(Status.UNKNOWN)
+
+
+class Routes:
+    """Answers requests to our own paths. Thread-safe."""
+
+    __slots__ = (
+        "_access",
+        "_answers",
+        "_api",
+        "_mounts",
+        "_overview",
+        "_refusals",
+        "_static",
+        "_static_prefix",
+        "_table",
+        "_token",
+    )
+
+    def __init__(self, answers: Answers) -> None:
+        """Answer for the system *answers*; nothing is asked of it yet but its settings, clock and error log."""
+        http = answers.config.http
+        self._answers = answers
+        self._overview = Overview(answers.overview_data, http=http, clock=answers.clock)
+        self._refusals = RefusalLog(clock=answers.clock)
+        self._api = PeerWindow(limit=API_RATE, seconds=1.0)
+        self._mounts: dict[Area, str] = {
+            "dashboard": f"{http.prefix}{http.dashboard_path or ''}",
+            "metrics": f"{http.prefix}{http.metrics_path or ''}",
+            "health_details": f"{http.prefix}{http.health_path or ''}",
+        }
+        self._table = self._paths(
+            has_health=http.health_path is not None,
+            has_metrics=http.metrics_path is not None,
+            has_dashboard=http.dashboard_path is not None,
+        )
+        self._static = _Route("dashboard", self._asset)
+        self._static_prefix: tuple[str, ...] = (
+            (f"{self._mounts['dashboard']}/static/",) if http.dashboard_path is not None else ()
+        )
+        self._token: str | None = None
+        self._access: Access | None = None
+
+    def _paths(self, *, has_health: bool, has_metrics: bool, has_dashboard: bool) -> dict[str, _Route]:
+        paths: dict[str, _Route] = {}
+        if has_dashboard:
+            mount = self._mounts["dashboard"]
+            paths[mount] = _Route("dashboard", self._slash)
+            paths[f"{mount}/"] = _Route("dashboard", self._page)
+            paths[f"{mount}/api/overview"] = _Route("dashboard", self._api_overview)
+        if has_metrics:
+            paths[self._mounts["metrics"]] = _Route("metrics", self._metrics)
+        if has_health:
+            mount = self._mounts["health_details"]
+            paths[mount] = _Route("health_details", self._health, is_public=True)
+            for name, answer in (("live", self._live), ("ready", self._ready), ("startup", self._startup)):
+                paths[f"{mount}/{name}"] = _Route(None, answer, is_public=True, fallback=_CANNOT_TELL)
+        return paths
+
+    def matches(self, path: str) -> bool:
+        """Return True if *path* may be ours: asked for each request of the app, so it is one look-up."""
+        return path in self._table or path.startswith(self._static_prefix)
+
+    def respond(self, request: Request) -> Response | None:
+        """Answer *request*; None if it is not ours or refused: the app shall answer it."""
+        route = self._route(request.path)
+        if route is None:
+            return None
+        decision = _SHUT
+        if route.area is not None:
+            with self._answers.errors.guarded("http", "could not decide who may see a page"):
+                decision = self._gate().decide(request, route.area)
+        return self._answer(request, route, decision)
+
+    async def arespond(self, request: Request) -> Response | None:
+        """Do what `respond` does, and await the user's access function where it is async."""
+        route = self._route(request.path)
+        if route is None:
+            return None
+        decision = _SHUT
+        if route.area is not None:
+            with self._answers.errors.guarded("http", "could not decide who may see a page"):
+                decision = await self._gate().adecide(request, route.area)
+        return self._answer(request, route, decision)
+
+    def _route(self, path: str) -> _Route | None:
+        route = self._table.get(path)
+        if route is None and path.startswith(self._static_prefix):
+            return self._static
+        return route
+
+    def _gate(self) -> Access:
+        """Return the gate for the token in force; it is made anew when the start brings another token."""
+        token, access = self._answers.token, self._access
+        if access is None or token != self._token:
+            config = self._answers.config
+            access = Access(
+                config.access,
+                environment=config.environment,
+                token=token,
+                clock=self._answers.clock,
+                errors=self._answers.errors,
+                mounts=self._mounts,
+            )
+            self._access, self._token = access, token
+        return access
+
+    def _answer(self, request: Request, route: _Route, decision: Decision) -> Response | None:
+        if route.area is not None:
+            self._refusals.log(request, route.area, decision)
+        if not (decision.allowed or route.is_public):
+            return None
+        if decision.redirect is not None:
+            headers = (("location", decision.redirect), ("set-cookie", decision.set_cookie or ""))
+            return text("", status=303, headers=headers)
+        if request.method not in METHODS:
+            return NOT_ALLOWED
+        try:
+            response = route.answer(request, decision.allowed)
+        except Exception as error:  # noqa: BLE001 - the boundary: a fault of ours is never the app's
+            self._answers.errors.report("http", error, doing=f"could not answer for {route.area or 'a probe'}")
+            response = route.fallback
+        return without_body(response) if response is not None and request.method == "HEAD" else response
+
+    def _health(self, request: Request, is_allowed: bool) -> Response:
+        config = self._answers.config
+        return health.summary(
+            request,
+            self._answers.health_snapshot(),
+            is_detailed=is_allowed,
+            service=config.service,
+            release=config.release,
+        )
+
+    def _live(self, request: Request, is_allowed: bool) -> Response:
+        return health.probe(Status.HEALTHY if self._answers.health_snapshot().is_live else Status.CRITICAL)
+
+    def _ready(self, request: Request, is_allowed: bool) -> Response:
+        return health.is_ready(self._answers.health_snapshot())
+
+    def _startup(self, request: Request, is_allowed: bool) -> Response:
+        return health.is_started(self._answers.health_snapshot())
+
+    def _metrics(self, request: Request, is_allowed: bool) -> Response:
+        choice = choose(request.headers.get("accept", ""), request.query)
+        if isinstance(choice, BadQuery):
+            return text(choice.message, status=choice.status)
+        names = wanted_names(request.query)
+        if isinstance(names, BadQuery):
+            return text(names.message, status=names.status)
+        body = self._answers.expose(choice.format, names=names, escaping=choice.escaping)
+        headers: tuple[tuple[str, str], ...] = (("vary", VARY),)
+        if len(body) >= _SMALLEST_GZIP and accepts_gzip(request.headers.get("accept-encoding", "")):
+            body, headers = gzipped(body), (*headers, ("content-encoding", "gzip"))
+        return reply(body, content_type=choice.content_type, headers=headers)
+
+    def _slash(self, request: Request, is_allowed: bool) -> Response:
+        """Send the visitor on to the directory; relative, as only the browser may know the prefix of a proxy."""
+        rest = without_token(request.query)
+        name = quote(request.path.rpartition("/")[2], safe="~")
+        return text("", status=308, headers=(("location", f"{name}/{'?' if rest else ''}{rest}"),))
+
+    def _page(self, request: Request, is_allowed: bool) -> Response:
+        return self._overview.page(request)
+
+    def _api_overview(self, request: Request, is_allowed: bool) -> Response:
+        if not self._api.add(peer_group(request.peer), self._answers.clock.monotonic()):
+            message = f"More than {API_RATE} requests a second came from your address. Try again in a second."
+            return text(message, status=429, headers=(("retry-after", "1"),))
+        return self._overview.document(request)
+
+    def _asset(self, request: Request, is_allowed: bool) -> Response | None:
+        found = asset(request.path[len(self._static_prefix[0]) :])
+        if found is None:
+            return None
+        return reply(found.body, content_type=found.content_type, fixed=True)

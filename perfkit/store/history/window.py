@@ -1,0 +1,82 @@
+"""The last seconds of the service: what is counted now, less what was counted then."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from operator import sub
+
+import msgspec
+
+from perfkit.core.families import Histogram, Point
+from perfkit.store.history.snapshots import Buckets, Labels, Snapshots
+
+__all__ = ["Window", "buckets_of", "difference", "window"]
+
+
+class Window(msgspec.Struct, frozen=True):
+    """The request durations of a while.
+
+    Attributes:
+        duration: Seconds it covers: about as many as were asked for, or the age of a younger service.
+        points: Its histograms, all buckets, without the series in which nothing happened.
+    """
+
+    duration: float
+    points: list[Point]
+
+
+def window(points: Sequence[Point], snapshots: Snapshots, seconds: float, now: float, born: float) -> Window:
+    """Return the last *seconds* before *now*, from the cumulative *points*; *born* if there is no snapshot.
+
+    Args:
+        points: Cumulative, all buckets.
+        now: Unix seconds.
+        born: Unix seconds at which counting began.
+    """
+    # A snapshot of a moment ago may be the nearest, but nobody who asks for a minute wants two seconds.
+    base = snapshots.nearest(now - seconds, before=now - seconds / 2.0)
+    then: Mapping[Labels, Buckets] = base.series if base is not None else {}
+    duration = max(0.001, now - (base.at if base is not None else born))
+    passed = (_since(point, then.get(point.labels)) for point in points)
+    return Window(duration, [point for point in passed if point is not None])
+
+
+def buckets_of(points: Sequence[Point]) -> dict[Labels, Buckets]:
+    """Return the histograms of *points* by their labels."""
+    return {
+        point.labels: Buckets(list(point.value.counts), point.value.sum)
+        for point in points
+        if isinstance(point.value, Histogram)
+    }
+
+
+def difference(now: Buckets, then: Buckets | None) -> Buckets | None:
+    """Return what was counted between *then* (None: nothing was before) and *now*, None if nothing was.
+
+    Raises:
+        ValueError: A count went back: the numbers began anew in between.
+    """
+    if then is None:
+        return now if any(now.counts) else None
+    if now.counts == then.counts:
+        return None
+    if len(now.counts) != len(then.counts):
+        raise ValueError("the buckets changed")
+    counts = list(map(sub, now.counts, then.counts))
+    if min(counts) < 0.0:
+        raise ValueError("a count went back")
+    return Buckets(counts, now.sum - then.sum)
+
+
+def _since(point: Point, then: Buckets | None) -> Point | None:
+    histogram = point.value
+    if not isinstance(histogram, Histogram):
+        return None
+    now = Buckets(list(histogram.counts), histogram.sum)
+    try:
+        passed = difference(now, then)
+    except ValueError:
+        passed = now
+    if passed is None:
+        return None
+    return Point(point.labels, Histogram(histogram.boundaries, passed.counts, passed.sum))

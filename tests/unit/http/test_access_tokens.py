@@ -1,0 +1,146 @@
+"""Tokens: how they are brought, compared, and no longer compared."""
+
+from __future__ import annotations
+
+import pytest
+
+from perfkit.testing import FakeClock
+from tests.unit.http.visitors import TOKEN, basic, bearer, gate, stranger
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        bearer(), {"authorization": f"bearer {TOKEN}"}, {"authorization": f"BEARER   {TOKEN} "}, basic(), basic(user=""),
+        basic(user="ünï"),
+    ],
+)  # fmt: skip
+def test_the_right_token_opens_from_anywhere(headers: dict[str, str]) -> None:
+    for environment in ("production", "development"):
+        assert gate(environment).decide(stranger(headers=headers), "dashboard").allowed
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "", " ", "Bearer", "Bearer ", "Bearer wrong", f"Bearer {TOKEN}x", f"Bearer {TOKEN[:-1]}", TOKEN, f"Token {TOKEN}",
+        f"Bearer {TOKEN}, Bearer {TOKEN}", f"Bearer {TOKEN.upper()}", "Bearer schlüssel", "Bearer \udcff", "Bearer 密",
+        "Basic", "Basic ", "Basic !!!", "Basic 密", "Basic Y29sb25sZXNz", "Basic Og==", "Basic dXNlcjo=", "Basic =",
+        "Basic dXNlcjr/", "Basic dXNlcjr/ , x", f"Basic {TOKEN}", "Bearer " + "x" * 1_000_000, "Basic " + "QQ==" * 100_000,
+        f"Bearer {TOKEN}" + " " * 5_000,
+    ],
+)  # fmt: skip
+def test_nothing_else_opens_and_nothing_raises(value: str) -> None:
+    assert not gate("production").decide(stranger(headers={"authorization": value}), "dashboard").allowed
+
+
+def test_without_a_token_no_empty_one_opens() -> None:
+    access = gate("production", token="")
+    for headers in ({"authorization": "Bearer "}, {"authorization": "Bearer"}, basic(""), {"cookie": "perfkit-=1.2"}):
+        assert not access.decide(stranger(headers=headers), "dashboard").allowed
+    assert not access.decide(stranger(query="t="), "dashboard").allowed
+    assert not access.decide(stranger(query="t"), "dashboard").allowed
+
+
+@pytest.mark.parametrize("token", ["schlüssel-schlüssel", "密密密密密密密密密密"])
+def test_a_token_outside_ascii_opens_however_the_server_decoded_it(token: str) -> None:
+    access = gate("production", token=token)
+    as_utf8 = stranger(headers=bearer(token))
+    as_latin1 = stranger(headers=bearer(token.encode().decode("latin-1")))
+    assert access.decide(as_utf8, "dashboard").allowed
+    assert access.decide(as_latin1, "dashboard").allowed
+    assert access.decide(stranger(headers=basic(token)), "dashboard").allowed
+
+
+def test_a_token_in_the_query_is_read_percent_decoded() -> None:
+    encoded = "".join(f"%{ord(letter):02x}" for letter in TOKEN)
+    assert gate("production").decide(stranger(query=f"t={encoded}"), "dashboard").allowed
+    assert gate("production").decide(stranger(query=f"%74={TOKEN}"), "dashboard").allowed
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        f"t={TOKEN}&t={TOKEN}", f"t=a&t={TOKEN}", f"t={TOKEN}&%74=b", f"T={TOKEN}", f"tt={TOKEN}", f"x=t={TOKEN}", "t=%ff",
+        f"t={TOKEN}&x=" + "y" * 10_000, "t=%", "&&&", "t", "%", f";t={TOKEN}",
+    ],
+)  # fmt: skip
+def test_doubled_oversized_and_misnamed_query_tokens_do_not_open(query: str) -> None:
+    assert not gate("production").decide(stranger(query=query), "dashboard").allowed
+
+
+def test_the_metrics_token_opens_the_metrics_alone() -> None:
+    own = "scrapers-may-read-this"
+    access = gate("production", metrics_token=own)
+    assert access.decide(stranger("/metrics", headers=bearer(own)), "metrics").allowed
+    assert access.decide(stranger("/metrics", headers=bearer()), "metrics").allowed
+    assert not access.decide(stranger(headers=bearer(own)), "dashboard").allowed
+    assert not access.decide(stranger(headers=bearer(own)), "health_details").allowed
+
+
+def test_after_ten_wrong_tokens_the_right_one_is_not_checked_for_a_minute() -> None:
+    clock = FakeClock()
+    access = gate("production", clock=clock)
+    for _ in range(9):
+        access.decide(stranger(headers=bearer("wrong")), "dashboard")
+    assert access.decide(stranger(headers=bearer()), "dashboard").allowed
+    access.decide(stranger(headers=bearer("wrong")), "dashboard")
+    refused = access.decide(stranger(headers=bearer()), "dashboard")
+    assert not refused.allowed
+    assert "none is checked" in refused.reason
+    clock.advance(59.0)
+    assert not access.decide(stranger(headers=basic()), "dashboard").allowed
+    clock.advance(1.5)
+    assert access.decide(stranger(headers=bearer()), "dashboard").allowed
+
+
+def test_wrong_tokens_count_however_they_are_brought_and_wherever() -> None:
+    access = gate("production")
+    for _ in range(3):
+        access.decide(stranger(query="t=wrong"), "dashboard")
+        access.decide(stranger("/metrics", headers=basic("wrong")), "metrics")
+        access.decide(stranger("/health", headers=bearer("wrong")), "health_details")
+    access.decide(stranger(headers={"authorization": "Basic !!!"}), "dashboard")
+    assert not access.decide(stranger(headers=bearer()), "dashboard").allowed
+
+
+def test_one_peer_s_guesses_do_not_shut_another_out() -> None:
+    access = gate("production")
+    for _ in range(20):
+        access.decide(stranger(headers=bearer("wrong")), "dashboard")
+    assert access.decide(stranger(peer="203.0.113.9", headers=bearer()), "dashboard").allowed
+
+
+def test_all_addresses_of_an_ipv6_64_are_one_peer() -> None:
+    access = gate("production")
+    for number in range(10):
+        access.decide(stranger(peer=f"2001:db8:1:2::{number:x}", headers=bearer("wrong")), "dashboard")
+    assert not access.decide(stranger(peer="2001:db8:1:2:ffff::1", headers=bearer()), "dashboard").allowed
+    assert access.decide(stranger(peer="2001:db8:1:3::1", headers=bearer()), "dashboard").allowed
+
+
+def test_a_mapped_address_is_its_ipv4_address() -> None:
+    access = gate("production")
+    for _ in range(10):
+        access.decide(stranger(peer="::ffff:198.51.100.7", headers=bearer("wrong")), "dashboard")
+    assert not access.decide(stranger(headers=bearer()), "dashboard").allowed
+
+
+def test_visitors_without_an_address_count_as_one() -> None:
+    access = gate("production")
+    for _ in range(10):
+        access.decide(stranger(peer=None, headers=bearer("wrong")), "dashboard")
+    assert not access.decide(stranger(peer=None, headers=bearer()), "dashboard").allowed
+
+
+def test_who_is_local_stays_in_after_wrong_tokens() -> None:
+    access = gate("development")
+    for _ in range(20):
+        access.decide(stranger(peer="127.0.0.1", headers=bearer("wrong")), "dashboard")
+    local = stranger(peer="127.0.0.1", headers={"host": "localhost", **bearer("for the app itself")})
+    assert access.decide(local, "dashboard").allowed
+
+
+def test_reasons_never_repeat_what_the_visitor_sent() -> None:
+    decision = gate("production").decide(stranger(headers=bearer("hunter2-hunter2")), "dashboard")
+    assert "hunter2" not in decision.reason
