@@ -41,7 +41,7 @@ acceptance: test ## The full proof: fleets under kill, hostile load, every bench
 	$(MAKE) bench NAME=store
 
 bench: $(STAMP) ## Run one benchmark: make bench NAME=overhead
-	$(BIN)/python benchmarks/$(NAME).py $(ARGS)
+	$(BIN)/python -m benchmarks.$(NAME) $(ARGS)
 
 format: $(STAMP) ## Format the code and mend what can be mended by itself
 	$(BIN)/ruff format $(SOURCES)

@@ -5,8 +5,9 @@ Importing it loads nothing and starts nothing: each public name is imported when
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING
+
+from perfkit.core.lazy import lazily
 
 if TYPE_CHECKING:
     from perfkit.config import PerformanceConfig, get_performance_config, validate_performance_config
@@ -41,12 +42,7 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> object:
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module 'perfkit' has no attribute {name!r}")
-    value = globals()[name] = getattr(importlib.import_module(home), name)
-    return value
+__getattr__ = lazily(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:

@@ -23,7 +23,7 @@ import msgspec
 
 from perfkit import __version__, registry
 from perfkit.advice import Targets, Verdict, summarize
-from perfkit.config import PerformanceConfig, get_performance_config
+from perfkit.config import PerformanceConfig, get_performance_config, validate_performance_config
 from perfkit.core.checks import HealthCheck
 from perfkit.core.clock import Clock, SystemClock
 from perfkit.core.component import Component
@@ -146,7 +146,7 @@ class PerformanceSystem:
         _connect(self._context, self._components)
         self._plan()
         self._lock = threading.RLock()
-        self._pid = 0
+        self._pid = self._stopped_pid = 0
         self._is_initialized = False
         self._finalizer = weakref.finalize(
             self, _release, self._scheduler, tuple(self._components.values()), self.store, self.errors
@@ -179,13 +179,15 @@ class PerformanceSystem:
             if self._pid == os.getpid():
                 return self
             self.initialize()
+            for warning in validate_performance_config(self.config).warnings:
+                logger.warning("perfkit: %s", warning)
             self.store.open()
             self.store.set(self.store.row(self.store.define(BUILD_INFO), (__version__,)), 1.0)
             for name, component in self._components.items():
                 with self.errors.guarded(name, "could not start"):
                     component.start()
             self._scheduler.start()
-            self._pid = os.getpid()
+            self._pid, self._stopped_pid = os.getpid(), 0
         self._events.emit("started", self)
         return self
 
@@ -194,7 +196,7 @@ class PerformanceSystem:
         with self._lock:
             if self._pid != os.getpid():
                 return
-            self._pid = 0
+            self._pid, self._stopped_pid = 0, os.getpid()
             _release(self._scheduler, tuple(self._components.values()), self.store, self.errors)
         self._events.emit("stopped", self)
 
@@ -216,6 +218,11 @@ class PerformanceSystem:
     def is_running(self) -> bool:
         """True between `start` and `stop`, in the process that started."""
         return self._pid == os.getpid()
+
+    @property
+    def is_stopped(self) -> bool:
+        """True after `stop` in this process: its owner is done with it, a late request must not start it again."""
+        return self._stopped_pid == os.getpid()
 
     def __enter__(self) -> Self:
         return self.start()
@@ -283,9 +290,7 @@ class PerformanceSystem:
         """What the verdict compares with: the thresholds of the settings."""
         performance = self.config.performance
         thresholds = performance.thresholds
-        return Targets(
-            p95=thresholds.response_time, error_rate=thresholds.error_rate, routes=dict(performance.targets)
-        )
+        return Targets(p95=thresholds.response_time, error_rate=thresholds.error_rate, routes=dict(performance.targets))
 
     def get_performance_dashboard(self) -> PerformanceDashboard:
         """Return everything as of now. Never waits for network or database."""
@@ -312,14 +317,9 @@ class PerformanceSystem:
 
 def _resolve(config: PerformanceConfig | Mapping[str, Any] | None, environment: str | None) -> PerformanceConfig:
     """Return a config object as it is, anything else through all layers; both are validated."""
-    from perfkit.config import validate_performance_config
-    from perfkit.core.errors import ConfigurationError
-
     if not isinstance(config, PerformanceConfig):
-        return get_performance_config(environment, settings=dict(config or {}))
-    validation = validate_performance_config(config)
-    if not validation.is_valid:
-        raise ConfigurationError("\n".join(str(error) for error in validation.errors))
+        return get_performance_config(environment, settings=config)
+    validate_performance_config(config).raise_if_invalid()
     return config
 
 

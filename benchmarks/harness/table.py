@@ -73,6 +73,7 @@ def as_json(results: Sequence[Result]) -> list[dict[str, Any]]:
         if result.absent
         else {
             "name": result.name,
+            "absent": "",
             "wall": result.wall,
             "cpu": result.cpu,
             "cpu_interval": result.cpu_interval,

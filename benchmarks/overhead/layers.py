@@ -260,6 +260,7 @@ def fastapi_native_metrics(make: MakeApp) -> Layered:
 
 
 def _perfkit(make: MakeApp, touch: Touch | None = None, **settings: Any) -> Layered:
+    from perfkit.core.families import Histogram
     from perfkit.core.names import REQUEST_DURATION
     from perfkit_asgi import PerfkitMiddleware
 
@@ -271,7 +272,8 @@ def _perfkit(make: MakeApp, touch: Touch | None = None, **settings: Any) -> Laye
         while not isinstance(node, PerfkitMiddleware):
             node = node.app
         families = node.system.store.families({REQUEST_DURATION.name})
-        return float(sum(point.value.count for family in families for point in family.points))
+        values = (point.value for family in families for point in family.points)
+        return float(sum(value.count for value in values if isinstance(value, Histogram)))
 
     return Layered(app=app, counted=counted)
 

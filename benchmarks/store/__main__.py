@@ -57,6 +57,7 @@ def _print_leader(found: dict[str, Any]) -> None:
             ["CPU, share of a core", f"{found['share']:.2%}", "≤ 1 %", _mark(found["share"] <= 0.01)],
             ["CPU of a tick, median", f"{found['tick_median'] * 1e3:.2f} ms", "", ""],
             ["CPU of a tick, longest", f"{found['tick_max'] * 1e3:.2f} ms", "", ""],
+            ["CPU of another worker's tick, median", f"{found['follower_median'] * 1e3:.2f} ms", "", ""],
         ],
         left={0, 2, 3},
     )

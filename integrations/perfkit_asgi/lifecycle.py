@@ -26,12 +26,14 @@ class Lifecycle:
 
     Attributes:
         is_attached: True once the system is made and the fields below are set.
+        is_ready: True from the first exchange on: the hot path may be taken.
         begin, record: The instrumentation's.
         is_ours: Cheap test whether a path may be one of ours.
         errors: Where internal errors end.
     """
 
     is_attached = False
+    is_ready = False
     instrumentation: Instrumentation
     errors: ErrorLog
 
@@ -43,7 +45,7 @@ class Lifecycle:
         self._system = system
         self.routes = RouteTable()
         if system is None:
-            get_performance_config(self._environment(app), settings=settings)
+            get_performance_config(settings=settings)
 
     @property
     def system(self) -> PerformanceSystem:
@@ -62,7 +64,8 @@ class Lifecycle:
             self.errors = system.errors
             self.instrumentation = Instrumentation(system)
             self.begin, self.record = self.instrumentation.begin, self.instrumentation.record
-            self._answers = Routes(Front(system))
+            self._front = Front(system)
+            self._answers = Routes(self._front)
             self.is_ours = self._answers.matches
             self.is_attached = True
         except Exception as error:  # noqa: BLE001 - the app must be served whatever happens to us
@@ -70,14 +73,21 @@ class Lifecycle:
             return False
         return True
 
-    def _make(self, app: object) -> PerformanceSystem:
-        config = get_performance_config(self._environment(app), settings=self._settings)
-        return PerformanceSystem(config, origin=_origin(app))
+    def begin_serving(self, scope: Scope) -> None:
+        """At the first exchange: start, and tell the developer where the dashboard is, now that we know our address."""
+        with self.errors.guarded("asgi", "could not start"):
+            self.instrumentation.ensure_started()
+            host, port = scope.get("server") or ("127.0.0.1", None)
+            host = "127.0.0.1" if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host
+            self._front.announce(
+                f"{scope.get('scheme', 'http')}://{host}{f':{port}' if port else ''}{scope.get('root_path', '')}"
+            )
+        self.is_ready = True
 
-    @staticmethod
-    def _environment(app: object) -> str | None:
-        """Return `development` where the framework says debug."""
-        return "development" if getattr(routed(app), "debug", False) is True else None
+    def _make(self, app: object) -> PerformanceSystem:
+        is_debug = getattr(routed(app), "debug", False) is True
+        config = get_performance_config(settings=self._settings, debug=is_debug)
+        return PerformanceSystem(config, origin=_origin(app))
 
     def report(self, error: BaseException) -> None:
         """Count and log an internal error."""

@@ -32,7 +32,7 @@ class PerfkitMiddleware:
         app: The app inside.
     """
 
-    def __init__(self, app: ASGIApp, system: PerformanceSystem | None = None, **settings: Any) -> None:
+    def __init__(self, app: ASGIApp, /, system: PerformanceSystem | None = None, **settings: Any) -> None:
         """Put perfkit around *app*.
 
         Args:
@@ -54,7 +54,7 @@ class PerfkitMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request to one of our own paths, or record what the app does with any other."""
         life = self._life
-        if scope["type"] != "http" or MARK in scope or not life.is_attached:
+        if scope["type"] != "http" or MARK in scope or not life.is_ready:
             await self._rare(scope, receive, send)
             return
         path, root = scope["path"], scope.get("root_path")
@@ -117,6 +117,7 @@ class PerfkitMiddleware:
         elif scope["type"] == "websocket":
             await self._websocket(scope, receive, send)
         else:
+            life.begin_serving(scope)
             await self(scope, receive, send)
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -6,15 +6,16 @@ is one, else on the loop that `perfkit.core.shells` keeps for background work.
 
 from __future__ import annotations
 
-import asyncio
 import difflib
 import inspect
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from perfkit.core import shells
 from perfkit.core.errors import ErrorLog, UnknownEventError
+
+if TYPE_CHECKING:
+    import asyncio
 
 __all__ = ["EVENTS", "Events"]
 
@@ -82,6 +83,10 @@ class Events:
                 self._errors.report("events", error, doing=f"a listener of {event!r} failed")
 
     def _run(self, event: str, awaitable: Any) -> None:
+        import asyncio
+
+        from perfkit.core import shells
+
         async def guarded() -> None:
             with self._errors.guarded("events", f"a listener of {event!r} failed"):
                 await awaitable

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextvars
 import inspect
 import os
 import threading
@@ -22,7 +23,7 @@ from typing import Any
 
 from perfkit.core.errors import LifecycleError
 
-__all__ = ["acall", "call", "submit"]
+__all__ = ["acall", "call", "offload", "submit"]
 
 
 class _OwnedLoop:
@@ -40,6 +41,7 @@ class _OwnedLoop:
 
 
 _owned: _OwnedLoop | None = None
+_worker: tuple[int, concurrent.futures.Executor] | None = None
 _owned_lock = threading.Lock()
 
 
@@ -80,6 +82,27 @@ async def acall(function: Callable[..., Any], *arguments: Any) -> Any:
     """Call *function*, a function or a coroutine function, from async code and return its result."""
     result = function(*arguments)
     return await result if inspect.isawaitable(result) else result
+
+
+async def offload(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call the blocking *function* in a thread, so that it does not hold up the running loop; return its result.
+
+    One thread of our own serves all loops of the process: the loop's default threads belong to the app and may all be
+    busy when an operator needs an answer. Under another event loop than asyncio it is called at once.
+    """
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        return function(*arguments)
+    return await loop.run_in_executor(_workers(), contextvars.copy_context().run, function, *arguments)
+
+
+def _workers() -> concurrent.futures.Executor:
+    global _worker
+    if _worker is None or _worker[0] != os.getpid():
+        pool = concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix="perfkit-worker")
+        _worker = (os.getpid(), pool)
+    return _worker[1]
 
 
 async def _awaited(awaitable: Any) -> Any:

@@ -2,8 +2,28 @@
 
 from __future__ import annotations
 
-from perfkit.health.checker import HealthChecker
-from perfkit.health.settings import HealthSettings
-from perfkit.health.snapshot import CheckSnapshot, HealthSnapshot
+from typing import TYPE_CHECKING
 
-__all__ = ["CheckSnapshot", "HealthChecker", "HealthSettings", "HealthSnapshot"]
+from perfkit.core.lazy import lazily
+
+if TYPE_CHECKING:
+    from perfkit.health.checker import HealthChecker
+    from perfkit.health.settings import HealthSettings
+    from perfkit.health.snapshot import CheckSnapshot, HealthSnapshot
+
+__all__ = [
+    "CheckSnapshot",
+    "HealthChecker",
+    "HealthSettings",
+    "HealthSnapshot",
+]
+
+__getattr__ = lazily(
+    __name__,
+    {
+        "HealthChecker": "perfkit.health.checker",
+        "HealthSettings": "perfkit.health.settings",
+        "CheckSnapshot": "perfkit.health.snapshot",
+        "HealthSnapshot": "perfkit.health.snapshot",
+    },
+)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import logging
+import os
+import sys
 import threading
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from perfkit.config import PerformanceConfig
@@ -19,19 +20,21 @@ from perfkit.system import PerformanceSystem
 
 __all__ = ["Front"]
 
-logger = logging.getLogger("perfkit")
+TOLD_FILE = "told"
+"""Marks in the store's directory that the dashboard's URL was printed."""
 
 
 class Front:
     """A system as the routes see it. Thread-safe."""
 
-    __slots__ = ("_lock", "_made", "_system")
+    __slots__ = ("_lock", "_made", "_system", "_was_told")
 
     def __init__(self, system: PerformanceSystem) -> None:
         """Answer for *system*."""
         self._system = system
         self._lock = threading.Lock()
         self._made: tuple[Path | None, str] | None = None
+        self._was_told = False
 
     @property
     def config(self) -> PerformanceConfig:
@@ -69,12 +72,26 @@ class Front:
             return new_token()
 
     def announce(self, base: str) -> None:
-        """Log the URL that opens the dashboard below *base*, once for all workers, where a developer reads it."""
-        config, store = self._system.config, self._system.store
+        """Print the URL that opens the dashboard below *base*, once for all workers, where a person reads it."""
+        config = self._system.config
         path = config.http.dashboard_path
-        if path is None or not (store.is_leader or not store.is_shared) or not is_shown(config.environment):
+        if path is None or config.access.access == "off" or not is_shown(config.environment) or self._is_told():
             return
-        logger.info("perfkit: dashboard %s", ready_url(base, f"{config.http.prefix}{path}", self.token))
+        url = ready_url(base, f"{config.http.prefix}{path}", self.token)
+        sys.stderr.write(f"perfkit: dashboard {url}\n")
+
+    def _is_told(self) -> bool:
+        """Return False once per service: the first worker that asks is the one to print."""
+        directory = self._system.store.directory
+        if self._was_told or directory is None:
+            was_told, self._was_told = self._was_told, True
+            return was_told
+        self._was_told = True
+        try:
+            os.close(os.open(directory / TOLD_FILE, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        except OSError:
+            return True
+        return False
 
     def health_snapshot(self) -> HealthSnapshot:
         """Return what health knows."""
@@ -89,8 +106,6 @@ class Front:
     def overview_data(self) -> OverviewData:
         """Return what the overview shows."""
         dashboard = self._system.get_performance_dashboard()
-        zone = datetime.now().astimezone().tzinfo
-        extra = {} if zone is None else {"timezone": zone}
         return OverviewData(
             service=dashboard.service,
             environment=dashboard.environment,
@@ -101,7 +116,7 @@ class Front:
             health=dashboard.components["health"],
             targets=self._system.targets,
             at=dashboard.at,
+            timezone=datetime.now().astimezone().tzinfo or UTC,
             is_shared=dashboard.is_shared,
             degraded=dashboard.degraded,
-            **extra,
         )

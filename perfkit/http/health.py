@@ -91,7 +91,7 @@ def _health_json(health: HealthSnapshot, service: str, release: str | None) -> d
     uptime = {
         "componentType": "system",
         "observedValue": round(health.uptime, 3),
-        "observedUnit": "s",
+        "observedUnit": "seconds",
         "status": "pass",
     }
     fields: dict[str, Any] = {"serviceId": service}

@@ -91,11 +91,14 @@ class Instrumentation:
         return begin, record
 
     def ensure_started(self) -> None:
-        """Start the system in this process: at its very first exchange, and at the first one after a fork."""
+        """Start the system in this process: at its very first exchange, and at the first one after a fork.
+
+        A system that was stopped stays so: what comes in late is counted in memory and gone.
+        """
         if self._pid != os.getpid():
             self._pid, self._lock = os.getpid(), threading.Lock()
         with self._lock:
-            if not self._store.is_open:
+            if not (self.system.is_running or self.system.is_stopped):
                 self.system.start()
 
     def learn(

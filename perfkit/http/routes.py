@@ -16,6 +16,7 @@ from perfkit.config.performance_config import PerformanceConfig
 from perfkit.core.clock import Clock
 from perfkit.core.errors import ErrorLog
 from perfkit.core.message import Request, Response
+from perfkit.core.shells import offload
 from perfkit.core.status import Status
 from perfkit.dashboard import OverviewData, asset
 from perfkit.health.snapshot import HealthSnapshot
@@ -96,8 +97,24 @@ _SHUT = Decision(allowed=False, reason="not decided", is_logged=False)
 _CANNOT_TELL = health.probe(Status.UNKNOWN)
 
 
+def _matcher(table: dict[str, _Route], static: str) -> Callable[[str], bool]:
+    """Return `Routes.matches`: a closure that compares a slice takes half the time of a method with `startswith`."""
+    if not static:
+        return table.__contains__
+    length = len(static)
+
+    def matches(path: str) -> bool:
+        return path in table or path[:length] == static
+
+    return matches
+
+
 class Routes:
-    """Answers requests to our own paths. Thread-safe."""
+    """Answers requests to our own paths. Thread-safe.
+
+    Attributes:
+        matches: Call as ``matches(path)``; True if *path* may be ours. Asked for each request of the app.
+    """
 
     __slots__ = (
         "_access",
@@ -110,6 +127,7 @@ class Routes:
         "_static_prefix",
         "_table",
         "_token",
+        "matches",
     )
 
     def __init__(self, answers: Answers) -> None:
@@ -130,9 +148,8 @@ class Routes:
             has_dashboard=http.dashboard_path is not None,
         )
         self._static = _Route("dashboard", self._asset)
-        self._static_prefix: tuple[str, ...] = (
-            (f"{self._mounts['dashboard']}/static/",) if http.dashboard_path is not None else ()
-        )
+        self._static_prefix = f"{self._mounts['dashboard']}/static/" if http.dashboard_path is not None else ""
+        self.matches = _matcher(self._table, self._static_prefix)
         self._token: str | None = None
         self._access: Access | None = None
 
@@ -152,10 +169,6 @@ class Routes:
                 paths[f"{mount}/{name}"] = _Route(None, answer, is_public=True, fallback=_CANNOT_TELL)
         return paths
 
-    def matches(self, path: str) -> bool:
-        """Return True if *path* may be ours: asked for each request of the app, so it is one look-up."""
-        return path in self._table or path.startswith(self._static_prefix)
-
     def respond(self, request: Request) -> Response | None:
         """Answer *request*; None if it is not ours or refused: the app shall answer it."""
         route = self._route(request.path)
@@ -168,7 +181,11 @@ class Routes:
         return self._answer(request, route, decision)
 
     async def arespond(self, request: Request) -> Response | None:
-        """Do what `respond` does, and await the user's access function where it is async."""
+        """Do what `respond` does, and await the user's access function where it is async.
+
+        Health is answered at once, as it only reads the last results; pages and metrics are made in a thread, as
+        adding up many workers may take longer than an event loop should be held up.
+        """
         route = self._route(request.path)
         if route is None:
             return None
@@ -176,13 +193,14 @@ class Routes:
         if route.area is not None:
             with self._answers.errors.guarded("http", "could not decide who may see a page"):
                 decision = await self._gate().adecide(request, route.area)
-        return self._answer(request, route, decision)
+        if route.is_public or not decision.allowed:
+            return self._answer(request, route, decision)
+        response: Response | None = await offload(self._answer, request, route, decision)
+        return response
 
     def _route(self, path: str) -> _Route | None:
         route = self._table.get(path)
-        if route is None and path.startswith(self._static_prefix):
-            return self._static
-        return route
+        return self._static if route is None and self.matches(path) else route
 
     def _gate(self) -> Access:
         """Return the gate for the token in force; it is made anew when the start brings another token."""
@@ -265,7 +283,7 @@ class Routes:
         return self._overview.document(request)
 
     def _asset(self, request: Request, is_allowed: bool) -> Response | None:
-        found = asset(request.path[len(self._static_prefix[0]) :])
+        found = asset(request.path[len(self._static_prefix) :])
         if found is None:
             return None
         return reply(found.body, content_type=found.content_type, fixed=True)

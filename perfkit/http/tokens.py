@@ -31,6 +31,7 @@ def shared_token(directory: Path | None) -> str:
 
     Raises:
         StoreError: The file belongs to someone else, is open to others or holds no token.
+        OSError: The directory cannot be written, or the file is a symbolic link.
     """
     if directory is None:
         return new_token()
@@ -79,10 +80,10 @@ def ready_url(base: str, mount: str, token: str) -> str:
 
 
 def is_shown(environment: str, stream: TextIO | None = None) -> bool:
-    """Return True if the ready URL may be printed: in development, or where a person sits at *stream* (stdout)."""
+    """Return True if the ready URL may be printed: in development, or where a person sits at *stream* (stderr)."""
     if environment == "development":
         return True
     try:
-        return (stream or sys.stdout).isatty()
-    except (AttributeError, ValueError):  # no stdout at all, or one that is closed
+        return (stream or sys.stderr).isatty()
+    except (AttributeError, ValueError):  # no stderr at all, or one that is closed
         return False

@@ -2,7 +2,23 @@
 
 from __future__ import annotations
 
-from perfkit.metrics.collector import MetricsCollector
-from perfkit.metrics.settings import MetricsSettings
+from typing import TYPE_CHECKING
 
-__all__ = ["MetricsCollector", "MetricsSettings"]
+from perfkit.core.lazy import lazily
+
+if TYPE_CHECKING:
+    from perfkit.metrics.collector import MetricsCollector
+    from perfkit.metrics.settings import MetricsSettings
+
+__all__ = [
+    "MetricsCollector",
+    "MetricsSettings",
+]
+
+__getattr__ = lazily(
+    __name__,
+    {
+        "MetricsCollector": "perfkit.metrics.collector",
+        "MetricsSettings": "perfkit.metrics.settings",
+    },
+)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from perfkit.performance.monitor import PerformanceMonitor
-from perfkit.performance.settings import PerformanceSettings
-from perfkit.performance.snapshot import Latency, PerformanceSnapshot, RouteSnapshot, Trend, WorkerSnapshot
+from typing import TYPE_CHECKING
+
+from perfkit.core.lazy import lazily
+
+if TYPE_CHECKING:
+    from perfkit.performance.monitor import PerformanceMonitor
+    from perfkit.performance.settings import PerformanceSettings
+    from perfkit.performance.snapshot import Latency, PerformanceSnapshot, RouteSnapshot, Trend, WorkerSnapshot
 
 __all__ = [
     "Latency",
@@ -15,3 +20,16 @@ __all__ = [
     "Trend",
     "WorkerSnapshot",
 ]
+
+__getattr__ = lazily(
+    __name__,
+    {
+        "PerformanceMonitor": "perfkit.performance.monitor",
+        "PerformanceSettings": "perfkit.performance.settings",
+        "Latency": "perfkit.performance.snapshot",
+        "PerformanceSnapshot": "perfkit.performance.snapshot",
+        "RouteSnapshot": "perfkit.performance.snapshot",
+        "Trend": "perfkit.performance.snapshot",
+        "WorkerSnapshot": "perfkit.performance.snapshot",
+    },
+)

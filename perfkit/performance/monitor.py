@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Self
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = ["PerformanceMonitor"]
 
+logger = logging.getLogger("perfkit")
+
 TREND_SECONDS = 300.0
 """Seconds of history that the snapshot's trend shows."""
 
@@ -39,9 +42,7 @@ class PerformanceMonitor(Component):
     name = "performance"
     settings_type = PerformanceSettings
 
-    def __init__(
-        self, *, settings: PerformanceSettings | None = None, context: Context | None = None
-    ) -> None:
+    def __init__(self, *, settings: PerformanceSettings | None = None, context: Context | None = None) -> None:
         """Watch the store of *context*; alone, a memory store of its own."""
         if context is None:
             from perfkit.store import Store
@@ -60,6 +61,8 @@ class PerformanceMonitor(Component):
 
     def start(self) -> None:
         """Take the first sample of this process."""
+        if self.settings.debug_logging:
+            logger.setLevel(logging.DEBUG)
         if self._sampler is None or self._sampler.pid != os.getpid():
             self._sampler = ProcessSampler()
             self._write(self._sampler.sample(self._clock.monotonic()))
@@ -71,7 +74,9 @@ class PerformanceMonitor(Component):
     def tick(self, now: float) -> None:
         """Sample this process into the store."""
         if self._sampler is not None:
-            self._write(self._sampler.sample(now))
+            sample = self._sampler.sample(now)
+            self._write(sample)
+            logger.debug("perfkit.performance: %s", sample)
 
     def _write(self, sample: ProcessSample) -> None:
         store, row = self._store, self._store.row
@@ -124,9 +129,7 @@ class PerformanceMonitor(Component):
         }
         for worker in self._store.workers():
             if worker.is_alive:
-                yield _worker_snapshot(
-                    worker, {name: values.get(worker.number) for name, values in gauges.items()}
-                )
+                yield _worker_snapshot(worker, {name: values.get(worker.number) for name, values in gauges.items()})
 
     def _by_worker(self, name: str) -> dict[int, float]:
         values: dict[int, float] = {}

@@ -10,6 +10,7 @@ import msgspec
 from perfkit.core.families import Histogram, Point
 from perfkit.core.names import CLIENT_DISCONNECTED
 from perfkit.performance.snapshot import Latency, RouteSnapshot, Trend
+from perfkit.store.history.columns import TOTAL
 from perfkit.store.quantiles import quantile
 
 if TYPE_CHECKING:
@@ -57,9 +58,7 @@ class _Tally:
             return Latency()
         if count < MINIMUM:
             return Latency(mean=self.seconds / count)
-        p50, p90, p95, p99, top = (
-            quantile(self.boundaries, self.counts, q) for q in (0.5, 0.9, 0.95, 0.99, 1.0)
-        )
+        p50, p90, p95, p99, top = (quantile(self.boundaries, self.counts, q) for q in (0.5, 0.9, 0.95, 0.99, 1.0))
         return Latency(mean=self.seconds / count, p50=p50, p90=p90, p95=p95, p99=p99, max=top)
 
 
@@ -132,14 +131,14 @@ def trend(ticks: Iterable[Tick], *, now: float, seconds: float, step: float) -> 
 
 def _rate(group: list[Tick]) -> float | None:
     duration = sum(tick.duration for tick in group)
-    return sum(tick.total.count for tick in group) / duration if duration > 0 else None
+    return sum(tick.columns[TOTAL].count for tick in group) / duration if duration > 0 else None
 
 
 def _errors(group: list[Tick]) -> float | None:
-    count = sum(tick.total.count for tick in group)
-    return sum(tick.total.errors for tick in group) / count if count else None
+    count = sum(tick.columns[TOTAL].count for tick in group)
+    return sum(tick.columns[TOTAL].errors for tick in group) / count if count else None
 
 
 def _highest(group: list[Tick], name: str) -> float | None:
-    known = [value for tick in group if (value := getattr(tick.total, name)) is not None]
+    known = [value for tick in group if (value := getattr(tick.columns[TOTAL], name)) is not None]
     return max(known) if known else None

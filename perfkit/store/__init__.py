@@ -2,10 +2,36 @@
 
 from __future__ import annotations
 
-from perfkit.store.history.ring import Column, Tick
-from perfkit.store.history.window import Window
-from perfkit.store.series.rows import Row
-from perfkit.store.settings import StoreSettings
-from perfkit.store.store import Store, Worker
+from typing import TYPE_CHECKING
 
-__all__ = ["Column", "Row", "Store", "StoreSettings", "Tick", "Window", "Worker"]
+from perfkit.core.lazy import lazily
+
+if TYPE_CHECKING:
+    from perfkit.store.history.ring import Column, Tick
+    from perfkit.store.history.window import Window
+    from perfkit.store.series.rows import Row
+    from perfkit.store.settings import StoreSettings
+    from perfkit.store.store import Store, Worker
+
+__all__ = [
+    "Column",
+    "Row",
+    "Store",
+    "StoreSettings",
+    "Tick",
+    "Window",
+    "Worker",
+]
+
+__getattr__ = lazily(
+    __name__,
+    {
+        "Column": "perfkit.store.history.ring",
+        "Tick": "perfkit.store.history.ring",
+        "Window": "perfkit.store.history.window",
+        "Row": "perfkit.store.series.rows",
+        "StoreSettings": "perfkit.store.settings",
+        "Store": "perfkit.store.store",
+        "Worker": "perfkit.store.store",
+    },
+)

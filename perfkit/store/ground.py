@@ -30,6 +30,7 @@ from perfkit.store.series.rows import width_of
 from perfkit.store.series.settlement import Move, Settlement, fixed_moves
 from perfkit.store.settings import StoreSettings
 from perfkit.store.texts import Texts
+from perfkit.store.updates import guard
 
 if TYPE_CHECKING:
     from perfkit.store.backing.shared import Shared
@@ -38,6 +39,9 @@ __all__ = ["Ground", "Mover"]
 
 TICK_INTERVAL = 0.5
 """Seconds; the systems that share a ground tick once a second each."""
+
+SETTLING = 2
+"""Ticks after a move at which late additions to the old slots are still carried over."""
 
 Mover = Callable[[Backing], None]
 """Points the rows of one store to the new slots."""
@@ -94,10 +98,10 @@ class Ground:
         """Go back to memory, if this was files; leave them to the next worker."""
         with self._ticking:
             self._settle()
-            self._settlements.clear()
             shared = self.shared
             if shared is None:
                 return
+            self._settlements.clear()
             self._swap(self._memory(), None)
             for mover in self.movers:
                 mover(self.backing)
@@ -105,7 +109,7 @@ class Ground:
             shared.close()
 
     def settle_from(self, old: Backing) -> None:
-        """Add what was counted in *old* to the slots of now, at once and again at the next tick."""
+        """Add what was counted in *old* to the slots of now, at once and again at the next ticks."""
         requests = [(entry.definition, labels) for entry in old.table.entries() for labels in entry.series]
         slots = [slot for entry in old.table.entries() for slot in entry.series.values()]
         moves = fixed_moves()
@@ -115,7 +119,8 @@ class Ground:
             if place.slot + width <= old.table.first:
                 moves.append(Move(place.slot, place.slot, width))
         settlement = Settlement(old.values, moves)
-        settlement.pour(self.backing.values)
+        with guard():
+            settlement.pour(self.backing.values)
         self._settlements.append(settlement)
 
     def tick(self, now: float) -> None:
@@ -127,24 +132,23 @@ class Ground:
                 return
             self._ticked_at = now
             self._settle()
-            self._settlements.clear()
             if self.shared is not None:
                 self._look_after(self.shared)
             self._keep_history(now)
         finally:
             self._ticking.release()
 
-    def readings(self) -> list[Reading]:
-        """Return the numbers of all workers, in the order of their n."""
+    def readings(self, *, with_rows: bool = False) -> list[Reading]:
+        """Return the numbers of all workers, in the order of their n; without rows only the fixed slots."""
         with self._reading:
-            return self.backing.read(self._clock.monotonic())
+            return self.backing.read(self._clock.monotonic(), with_rows=with_rows)
 
     def families(
         self, names: Container[str] | None = None, *, detailed: bool = False, polite: bool = False
     ) -> list[Family]:
         """Return the metrics of all workers together; see `Store.families`."""
         with self._reading:
-            readings = self.readings()
+            readings = self.readings(with_rows=True)
             numbers = tuple(reading.number for reading in readings)
             sums = self._merge.update(numbers, [reading.rows for reading in readings], polite=polite)
             families = build(self.backing.table, sums, readings, names, detailed=detailed)
@@ -153,7 +157,7 @@ class Ground:
     def per_worker(self, name: str) -> list[tuple[int, Family]]:
         """Return the metric *name* of each worker; see `Store.per_worker`."""
         with self._reading:
-            readings, table = self.readings(), self.backing.table
+            readings, table = self.readings(with_rows=True), self.backing.table
         found: list[tuple[int, Family]] = []
         for reading in readings:
             slots = memoryview(reading.rows).cast("d").tolist()
@@ -213,8 +217,11 @@ class Ground:
         self._recorder.rest()
 
     def _settle(self) -> None:
-        for settlement in self._settlements:
-            settlement.pour(self.backing.values)
+        for settlement in list(self._settlements):
+            with guard():
+                settlement.pour(self.backing.values)
+            if settlement.rounds > SETTLING:
+                self._settlements.remove(settlement)
 
     def _look_after(self, shared: Shared) -> None:
         """Report what went wrong in silence, leave a sign of life, and begin anew if the files were removed."""
@@ -238,6 +245,7 @@ class Ground:
         self._swap(backing, anew)
         for mover in self.movers:
             mover(backing)
+        self._settlements.clear()
         self.settle_from(shared)
         if anew is not None:
             self._open_parts(anew)

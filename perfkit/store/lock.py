@@ -21,7 +21,7 @@ try:
 except ImportError:  # pragma: no cover - Windows: the store stays in memory there
     fcntl = None  # type: ignore[assignment]  # there is no such module on Windows
 
-__all__ = ["LOCKS_FILES", "LockFactory", "directory_lock", "hold", "is_held", "memory_lock"]
+__all__ = ["LOCKS_FILES", "PATIENCE", "LockFactory", "directory_lock", "hold", "is_held", "memory_lock"]
 
 LOCKS_FILES = fcntl is not None
 """Whether this system can lock files as the store needs it."""

@@ -15,6 +15,7 @@ import sys
 import threading
 from bisect import bisect_left
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol
 
 from perfkit.core.clock import Clock
@@ -23,7 +24,7 @@ from perfkit.core.families import MetricType
 from perfkit.store.quantiles import summary_bucket
 from perfkit.store.series.rows import GAUGE_WIDTH, Row
 
-__all__ = ["UPDATE_LOCK", "Slots", "add", "is_free_threaded", "locked", "observe", "set_"]
+__all__ = ["UPDATE_LOCK", "Slots", "add", "guard", "is_free_threaded", "locked", "observe", "set_"]
 
 UPDATE_LOCK = threading.Lock()
 """Held by every update where the interpreter runs without its lock; elsewhere by nobody."""
@@ -39,6 +40,11 @@ class Slots(Protocol):
 def is_free_threaded() -> bool:
     """Return whether this interpreter runs threads truly at once."""
     return not getattr(sys, "_is_gil_enabled", lambda: True)()
+
+
+def guard() -> AbstractContextManager[object]:
+    """Return what an addition outside of the three updates has to hold: the lock where one is needed."""
+    return UPDATE_LOCK if is_free_threaded() else nullcontext()
 
 
 def add(store: Slots, row: Row, amount: float) -> None:

@@ -110,10 +110,11 @@ def test_the_window_agrees_with_the_obvious_model(steps: list[tuple[str, float]]
 
 @given(groups=st.lists(st.integers(0, 50).map(str), max_size=200))
 def test_the_window_remembers_the_latest_peers_only(groups: list[str]) -> None:
-    window, latest = PeerWindow(limit=1, seconds=1e9, capacity=8), []
+    window = PeerWindow(limit=1, seconds=1e9, capacity=8)
+    latest: list[str] = []
     for group in groups:
         window.add(group, 0.0)
-        latest = [each for each in latest if each != group][-7:] + [group]
+        latest = [*[each for each in latest if each != group][-7:], group]
         assert len(window) <= 8
     assert all(window.is_full(group, 0.0) for group in latest)
 

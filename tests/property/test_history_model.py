@@ -145,7 +145,7 @@ def test_taking_and_finding_snapshots_agrees_with_a_dictionary(
     assert found.series == kept[found.at]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(gaps=st.lists(st.floats(1.0, 50_000.0), max_size=300))
 def test_the_ladder_keeps_few_and_those_that_it_needs(gaps: list[float]) -> None:
     kept: list[float] = []

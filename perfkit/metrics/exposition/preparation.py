@@ -1,7 +1,7 @@
 """The text of a family that does not change between two scrapes: header lines and what stands before each number.
 
-At a scrape with everything prepared, what remains is one dictionary look-up and one ``repr`` a number: measured at 0.3
-of the time that making the names anew takes.
+At a scrape with everything prepared, what remains is one dictionary look-up and one ``repr`` a number: measured at a
+quarter of the time that making the names anew takes (1,000 counters and 60 histograms: 1.3 against 5.7 ms).
 """
 
 from __future__ import annotations
@@ -41,7 +41,6 @@ class Preparation:
 
     __slots__ = (
         "_base",
-        "_boundaries",
         "_is_quoted",
         "_labels",
         "_tails",
@@ -70,8 +69,7 @@ class Preparation:
         self.names = series_names(self._base, definition.type)
         self.prometheus_header = prometheus.header(definition, self.named)
         self.openmetrics_header = openmetrics.header(definition, self.named)
-        self._boundaries: Sequence[float] | None = None
-        self._tails: list[str] = []
+        self._tails: tuple[Sequence[float] | None, list[str]] = (None, [])
 
     def named(self, suffix: str = "") -> str:
         """Return the family's name with *suffix* as comments show it."""
@@ -106,10 +104,11 @@ class Preparation:
 
     def tails(self, boundaries: Sequence[float]) -> list[str]:
         """Return what stands behind ``le="`` for each of *boundaries* and +Inf; the last answer is kept."""
-        if boundaries is not self._boundaries:
-            self._tails = [f'{le}"}} ' for le in bounds(self.definition, boundaries)]
-            self._boundaries = boundaries
-        return self._tails
+        known, tails = self._tails
+        if boundaries is not known:
+            tails = [f'{le}"}} ' for le in bounds(self.definition, boundaries)]
+            self._tails = (boundaries, tails)  # one assignment: another thread never sees half of it
+        return tails
 
 
 def _label(name: str, escaping: Escaping) -> str:

@@ -47,8 +47,11 @@ class Backing(Protocol):
         """Return the slots of each series, given out now if need be. Never raises."""
         ...
 
-    def read(self, now: float) -> list[Reading]:
-        """Return the numbers of all workers in the order of their n, at *now* monotonic seconds."""
+    def read(self, now: float, *, with_rows: bool = True) -> list[Reading]:
+        """Return the numbers of all workers in the order of their n, at *now* monotonic seconds.
+
+        Without rows only the fixed slots are read, which costs little.
+        """
         ...
 
     def close(self) -> None:

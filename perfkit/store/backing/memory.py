@@ -43,7 +43,7 @@ class Memory:
         with self._lock:
             for line in self.table.plan(requests):
                 self.table.apply(line)
-        return [self._place(request) for request in requests]
+            return [self._place(request) for request in requests]
 
     def _place(self, request: Request) -> Place:
         slots = find_place(self.table, request)
@@ -54,11 +54,11 @@ class Memory:
         values[OVERFLOW] += 1.0
         return Place(slots[0] if slots else SINK, fits=False)
 
-    def read(self, now: float) -> list[Reading]:
+    def read(self, now: float, *, with_rows: bool = True) -> list[Reading]:
         """Return the numbers of this process."""
         first, free = self.table.first, self.table.free
         fixed = self.values[:FIXED].tolist()
-        rows = self.values[first:free].tobytes()
+        rows = self.values[first:free].tobytes() if with_rows else b""
         return [Reading(self.number, os.getpid(), self._started_at, True, True, fixed, rows)]
 
     def close(self) -> None:

@@ -8,6 +8,7 @@ always added in the order of their numbers.
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 import time
@@ -20,9 +21,9 @@ from perfkit.core.errors import StoreError
 from perfkit.store.backing.base import Place, find_place
 from perfkit.store.backing.directory import LOCK_FILE
 from perfkit.store.backing.keys import KeyLog
-from perfkit.store.backing.mapped import WorkerFile, file_name, numbers_in, read_header
-from perfkit.store.layout import FINISHED, HEADER_BYTES, LOST, OVERFLOW, ROWS, SINK, SLOT_BYTES, STARTED
-from perfkit.store.lock import directory_lock, hold, is_held
+from perfkit.store.backing.mapped import Header, WorkerFile, file_name, numbers_in, read_header
+from perfkit.store.layout import FINISHED, FIXED, HEADER_BYTES, LOST, OVERFLOW, ROWS, SINK, SLOT_BYTES, STARTED
+from perfkit.store.lock import PATIENCE, directory_lock, hold, is_held
 from perfkit.store.series.reading import Reading, unpack_fixed
 from perfkit.store.series.rows import GAUGE_WIDTH, width_of
 from perfkit.store.series.table import Request, Table
@@ -31,6 +32,8 @@ __all__ = ["Shared"]
 
 PROBE_INTERVAL = 1.0
 """Seconds for which it is believed who was alive."""
+REQUEST_PATIENCE = 0.1
+"""Seconds that a request with a new series waits for somebody who holds the lock, which takes microseconds."""
 RETRY_INTERVAL = 1.0
 """Seconds without an attempt to write after the key log could not be written."""
 
@@ -56,8 +59,8 @@ class Shared:
         self.table = Table(first=ROWS, capacity=max_slots, max_series=max_series)
         self._clock = clock
         self._lock = threading.Lock()
-        self._alive: dict[int, bool] = {}
-        self._probed_at = self._paused_until = -1.0
+        self._alive: dict[int, tuple[tuple[int, float], bool]] = {}
+        self._probed_at = self._paused_until = -math.inf
         self._keys = KeyLog(directory, self.table)
         try:
             with self.locked():
@@ -68,9 +71,9 @@ class Shared:
             raise
         self.values = self._file.values
 
-    def locked(self) -> AbstractContextManager[None]:
-        """Return the directory lock, to be held with ``with``."""
-        return directory_lock(self.directory / LOCK_FILE)
+    def locked(self, patience: float = PATIENCE) -> AbstractContextManager[None]:
+        """Return the directory lock, to be held with ``with``; it fails after *patience* seconds."""
+        return directory_lock(self.directory / LOCK_FILE, patience)
 
     def _adopt(self) -> tuple[int, WorkerFile]:
         """Take the lowest free file or make the next. The caller holds the directory lock."""
@@ -128,7 +131,7 @@ class Shared:
             return
         self._keys.refresh()
         if self._clock.monotonic() >= self._paused_until and self.table.plan(requests):
-            with self.locked():
+            with self.locked(REQUEST_PATIENCE):
                 self._keys.place(requests)
 
     def _place(self, request: Request) -> Place:
@@ -145,32 +148,38 @@ class Shared:
         values[OVERFLOW] += 1.0
         return Place(slot, fits=False)
 
-    def read(self, now: float) -> list[Reading]:
-        """Return the numbers of all workers, one read each, in the order of their n."""
+    def read(self, now: float, *, with_rows: bool = True) -> list[Reading]:
+        """Return the numbers of all workers, one read each, in the order of their n. One thread at a time.
+
+        The lock, for which a new series of a request may have to wait, is held for the look at the key log only.
+        """
         with self._lock:
             try:
                 self._keys.refresh()
             except OSError as error:
                 self.trouble = error
-            size = HEADER_BYTES + SLOT_BYTES * self.table.free
-            found = [(number, self._load(number, size)) for number in self._numbers()]
-            self._probe([number for number, _ in found], now)
-            alive = self._alive
-        readings = []
-        for number, data in found:
-            header = read_header(data)
-            if header is None or header.log_id != self.table.log_id:
-                continue
-            is_self = number == self.number
-            # A pid of 0 is a file on its way from a dead worker to the next: its gauges are nobody's.
-            is_alive = is_self or (alive[number] and header.pid != 0)
-            fixed, rows = unpack_fixed(data, HEADER_BYTES), data[HEADER_BYTES + ROWS * SLOT_BYTES :]
-            readings.append(Reading(number, header.pid, header.started_at, is_alive, is_self, fixed, rows))
-        return readings
+        size = HEADER_BYTES + SLOT_BYTES * (self.table.free if with_rows else FIXED)
+        if not 0.0 <= now - self._probed_at < PROBE_INTERVAL:
+            self._alive, self._probed_at = {}, now
+        loaded = [(number, self._load(number, size)) for number in self._numbers()]
+        found = [(number, data, self._header_of(data)) for number, data in loaded]
+        return [
+            Reading(
+                number=number,
+                pid=header.pid,
+                started_at=header.started_at,
+                is_alive=self._probe(number, header),
+                is_self=number == self.number,
+                fixed=unpack_fixed(data, HEADER_BYTES),
+                rows=data[HEADER_BYTES + ROWS * SLOT_BYTES :],
+            )
+            for number, data, header in found
+            if header is not None
+        ]
 
     def is_alive(self, number: int) -> bool:
-        """Return whether worker *number* lives, as it was seen at the last probe or now."""
-        return number == self.number or self._alive.get(number) or is_held(self.directory / file_name(number))
+        """Return whether worker *number* lives now."""
+        return number == self.number or is_held(self.directory / file_name(number))
 
     @property
     def is_removed(self) -> bool:
@@ -211,11 +220,20 @@ class Shared:
         finally:
             os.close(descriptor)
 
-    def _probe(self, numbers: list[int], now: float) -> None:
-        """Look once a second who lives, and at once at those never seen before."""
-        if not 0.0 <= now - self._probed_at < PROBE_INTERVAL or self._probed_at < 0.0:
-            self._alive, self._probed_at = {}, now
-        for number in numbers:
-            if number not in self._alive:
-                own = number == self.number
-                self._alive[number] = own or is_held(self.directory / file_name(number))
+    def _header_of(self, data: bytes) -> Header | None:
+        """Return the header of a file that is finished and laid out by our key log."""
+        header = read_header(data)
+        return header if header is not None and header.log_id == self.table.log_id else None
+
+    def _probe(self, number: int, header: Header) -> bool:
+        """Return whether a worker lives; looked up once a second, and at once where the file has a new owner."""
+        if number == self.number:
+            return True
+        if header.pid == 0:
+            # On its way from one worker to the next, or left in order: its gauges are nobody's.
+            return False
+        owner = (header.pid, header.started_at)
+        known = self._alive.get(number)
+        if known is None or known[0] != owner:
+            known = self._alive[number] = (owner, is_held(self.directory / file_name(number)))
+        return known[1]

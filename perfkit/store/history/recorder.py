@@ -27,7 +27,7 @@ __all__ = ["HistoryRecorder"]
 
 SHARE = 100.0
 """Seconds of rest for each second of CPU."""
-TURN = 8
+TURN = 4
 """Rows after which other threads may run."""
 
 

@@ -199,9 +199,10 @@ class History:
         tier = self._tier_for(min(reach, now - columns.started_at))
         wanted = [column for column in columns.named() if names is None or column[1] in names]
         loaded = self._load(tier, since=now - reach, until=now + TIERS[tier].step)
+        turn = max(32, 1024 // max(1, len(wanted)))
         ticks = []
         for order, (at, duration, body) in enumerate(sorted(loaded, key=lambda record: record[0])):
-            if order % 32 == 31:
+            if order % turn == turn - 1:
                 time.sleep(0)
             ticks.append(Tick(at, duration, _unpack(body, at, wanted)))
         return ticks
@@ -270,7 +271,7 @@ def _sound(data: bytes, since: float, until: float) -> Iterator[_Loaded]:
         at, duration, crc = HEADER.unpack_from(data, offset)
         if not (since < at <= until and at > 0.0):
             continue
-        if order % 100 == 99:
+        if order % 500 == 499:
             time.sleep(0)
         body = data[offset + HEADER.size : offset + RECORD_BYTES]
         if zlib.crc32(body, zlib.crc32(_STAMP.pack(at, duration))) == crc:

@@ -180,13 +180,12 @@ def thin(times: list[float], now: float, retention: float = 2_592_000.0) -> list
     taken: set[tuple[float, float]] = set()
     for at in times:
         age = now - at
-        if age > retention * 1.05 + PERIOD:
-            continue
         step = next((step for span, step in LADDER if age <= span), None)
-        if step is None or (step, at // step) in taken:
-            continue
+        is_first = step is not None and (step, at // step) not in taken
+        # One that is dropped here was still the first of its finer steps: nobody may move up into its place.
         taken.update((each, at // each) for _, each in LADDER)
-        kept.append(at)
+        if is_first and age <= retention * 1.05 + PERIOD:
+            kept.append(at)
     return kept
 
 

@@ -1,8 +1,8 @@
 """Settling: what was counted in the old slots of a process follows it to its new ones, once and completely.
 
 A store moves while threads count. Those that had loaded the old slots before the swap finish their additions
-there, a moment later. So the old slots are kept and poured twice: at the move, and again at the next tick; what
-was poured already is remembered, never zeroed (a zero could be overwritten by an addition that is under way).
+there, a moment later. So the old slots are kept and poured again at the next ticks; what was poured already is
+remembered, never zeroed (a zero could be overwritten by an addition that is under way).
 """
 
 from __future__ import annotations
@@ -30,15 +30,21 @@ def fixed_moves() -> list[Move]:
 
 
 class Settlement:
-    """The pouring of one set of old slots. One thread at a time."""
+    """The pouring of one set of old slots. One thread at a time.
+
+    Attributes:
+        rounds: How often they have been poured.
+    """
 
     def __init__(self, old: memoryview[float], moves: Iterable[Move]) -> None:
         """Prepare to pour *old* along *moves*."""
         self._old, self._moves = old, list(moves)
         self._poured: dict[int, float] = {}
+        self.rounds = 0
 
     def pour(self, values: memoryview[float]) -> None:
         """Add to *values* what came into the old slots since the last call."""
+        self.rounds += 1
         for move in self._moves:
             if not any(self._old[move.source : move.source + move.width]):
                 continue

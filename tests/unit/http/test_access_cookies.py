@@ -144,7 +144,8 @@ def test_forged_cookies_do_not_open() -> None:
     forged = [
         f"{int(expiry) + 1}.{signature}", f"{expiry}.{signature[:-1]}", f"{expiry}.", f".{signature}", expiry, "", ".",
         f"{expiry}.{signature}0", f"-{expiry}.{signature}", f"{expiry}.{'0' * 64}", f"9{'9' * 5_000}.{signature}",
-        f"{expiry}.\udcff", "²." + signature, f"{expiry}.{signature.upper()}" if signature.upper() != signature else ".",
+        f"{expiry}.\udcff", "²." + signature,
+        f"{expiry}.{signature.upper()}" if signature.upper() != signature else ".",
         TOKEN, f"{expiry}.{TOKEN}",
     ]  # fmt: skip
     for each in forged:

@@ -28,8 +28,10 @@ def test_loopback_peers_are_local(peer: str) -> None:
 @pytest.mark.parametrize(
     "peer",
     [
-        None, "", "172.17.0.1", "10.0.0.1", "0.0.0.0", "::", "::ffff:10.0.0.1", "fe80::1%eth0", "testclient", "localhost",
-        "127.0.0.1:5000", "127.0.0.1, 10.0.0.1", "127.1", "2130706433", "0x7f.0.0.1", "unix:/run/app.sock", "1" * 10_000,
+        None, "", "172.17.0.1", "10.0.0.1", "0.0.0.0", "::", "::ffff:10.0.0.1", "fe80::1%eth0", "testclient",
+        "localhost",
+        "127.0.0.1:5000", "127.0.0.1, 10.0.0.1", "127.1", "2130706433", "0x7f.0.0.1", "unix:/run/app.sock",
+        "1" * 10_000,
     ],
 )  # fmt: skip
 def test_other_peers_are_not(peer: str | None) -> None:
@@ -50,10 +52,13 @@ def test_hosts_of_this_machine_are_local(host: str) -> None:
 @pytest.mark.parametrize(
     "host",
     [
-        "evil.com", "localhost.evil.com", "127.0.0.1.evil.com", "[::1]evil", "[::1].evil.com", "", " ", "localhost, evil.com",
+        "evil.com", "localhost.evil.com", "127.0.0.1.evil.com", "[::1]evil", "[::1].evil.com", "", " ",
+        "localhost, evil.com",
         "evil.com, localhost", "localhost,localhost", "evillocalhost", ".localhost", "a..localhost", "localhost.",
-        "localhost:80:80", "localhost:", "localhost:123456", "user@localhost", "localhost@evil.com", "evil.com#.localhost",
-        "evil.com/.localhost", "localhost\n", "localhost\r\nx: y", "127.0.0.2", "0.0.0.0", "[::]", "::1", "127.0.0.1\x00",
+        "localhost:80:80", "localhost:", "localhost:123456", "user@localhost", "localhost@evil.com",
+        "evil.com#.localhost",
+        "evil.com/.localhost", "localhost\n", "localhost\r\nx: y", "127.0.0.2", "0.0.0.0", "[::]", "::1",
+        "127.0.0.1\x00",
         "localhos\u0074\u0301", "ｌocalhost", "localhost:８０", "a." * 5_000 + "localhost", "x" * 100_000,
     ],
 )  # fmt: skip
@@ -71,7 +76,8 @@ def test_a_request_without_a_host_is_not_local() -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        "forwarded", "via", "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-forwarded-anything", "x-real-ip",
+        "forwarded", "via", "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-forwarded-anything",
+        "x-real-ip",
         "X-Forwarded-For", "x_forwarded_for", "cf-connecting-ip", "true-client-ip", "x-original-forwarded-for",
     ],
 )  # fmt: skip

@@ -170,13 +170,14 @@ def test_health_json_has_the_draft_s_form() -> None:
         }
     ]
     assert checks["new"] == [{"componentId": "new", "status": "pass"}]
-    assert checks["uptime"][0]["observedUnit"] == "s"
+    assert checks["uptime"][0]["observedUnit"] == "seconds"
 
 
 @pytest.mark.parametrize(
     ("accept", "is_standard"),
     [
-        ("", False), ("*/*", False), ("application/json", False), ("application/*", False), ("application/health+json", True),
+        ("", False), ("*/*", False), ("application/json", False), ("application/*", False),
+        ("application/health+json", True),
         ("application/health+json;q=0", False), ("application/health+json;q=0.5, application/json", False),
         ("application/json;q=0.5, Application/Health+JSON;q=0.6", True), ("application/health+json, */*;q=0.1", True),
         ("application/health+json;q=0.1, */*", False), ("application/health+json;q=oops", False),

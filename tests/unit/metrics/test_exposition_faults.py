@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import sys
+import threading
 from typing import Any
 
 import pytest
@@ -135,6 +137,32 @@ def test_new_numbers_are_shown_for_known_series() -> None:
     for value in (1.0, -2.5, math.inf, math.nan, 3.0):
         family = Family(definition, [Point((), value)])
         assert exposition.render([family]) == render([family])
+
+
+def test_threads_that_share_an_exposition_get_whole_pages() -> None:
+    exposition = Exposition(limit=30)
+    start = threading.Barrier(4)
+    wrong: list[int] = []
+
+    def scrape(seed: int) -> None:
+        definition = Definition(name="wait", type=MetricType.HISTOGRAM)
+        value = Histogram((float(seed + 1),), (1.0, 1.0), 1.0)
+        families = [counters(10 * seed), Family(definition, [Point((), value)])]
+        expected = render(families)
+        start.wait(timeout=10)
+        wrong.extend(seed for _ in range(100) if exposition.render(families) != expected)
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        threads = [threading.Thread(target=scrape, args=(seed,)) for seed in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(timeout=60)
+    finally:
+        sys.setswitchinterval(interval)
+    assert wrong == []
 
 
 def test_a_histogram_can_change_its_boundaries() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from perfkit.core.names import ABANDONED, REQUEST_DURATION
 from perfkit.store import Store, StoreSettings
 from perfkit.store.backing.mapped import Header, numbers_in
 from perfkit.store.layout import FINISHED, HEADER_BYTES, ROWS, STARTED
+from perfkit.store.lock import directory_lock
 from perfkit.testing import FakeClock
 
 HITS = Definition(name="hits_total", type=MetricType.COUNTER, labels=("page",))
@@ -106,8 +109,9 @@ def test_an_update_that_was_under_way_while_the_store_opened_is_settled_later(tm
     old_values[STARTED] += 1.0
     assert total(store) == 1.0
     store.tick(clock.monotonic())
+    old_values[old_index] += 1.0
     store.tick(clock.monotonic() + 1)
-    assert total(store) == 3.0
+    assert total(store) == 4.0
     assert store.in_flight() == 1
     store.close()
 
@@ -429,3 +433,47 @@ def test_one_worker_leads_and_writes_the_history_all_read(worker: Opener, clock:
     assert sum(counts) == 5.0
     window = two.window(60)
     assert sum(point.value.count for point in window.points) == 5.0  # type: ignore[union-attr]
+
+
+def test_a_probe_for_life_does_not_keep_a_new_worker_from_a_free_file(
+    worker: Opener, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker().close()
+    probe = os.open(tmp_path / "w-1.val", os.O_RDONLY)
+    fcntl.flock(probe, fcntl.LOCK_SH)
+    monkeypatch.setattr("perfkit.store.backing.shared.time.sleep", lambda seconds: os.close(probe))
+    assert worker().number == 1
+
+
+def test_a_request_does_not_wait_for_a_stopped_holder_of_the_lock(
+    worker: Opener, tmp_path: Path, clock: FakeClock
+) -> None:
+    one = worker()
+    known = one.row(HITS, ("home",))
+    with directory_lock(tmp_path / "lock"):
+        began = time.monotonic()
+        for number in range(100):
+            one.add(one.row(HITS, (f"p{number}",)), 1)
+        one.add(known, 1)
+        assert time.monotonic() - began < 2.0
+    assert total(one) == 101.0
+    clock.advance(2)
+    assert one.row(HITS, ("later",)).labels == ("later",)
+
+
+def test_a_new_owner_of_a_dead_workers_file_is_seen_at_once(worker: Opener, clock: FakeClock) -> None:
+    one, two = worker(), worker()
+    kill(two)
+    clock.advance(2)
+    assert [each.is_alive for each in one.workers()] == [True, False]
+    three = worker()
+    three.set(three.row(LEVEL), 3)
+    assert [each.is_alive for each in one.workers()] == [True, True]
+    assert total(one, "level") == 3.0
+
+
+def test_a_file_without_a_worker_counts_for_nothing_but_its_counts(worker: Opener) -> None:
+    one, two = worker(), worker()
+    two.values[STARTED] += 2.0
+    two.close()
+    assert (one.in_flight(), [each.pid for each in one.workers()]) == (0, [os.getpid(), 0])

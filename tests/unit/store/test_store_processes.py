@@ -210,7 +210,7 @@ def test_kills_lose_nothing_acknowledged_and_files_stay_few(tmp_path: Path) -> N
     while started < kills:
         while len(workers) < at_once:
             command = [sys.executable, "-c", PRELUDE + WORKER, str(tmp_path), f"p{started % 2}"]
-            workers.append(subprocess.Popen(command, stdout=subprocess.PIPE))
+            workers.append(subprocess.Popen(command, stdout=subprocess.PIPE, bufsize=0))
             started += 1
         assert workers[0].stdout is not None
         acknowledged += len(workers[0].stdout.read(1))
@@ -219,13 +219,10 @@ def test_kills_lose_nothing_acknowledged_and_files_stay_few(tmp_path: Path) -> N
             assert now >= seen
             seen = now
         workers[0].kill()
-        acknowledged += len(workers[0].stdout.read())
-        workers.pop(0).wait(10)
+        acknowledged += len(workers.pop(0).communicate(timeout=10)[0])
     for worker in workers:
         worker.kill()
-        assert worker.stdout is not None
-        acknowledged += len(worker.stdout.read())
-        worker.wait(10)
+        acknowledged += len(worker.communicate(timeout=10)[0])
     assert acknowledged > kills
     assert acknowledged <= counted() <= acknowledged + started
     assert len(list(tmp_path.glob("w-*.val"))) <= 2 * at_once + 1

@@ -115,7 +115,8 @@ def test_readers_and_writers_do_not_disturb_each_other(tmp_path: Path) -> None:
 
     def read() -> None:
         for _ in range(100):
-            seen.append(sum(point.value for family in store.families({HITS.name}) for point in family.points))  # type: ignore[misc]
+            points = [point for family in store.families({HITS.name}) for point in family.points]
+            seen.append(sum(point.value for point in points))  # type: ignore[misc]
 
     def write() -> None:
         for number in range(1000):
