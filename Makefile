@@ -26,14 +26,15 @@ demo: .venv/.demo ## Run the demo shop under live traffic with its dashboard
 	@exec $(BIN)/perfkit demo $(ARGS)
 
 test: check ## Run everything that must hold before a merge
-	$(BIN)/pytest tests/integrations tests/browser tests/parity tests/docs tests/packaging -m "not acceptance" $(ARGS)
+	$(BIN)/pytest tests/unit tests/property -q -m "server and not acceptance"
+	$(BIN)/pytest tests/integrations tests/acceptance tests/browser tests/parity tests/docs tests/packaging -m "not acceptance" $(ARGS)
 
 check: $(STAMP) ## Format, lint, layers, types, unit and property tests: seconds
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/lint-imports
 	$(BIN)/mypy
-	$(BIN)/pytest tests/unit tests/property tests/architecture tests/typing -q
+	$(BIN)/pytest tests/unit tests/property tests/architecture tests/typing -q -m "not server and not acceptance"
 
 acceptance: test ## The full proof: fleets under kill, hostile load, every benchmark
 	$(BIN)/pytest tests -m acceptance $(ARGS)

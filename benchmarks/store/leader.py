@@ -16,14 +16,12 @@ import statistics
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from benchmarks.harness.fleet import Fleet
 from benchmarks.store.scene import fill, new_folder, open_store
+from perfkit.store import Store
 from perfkit.testing import FakeClock
-
-if TYPE_CHECKING:
-    from perfkit.store import Store
 
 __all__ = ["measure"]
 

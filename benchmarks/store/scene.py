@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from perfkit.core.families import Definition, MetricType
 from perfkit.core.names import REQUEST_DURATION
-
-if TYPE_CHECKING:
-    from perfkit.store import Store
+from perfkit.store import Store, StoreSettings
 
 __all__ = [
     "COUNTERS",
@@ -22,7 +19,6 @@ __all__ = [
     "EVENTS",
     "disk_bytes",
     "fill",
-    "folder",
     "new_folder",
     "open_store",
     "use_multiprocess",
@@ -38,25 +34,15 @@ DURATIONS = [("GET", f"/things/{number}/{{id}}", "200", "http", "") for number i
 
 
 def new_folder() -> str:
-    """Make a folder, in memory where the system has such a place, as servers would use."""
+    """Make a folder, in memory where the system has such a place, as servers would use; gone when Python ends."""
     in_memory = "/dev/shm" if Path("/dev/shm").is_dir() else None
-    return tempfile.mkdtemp(prefix="bench-", dir=in_memory)
-
-
-@contextmanager
-def folder() -> Iterator[str]:
-    """Lend a new folder."""
-    path = new_folder()
-    try:
-        yield path
-    finally:
-        shutil.rmtree(path, ignore_errors=True)
+    path = tempfile.mkdtemp(prefix="bench-", dir=in_memory)
+    atexit.register(shutil.rmtree, path, ignore_errors=True)
+    return path
 
 
 def open_store(directory: str, **details: Any) -> Store:
     """Open a store in *directory*; in memory if that is empty."""
-    from perfkit.store import Store, StoreSettings
-
     settings = StoreSettings(directory=directory) if directory else StoreSettings(mode="memory")
     store = Store(settings, service="bench", **details)
     store.open()

@@ -106,10 +106,10 @@ def signals() -> Iterator[threading.Event]:
 
 def environment_of(demo: Demo, database: Path, environ: Mapping[str, str]) -> dict[str, str]:
     """Return the variables to set for the shop; what the user has set in *environ* stays as it is."""
-    wanted = {"PERFKIT_ENVIRONMENT": environ.get("PERFKIT_ENVIRONMENT", "development")}
-    if wanted["PERFKIT_ENVIRONMENT"] != "development":
-        # Only in development is an address of this machine enough to see the dashboard.
-        wanted["PERFKIT_TOKEN"] = environ.get("PERFKIT_TOKEN") or secrets.token_urlsafe(24)
+    wanted = {
+        "PERFKIT_ENVIRONMENT": environ.get("PERFKIT_ENVIRONMENT", "development"),
+        "PERFKIT_TOKEN": environ.get("PERFKIT_TOKEN") or secrets.token_urlsafe(24),
+    }
     if demo.workers > 1:
         # The numbers that the workers share go into the folder that is removed at the end.
         numbers = str(database.parent / "numbers")
@@ -174,8 +174,9 @@ def wait_until_over(server: Server, stopping: threading.Event, duration: float |
 def announce(port: int, environment: Mapping[str, str]) -> str:
     """Print where everything is, and return the address of the dashboard."""
     base = f"http://{HOST}:{port}"
-    token = environment.get("PERFKIT_TOKEN")
-    dashboard = f"{base}/perfkit/?t={token}" if token else f"{base}/perfkit/"
+    # Only in development is an address of this machine enough to see the dashboard.
+    is_open = environment["PERFKIT_ENVIRONMENT"] == "development"
+    dashboard = f"{base}/perfkit/" if is_open else f"{base}/perfkit/?t={environment['PERFKIT_TOKEN']}"
     for name, address in (
         ("dashboard", dashboard),
         ("health", f"{base}/health"),

@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
-from perfkit.http.routes import Routes
+from perfkit.core.message import Request, Response
+from perfkit.http.credentials import without_token
+from perfkit_asgi.types import Scope, Send
 
-from perfkit.core.message import Request
-from perfkit_asgi.types import Receive, Scope, Send
-
-__all__ = ["answer"]
-
-
-async def answer(routes: Routes, path: str, scope: Scope, receive: Receive, send: Send) -> bool:
-    """Answer the request of *scope* for our own *path*; return False if *routes* has no answer for this visitor."""
-    response = await routes.arespond(_request(path, scope))
-    if response is None:
-        return False
-    headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in response.headers]
-    await send({"type": "http.response.start", "status": response.status, "headers": headers})
-    await send({"type": "http.response.body", "body": response.body})
-    return True
+__all__ = ["hide_token", "request_of", "send_response"]
 
 
-def _request(path: str, scope: Scope) -> Request:
+def request_of(scope: Scope, path: str) -> Request:
+    """Return the request of *scope* to our own *path*."""
     headers: dict[str, str] = {}
     for raw_name, raw_value in scope["headers"]:
         name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
@@ -36,3 +25,17 @@ def _request(path: str, scope: Scope) -> Request:
         scheme=scope.get("scheme", "http"),
         root_path=scope.get("root_path", ""),
     )
+
+
+def hide_token(scope: Scope) -> None:
+    """Take a token out of the query of *scope*: servers write that into their access log when the answer starts."""
+    query = scope.get("query_string")
+    if query:
+        scope["query_string"] = without_token(query.decode("latin-1")).encode("latin-1")
+
+
+async def send_response(response: Response, send: Send) -> None:
+    """Send *response* as it is."""
+    headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in response.headers]
+    await send({"type": "http.response.start", "status": response.status, "headers": headers})
+    await send({"type": "http.response.body", "body": response.body})

@@ -6,19 +6,30 @@ it made, at lifespan shutdown or when it is dropped; one that it was given is le
 
 from __future__ import annotations
 
+from collections.abc import Callable, Hashable
 from typing import Any
 
 from perfkit.config import get_performance_config
 from perfkit.core.errors import ErrorLog
+from perfkit.core.spans import SEALED, Span
 from perfkit.http.front import Front
 from perfkit.http.instrumentation import Instrumentation
 from perfkit.http.routes import Routes
 from perfkit.system import PerformanceSystem
-from perfkit_asgi.answers import answer
+from perfkit_asgi.answers import hide_token, request_of, send_response
 from perfkit_asgi.routes import RouteTable, routed
 from perfkit_asgi.types import ASGIApp, Message, Receive, Scope, Send
 
-__all__ = ["Lifecycle"]
+__all__ = ["Hot", "Lifecycle", "Record"]
+
+Record = Callable[[Hashable, float, list[Span]], bool]
+
+Hot = tuple[
+    frozenset[str],
+    Callable[[], list[Span]],
+    Record,
+    PerformanceSystem,
+]
 
 
 class Lifecycle:
@@ -26,14 +37,14 @@ class Lifecycle:
 
     Attributes:
         is_attached: True once the system is made and the fields below are set.
-        is_ready: True from the first exchange on: the hot path may be taken.
+        hot: What the hot path needs, in one look-up: our own paths, `begin`, `record` and the system; None before the
+            first exchange.
         begin, record: The instrumentation's.
-        is_ours: Cheap test whether a path may be one of ours.
         errors: Where internal errors end.
     """
 
     is_attached = False
-    is_ready = False
+    hot: Hot | None = None
     instrumentation: Instrumentation
     errors: ErrorLog
 
@@ -44,6 +55,7 @@ class Lifecycle:
         self._given = system
         self._system = system
         self.routes = RouteTable()
+        self._own_errors = ErrorLog()
         if system is None:
             get_performance_config(settings=settings)
 
@@ -66,10 +78,10 @@ class Lifecycle:
             self.begin, self.record = self.instrumentation.begin, self.instrumentation.record
             self._front = Front(system)
             self._answers = Routes(self._front)
-            self.is_ours = self._answers.matches
             self.is_attached = True
         except Exception as error:  # noqa: BLE001 - the app must be served whatever happens to us
-            ErrorLog().report("asgi", error, doing="could not attach to the app")
+            errors = self._system.errors if self._system is not None else self._own_errors
+            errors.report("asgi", error, doing="could not attach to the app")
             return False
         return True
 
@@ -82,28 +94,39 @@ class Lifecycle:
             self._front.announce(
                 f"{scope.get('scheme', 'http')}://{host}{f':{port}' if port else ''}{scope.get('root_path', '')}"
             )
-        self.is_ready = True
+        self.hot = (self._answers.paths, self.begin, self.record, self.system)
 
     def _make(self, app: object) -> PerformanceSystem:
         is_debug = getattr(routed(app), "debug", False) is True
         config = get_performance_config(settings=self._settings, debug=is_debug)
         return PerformanceSystem(config, origin=_origin(app))
 
-    def report(self, error: BaseException) -> None:
-        """Count and log an internal error."""
+    def lose(self, error: Exception, spans: list[Span] | None) -> None:
+        """Count and log the internal *error* that an exchange met; with its *spans*, if not sealed, it is ended."""
         self.errors.report("asgi", error, doing="an exchange could not be recorded")
+        if spans is not None and SEALED not in spans[-1:]:
+            with self.errors.guarded("asgi", "an exchange could not be ended"):
+                self.instrumentation.abandon(spans)
 
     async def answer(self, path: str, scope: Scope, receive: Receive, send: Send) -> bool:
         """Answer a request to our own *path*; return False if it is refused or not ours: the app shall answer."""
         with self.errors.guarded("asgi", "could not start"):
             if not self.system.is_running:
                 self.instrumentation.ensure_started()
-        return await answer(self._answers, path, scope, receive, send)
+        response = None
+        with self.errors.guarded("asgi", "could not answer"):
+            response = await self._answers.arespond(request_of(scope, path))
+        if response is None:
+            return False
+        hide_token(scope)
+        await send_response(response, send)
+        return True
 
     async def run(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the lifespan on to the app; start before its startup, stop after its shutdown."""
         system = self.system
         with self.errors.guarded("asgi", "could not start"):
+            scope["perfkit"] = system  # an inner perfkit leaves the lifespan to us, as it leaves the exchanges
             system.start()
             if "state" in scope:
                 scope["state"]["perfkit"] = system

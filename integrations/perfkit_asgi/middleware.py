@@ -14,15 +14,21 @@ from typing import Any
 
 from perfkit.core.spans import Span
 from perfkit.system import PerformanceSystem
-from perfkit_asgi.lifecycle import Lifecycle
+from perfkit_asgi.lifecycle import Lifecycle, Record
 from perfkit_asgi.outcome import outcome
 from perfkit_asgi.routes import matched, route_key
 from perfkit_asgi.types import ASGIApp, Message, Receive, Scope, Send
 
 __all__ = ["PerfkitMiddleware"]
 
+RECORDED = -1
+"""Stands for the status of an exchange once it is recorded."""
+
 MARK = "perfkit"
 """The key of the scope that tells an inner perfkit that this exchange is recorded already."""
+
+FILES = frozenset({"http.response.pathsend", "http.response.zerocopysend"})
+"""Messages by which the server itself sends a file as the body, or its rest."""
 
 
 class PerfkitMiddleware:
@@ -53,54 +59,65 @@ class PerfkitMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request to one of our own paths, or record what the app does with any other."""
-        life = self._life
-        if scope["type"] != "http" or MARK in scope or not life.is_ready:
+        hot = self._life.hot
+        if hot is None or scope["type"] != "http" or MARK in scope:
             await self._rare(scope, receive, send)
             return
+        ours, begin, record, system = hot
         path, root = scope["path"], scope.get("root_path")
         if root and path.startswith(root):
             path = path[len(root) :]
-        if life.is_ours(path) and await life.answer(path, scope, receive, send):
+        if path in ours and await self._life.answer(path, scope, receive, send):
             return
         try:
-            spans = life.begin()
+            spans = begin()
+            scope[MARK] = system
         except Exception as error:  # noqa: BLE001 - the app must be served whatever happens to us
-            life.report(error)
+            self._life.lose(error, None)
             await self.app(scope, receive, send)
             return
-        scope[MARK] = system = life.system
-        if "state" not in scope:
-            scope["state"] = {MARK: system}
-        elif MARK not in scope["state"]:
-            scope["state"][MARK] = system
-        status, finished, record, start = 0, False, life.record, perf_counter()
+        try:
+            state = scope.get("state")
+            if state is None:
+                scope["state"] = {MARK: system}
+            elif MARK not in state:
+                state[MARK] = system
+        except Exception as error:  # noqa: BLE001 - the state is the app's own; what it put there is its affair
+            self._life.lose(error, None)
+        status, start = 0, perf_counter()
 
-        def observed_send(message: Message) -> Any:
-            """Pass *message* on. No coroutine of its own: one frame less per message."""
-            nonlocal status, finished
+        def observed_send(
+            message: Message,
+            send: Send = send,
+            scope: Scope = scope,
+            start: float = start,
+            spans: list[Span] = spans,
+            record: Record = record,
+            self: PerfkitMiddleware = self,
+        ) -> Any:
+            """Pass *message* on. No coroutine of its own, and values as defaults: a closure would cost a cell each."""
+            nonlocal status
             try:
                 kind = message["type"]
                 if kind == "http.response.start":
                     status = message["status"]
-                elif not finished and (
-                    (kind == "http.response.body" and not message.get("more_body")) or kind == "http.response.pathsend"
-                ):
-                    finished = True
-                    route = route_key(scope) if "fastapi" in scope else id(scope.get("route"))
-                    key = (scope["method"], route, status, scope.get("scheme"))
+                elif status >= 0 and not message.get("more_body") and (kind == "http.response.body" or kind in FILES):
+                    sent, status = status, RECORDED
+                    route = route_key(scope) if "fastapi" in scope else id(scope.get("route") or scope.get("endpoint"))
+                    key = (scope["method"], route, sent, scope.get("scheme"))
                     if not record(key, start, spans):
-                        self._learn(key, scope, status, "", start, spans)
+                        self._learn(key, scope, sent, "", start, spans)
             except Exception as error:  # noqa: BLE001 - the message must reach the client whatever happens to us
-                life.report(error)
+                self._life.lose(error, spans if status == RECORDED else None)
             return send(message)
 
         try:
             await self.app(scope, receive, observed_send)
         except BaseException as error:
-            if not finished:
+            if status != RECORDED:
                 self._incomplete(scope, receive, status, start, spans, error)
             raise
-        if not finished:
+        if status != RECORDED:
             self._incomplete(scope, receive, status, start, spans, None)
 
     async def _rare(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -121,18 +138,27 @@ class PerfkitMiddleware:
             await self(scope, receive, send)
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Count a connection and its duration."""
-        life = self._life
-        with life.errors.guarded("asgi"):
+        """Count a connection from its acceptance to its end; one that the app refuses never was open."""
+        life, start = self._life, 0.0
+        with life.errors.guarded("asgi", "a WebSocket could not be given the system"):
             scope[MARK] = life.system
             scope.setdefault("state", {}).setdefault(MARK, life.system)
-            life.instrumentation.websocket_opened()
-        start = perf_counter()
+
+        def observed_send(message: Message) -> Any:
+            """Pass *message* on; the connection is open from the app's first `accept`."""
+            nonlocal start
+            if not start and message["type"] == "websocket.accept":
+                with life.errors.guarded("asgi", "a WebSocket could not be counted"):
+                    life.instrumentation.websocket_opened()
+                    start = perf_counter()
+            return send(message)
+
         try:
-            await self.app(scope, receive, send)
+            await self.app(scope, receive, observed_send)
         finally:
-            with life.errors.guarded("asgi"):
-                life.instrumentation.websocket_closed(life.routes.find(scope)[0], perf_counter() - start)
+            if start:
+                with life.errors.guarded("asgi", "a WebSocket could not be recorded"):
+                    life.instrumentation.websocket_closed(life.routes.find(scope)[0], perf_counter() - start)
 
     def _incomplete(
         self,
@@ -155,24 +181,20 @@ class PerfkitMiddleware:
                 spans,
             )
         except Exception as failure:  # noqa: BLE001 - the app's own error must come through
-            self._life.report(failure)
+            self._life.lose(failure, spans)
 
     def _learn(self, key: object, scope: Scope, status: int, error_type: str, start: float, spans: list[Span]) -> None:
         """Record an exchange of a kind that was not seen before."""
         life = self._life
-        try:
-            route, is_certain = life.routes.find(scope)
-            key = life.instrumentation.learn(
-                key,
-                method=scope["method"],
-                route=route,
-                status=status,
-                scheme=scope.get("scheme", "http"),
-                error=error_type,
-                hold=matched(scope),
-                cache=is_certain,
-            )
-            life.record(key, start, spans)
-        except Exception:
-            life.instrumentation.abandon(spans)
-            raise
+        route, is_certain = life.routes.find(scope)
+        key = life.instrumentation.learn(
+            key,
+            method=scope["method"],
+            route=route,
+            status=status,
+            scheme=scope.get("scheme", "http"),
+            error=error_type,
+            hold=matched(scope),
+            cache=is_certain,
+        )
+        life.record(key, start, spans)

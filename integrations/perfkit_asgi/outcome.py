@@ -16,6 +16,9 @@ CANCELLED = ("CancelledError", "Cancelled", "GeneratorExit")
 MAX_MESSAGES = 64
 """Unread messages of the request that are skipped to see whether the client is gone."""
 
+MAX_PAUSES = 4
+"""Bare yields of `receive`, which wait for nothing, that are passed over; anyio makes one even if it has its answer."""
+
 
 def outcome(status: int, error: BaseException | None, receive: Receive) -> tuple[int, str]:
     """Return the status code and the `error_type` to record; 0 where no status was sent.
@@ -57,13 +60,15 @@ def is_disconnected(receive: Receive) -> bool:
 
 def _at_once(receive: Receive) -> Any:
     """Return the message that *receive* has ready, None if it has none."""
-    awaitable: Any = receive()
-    steps = awaitable.__await__()
     try:
-        next(steps)
+        awaitable: Any = receive()
+        steps = awaitable.__await__()
+        for _ in range(MAX_PAUSES):
+            if next(steps) is not None:
+                break
+        steps.close()
     except StopIteration as done:
         return done.value
     except Exception:  # noqa: BLE001 - a server may refuse to be asked once the exchange is over
         return None
-    steps.close()
     return None

@@ -3,7 +3,8 @@
 Starlette and FastAPI leave the matched route in the scope, but only its inner part: the prefixes of mounts and included
 routers are lost, and the raw path of a mount is no label (its parameters would make a series each). So the tree of
 routes is walked once and each route remembers the prefixes under which it can be reached. One sub-app mounted twice
-gives a route several prefixes; then, and only then, the mount path of the request decides.
+gives a route several prefixes; then, and only then, the mount path of the request decides. Of what is not its own kind
+of route (plain routes, mounted files) FastAPI leaves no more than the endpoint, which then stands for the route.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import re
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 __all__ = ["RouteTable", "matched", "route_key", "routed"]
@@ -22,29 +24,36 @@ PARAMETER = re.compile(r"\{[^{}]*\}")
 
 
 class _Place(NamedTuple):
-    """Where a route can be reached: *prefix* is the template of the mounts above it, *template* the whole."""
+    """Where a route can be reached.
+
+    Attributes:
+        prefix: Template of the mounts above it; of a mount, with its own.
+        template: The whole; empty for a mount of routes, which only stands in the scope where none of them matched.
+        is_mount: True where any path may follow the prefix.
+    """
 
     prefix: str
     template: str
+    is_mount: bool = False
 
 
 def route_key(scope: Mapping[str, Any]) -> Any:
     """Return what tells the matched route of *scope* from others: cheap, as every request asks.
 
-    The identity of the route, and of the context that FastAPI keeps for a router included under a prefix. Identity,
-    because routes define equality without a hash.
+    The identity of the route or the endpoint that stands for it, and of the context that FastAPI keeps for a router
+    included under a prefix. Identity, because routes define equality without a hash.
     """
     if "fastapi" in scope:
         context = scope["fastapi"].get("effective_route_context")
         if context is not None:
-            return id(scope.get("route")), id(context)
-    return id(scope.get("route"))
+            return id(scope.get("route") or scope.get("endpoint")), id(context)
+    return id(scope.get("route") or scope.get("endpoint"))
 
 
 def matched(scope: Mapping[str, Any]) -> tuple[object, ...]:
     """Return the objects whose identities `route_key` uses, to be held as long as a key is remembered."""
     context = scope["fastapi"].get("effective_route_context") if "fastapi" in scope else None
-    return tuple(each for each in (scope.get("route"), context) if each is not None)
+    return tuple(each for each in (scope.get("route") or scope.get("endpoint"), context) if each is not None)
 
 
 class RouteTable:
@@ -53,6 +62,7 @@ class RouteTable:
     def __init__(self) -> None:
         """Begin empty; `find` walks the app."""
         self._places: dict[int, list[_Place]] = {}
+        self._held: list[object] = []
         self._root: Callable[[], Any] = _nothing
 
     def attach(self, app: object, scope: Mapping[str, Any]) -> None:
@@ -66,28 +76,33 @@ class RouteTable:
         The template is empty where nothing matched or the route is not to be found; never a raw path.
         """
         route = scope.get("route")
-        if route is None:
+        subject = route or scope.get("endpoint")
+        if subject is None:
             return "", True
         context = scope.get("fastapi", {}).get("effective_route_context")
-        if context is not None and getattr(context, "original_route", None) is not route:
-            context = None
-        known = self._look_up(context if context is not None else route)
-        if not known:
-            return (_own_path(route) if self._root() is None else ""), True
-        if len(known) == 1:
+        if context is not None and getattr(context, "original_route", None) is subject:
+            subject = context
+        known = self._look_up(subject)
+        if len(known) > 1:
+            return _chosen(known, scope, has_route=bool(route)), False
+        if known:
             return known[0].template, True
-        mounted = str(scope.get("root_path", "")).removeprefix(str(scope.get("app_root_path", "")))
-        for place in known:
-            if _as_pattern(place.prefix).fullmatch(mounted):
-                return place.template, False
-        return "", False
+        return (_own_path(route) if self._root() is None else ""), True
 
     def _look_up(self, subject: object) -> list[_Place]:
         known = self._places.get(id(subject))
         if known is None:
-            self._places = {}
+            self._places, self._held = {}, []
             self._walk(getattr(self._root(), "routes", ()), "", 0)
-            known = self._places.setdefault(id(subject), [])
+            known = self._known(subject)
+        return known
+
+    def _known(self, subject: object) -> list[_Place]:
+        """Return the places of *subject*, which is held from now on: a route taken away must not leave its id."""
+        known = self._places.get(id(subject))
+        if known is None:
+            known = self._places[id(subject)] = []
+            self._held.append(subject)
         return known
 
     def _walk(self, routes: Iterable[Any], prefix: str, depth: int) -> None:
@@ -98,17 +113,19 @@ class RouteTable:
             inner = getattr(route, "routes", None) or getattr(routed(getattr(route, "app", None)), "routes", None)
             if inner:
                 self._walk(inner, prefix + path, depth + 1)
-                self._add(subject, _Place(prefix, ""))
+                self._add(subject, route.app, _Place(prefix + path, "", is_mount=True))
             elif _is_mount(route):
-                self._add(subject, _Place(prefix, f"{prefix}{path}/{{path}}"))
+                self._add(subject, route.app, _Place(prefix + path, f"{prefix}{path}/{{path}}", is_mount=True))
             elif path:
-                self._add(subject, _Place(prefix, prefix + path))
+                self._add(subject, getattr(route, "endpoint", None), _Place(prefix, prefix + path))
 
-    def _add(self, subject: object, place: _Place) -> None:
-        known = self._places.setdefault(id(subject), [])
-        if place not in known:
-            known.append(place)
-            known.sort(key=lambda each: each.prefix.count("{"))
+    def _add(self, subject: object, endpoint: object, place: _Place) -> None:
+        """Remember *place* for the route *subject* and for its *endpoint*; places with fewer parameters come first."""
+        for each in (subject,) if endpoint is None else (subject, endpoint):
+            known = self._known(each)
+            if place not in known:
+                known.append(place)
+                known.sort(key=lambda one: one.template.count("{"))
 
 
 def _expanded(routes: Iterable[Any]) -> Iterator[tuple[object, Any]]:
@@ -119,10 +136,22 @@ def _expanded(routes: Iterable[Any]) -> Iterator[tuple[object, Any]]:
             yield route, route
             continue
         for context in contexts():
-            yield context, context
             starlette_route = getattr(context, "starlette_route", None)
-            if starlette_route is not None:
+            yield context, starlette_route or context
+            if starlette_route:
                 yield starlette_route, starlette_route
+
+
+def _chosen(known: Iterable[_Place], scope: Mapping[str, Any], *, has_route: bool) -> str:
+    """Return the template of the place that the request went to; an endpoint is told by the path, a route is known."""
+    root = str(scope.get("root_path", ""))
+    served = str(scope.get("app_root_path", root))
+    mounted, path = root.removeprefix(served), str(scope["path"]).removeprefix(served)
+    for place in known:
+        is_there = has_route or place.is_mount or _as_pattern(place.template).fullmatch(path)
+        if is_there and _as_pattern(place.prefix).fullmatch(mounted):
+            return place.template
+    return ""
 
 
 def _own_path(route: Any) -> str:
@@ -156,6 +185,7 @@ def routed(app: Any) -> Any:
     return None
 
 
+@lru_cache(1024)
 def _as_pattern(template: str) -> re.Pattern[str]:
     """Return a pattern of the raw paths that *template* stands for; a ``:path`` parameter spans slashes."""
     pattern, at = "", 0

@@ -14,7 +14,16 @@ from typing import Any
 
 import msgspec
 
-__all__ = ["MAX_SPANS", "Span", "add_span", "begin_exchange", "current_spans", "seal_exchange"]
+__all__ = [
+    "MAX_SPANS",
+    "SEALED",
+    "Span",
+    "add_span",
+    "begin_exchange",
+    "current_spans",
+    "seal_exchange",
+    "set_exchange",
+]
 
 MAX_SPANS = 1000
 """Spans kept of one exchange; more are counted, not kept."""
@@ -46,24 +55,26 @@ class _Sealed:
     __slots__ = ()
 
 
-_SEALED: Any = _Sealed()
+SEALED: Any = _Sealed()
+"""The mark that `seal_exchange` puts at the end of a list."""
 
 _current: ContextVar[list[Span] | None] = ContextVar("perfkit_exchange", default=None)
 
-_set_current = _current.set
+set_exchange = _current.set
+"""Makes a list the current exchange; for the hot path, others call `begin_exchange`."""
 
 
 def begin_exchange() -> list[Span]:
     """Make a new exchange the current one of this context; return its list, to be given to `seal_exchange`."""
     spans: list[Span] = []
-    _set_current(spans)
+    set_exchange(spans)
     return spans
 
 
 def add_span(span: Span) -> bool:
     """Add *span* to the current exchange; return False where there is none, it is finished or it is full."""
     spans = _current.get()
-    if spans is None or len(spans) >= MAX_SPANS or (spans and spans[-1] is _SEALED):
+    if spans is None or len(spans) >= MAX_SPANS or (spans and spans[-1] is SEALED):
         return False
     spans.append(span)
     return True
@@ -72,11 +83,11 @@ def add_span(span: Span) -> bool:
 def current_spans() -> tuple[Span, ...] | None:
     """Return the spans of the current exchange so far; None where there is no exchange or it is finished."""
     spans = _current.get()
-    if spans is None or (spans and spans[-1] is _SEALED):
+    if spans is None or (spans and spans[-1] is SEALED):
         return None
     return tuple(spans)
 
 
 def seal_exchange(spans: list[Span]) -> None:
     """Let nothing more be added to *spans*; the sealed list ends with a mark."""
-    spans.append(_SEALED)
+    spans.append(SEALED)

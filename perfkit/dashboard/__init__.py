@@ -1,6 +1,6 @@
 """The pages under ``/perfkit/``: made on the server, complete without script."""
 
-from perfkit.dashboard.assets import Asset, asset, asset_url
+from perfkit.dashboard.assets import Asset, asset, asset_names, asset_url
 from perfkit.dashboard.data import OverviewData, live_interval
 from perfkit.dashboard.headers import ASSET_HEADERS, SECURITY_HEADERS
 from perfkit.dashboard.overview import overview
@@ -11,6 +11,7 @@ __all__ = [
     "Asset",
     "OverviewData",
     "asset",
+    "asset_names",
     "asset_url",
     "live_interval",
     "overview",

@@ -8,7 +8,7 @@ from importlib.resources import files
 
 import msgspec
 
-__all__ = ["Asset", "asset", "asset_url"]
+__all__ = ["Asset", "asset", "asset_names", "asset_url"]
 
 _CONTENT_TYPES = {"favicon.svg": "image/svg+xml", "style.css": "text/css; charset=utf-8"}
 
@@ -34,6 +34,11 @@ def asset(name: str) -> Asset | None:
         return None
     found = _load(plain)
     return found if found.hash == digest else None
+
+
+def asset_names() -> list[str]:
+    """Return the public names of all files."""
+    return [asset_url(plain).rpartition("/")[2] for plain in _CONTENT_TYPES]
 
 
 def asset_url(plain: str) -> str:

@@ -72,10 +72,15 @@ class Front:
             return new_token()
 
     def announce(self, base: str) -> None:
-        """Print the URL that opens the dashboard below *base*, once for all workers, where a person reads it."""
+        """Print the URL that opens the dashboard below *base*, once for all workers, where a person reads it.
+
+        Only with a token that we made: whoever gave one knows it, and it may be kept from terminals.
+        """
         config = self._system.config
-        path = config.http.dashboard_path
-        if path is None or config.access.access == "off" or not is_shown(config.environment) or self._is_told():
+        path, access = config.http.dashboard_path, config.access
+        if path is None or access.token or access.access == "off":
+            return
+        if not is_shown(config.environment) or self._is_told():
             return
         url = ready_url(base, f"{config.http.prefix}{path}", self.token)
         sys.stderr.write(f"perfkit: dashboard {url}\n")

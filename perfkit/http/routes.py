@@ -18,7 +18,7 @@ from perfkit.core.errors import ErrorLog
 from perfkit.core.message import Request, Response
 from perfkit.core.shells import offload
 from perfkit.core.status import Status
-from perfkit.dashboard import OverviewData, asset
+from perfkit.dashboard import OverviewData, asset, asset_names
 from perfkit.health.snapshot import HealthSnapshot
 from perfkit.http import health
 from perfkit.http.access import Access, Area, Decision, RefusalLog
@@ -97,23 +97,11 @@ _SHUT = Decision(allowed=False, reason="not decided", is_logged=False)
 _CANNOT_TELL = health.probe(Status.UNKNOWN)
 
 
-def _matcher(table: dict[str, _Route], static: str) -> Callable[[str], bool]:
-    """Return `Routes.matches`: a closure that compares a slice takes half the time of a method with `startswith`."""
-    if not static:
-        return table.__contains__
-    length = len(static)
-
-    def matches(path: str) -> bool:
-        return path in table or path[:length] == static
-
-    return matches
-
-
 class Routes:
     """Answers requests to our own paths. Thread-safe.
 
     Attributes:
-        matches: Call as ``matches(path)``; True if *path* may be ours. Asked for each request of the app.
+        paths: All our paths, to be asked with ``in`` for each request of the app.
     """
 
     __slots__ = (
@@ -123,11 +111,9 @@ class Routes:
         "_mounts",
         "_overview",
         "_refusals",
-        "_static",
-        "_static_prefix",
         "_table",
         "_token",
-        "matches",
+        "paths",
     )
 
     def __init__(self, answers: Answers) -> None:
@@ -147,9 +133,7 @@ class Routes:
             has_metrics=http.metrics_path is not None,
             has_dashboard=http.dashboard_path is not None,
         )
-        self._static = _Route("dashboard", self._asset)
-        self._static_prefix = f"{self._mounts['dashboard']}/static/" if http.dashboard_path is not None else ""
-        self.matches = _matcher(self._table, self._static_prefix)
+        self.paths = frozenset(self._table)
         self._token: str | None = None
         self._access: Access | None = None
 
@@ -160,6 +144,7 @@ class Routes:
             paths[mount] = _Route("dashboard", self._slash)
             paths[f"{mount}/"] = _Route("dashboard", self._page)
             paths[f"{mount}/api/overview"] = _Route("dashboard", self._api_overview)
+            paths.update((f"{mount}/static/{name}", _Route("dashboard", self._asset)) for name in asset_names())
         if has_metrics:
             paths[self._mounts["metrics"]] = _Route("metrics", self._metrics)
         if has_health:
@@ -171,7 +156,7 @@ class Routes:
 
     def respond(self, request: Request) -> Response | None:
         """Answer *request*; None if it is not ours or refused: the app shall answer it."""
-        route = self._route(request.path)
+        route = self._table.get(request.path)
         if route is None:
             return None
         decision = _SHUT
@@ -186,7 +171,7 @@ class Routes:
         Health is answered at once, as it only reads the last results; pages and metrics are made in a thread, as
         adding up many workers may take longer than an event loop should be held up.
         """
-        route = self._route(request.path)
+        route = self._table.get(request.path)
         if route is None:
             return None
         decision = _SHUT
@@ -197,10 +182,6 @@ class Routes:
             return self._answer(request, route, decision)
         response: Response | None = await offload(self._answer, request, route, decision)
         return response
-
-    def _route(self, path: str) -> _Route | None:
-        route = self._table.get(path)
-        return self._static if route is None and self.matches(path) else route
 
     def _gate(self) -> Access:
         """Return the gate for the token in force; it is made anew when the start brings another token."""
@@ -283,7 +264,7 @@ class Routes:
         return self._overview.document(request)
 
     def _asset(self, request: Request, is_allowed: bool) -> Response | None:
-        found = asset(request.path[len(self._static_prefix) :])
+        found = asset(request.path.rpartition("/")[2])
         if found is None:
             return None
         return reply(found.body, content_type=found.content_type, fixed=True)

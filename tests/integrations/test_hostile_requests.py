@@ -1,0 +1,59 @@
+"""Whatever strangers send, perfkit does not grow: the short twin of the million in tests/acceptance."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from hostile import Attack, attacked_app, bare_app, perfkit_of
+
+from perfkit.core.names import ERRORS, REQUEST_DURATION
+from perfkit_asgi import PerfkitMiddleware
+
+TOTAL = 20_000
+MOST_SERIES = 1_200
+"""Methods times routes times statuses times schemes that the attacked app can show; each of them is its own choice."""
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("where", ["memory", "files"])
+def test_hostile_requests_leave_bounded_traces(where: str, tmp_path: Path) -> None:
+    app = attacked_app(tmp_path if where == "files" else None)
+    attack = Attack(app, bare_app(), seed=7)
+    asyncio.run(attack.run(TOTAL))
+    middleware = perfkit_of(app)
+    store, life = middleware.system.store, middleware._life
+    try:
+        families = {family.definition.name: family for family in store.families()}
+        requests = families[REQUEST_DURATION.name].points
+        assert attack.raised == []
+        assert ERRORS.name not in families
+        assert sum(point.value.count for point in requests) == attack.measured > 0.9 * TOTAL
+        assert 100 < len(requests) < MOST_SERIES
+        assert store.in_flight() == 0
+        assert len(life.instrumentation._rows) <= 2 * MOST_SERIES
+        assert len(life.instrumentation._held) < 20
+        assert len(life.routes._places) < 20
+    finally:
+        middleware.system.stop()
+
+
+@pytest.mark.timeout(60)
+def test_an_app_that_makes_an_error_class_for_each_request_is_bounded_as_well() -> None:
+    async def app(scope: object, receive: object, send: object) -> None:
+        raise type(f"Error{next(numbers)}", (Exception,), {})
+
+    numbers = iter(range(10**9))
+    wrapped = PerfkitMiddleware(app, service="attacked", store={"mode": "memory"})
+    asyncio.run(Attack(wrapped, app, seed=7).run(6_000))
+    system = wrapped.system
+    try:
+        (family,) = system.store.families({REQUEST_DURATION.name})
+        assert len(family.points) <= system.config.store.max_series_per_family + 1
+        others = [point for point in family.points if point.labels[1] == "_other"]
+        assert sum(point.value.count for point in others) > 1_000
+        overflow = system.store.families({"perfkit_store_overflow_total"})[0].points[0].value
+        assert overflow > 1_000
+    finally:
+        system.stop()
