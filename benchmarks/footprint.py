@@ -103,7 +103,7 @@ def _medians(rows: list[list[float]]) -> list[float]:
 
 
 def main() -> None:
-    arguments = options(__doc__ or "", rounds=9, parts=("import",)).parse_args()
+    arguments = options(__doc__ or "", rounds=9).parse_args()
     rounds, nap = (1, 0.2) if arguments.quick else (arguments.rounds, 2.0)
     found = measure(rounds=rounds, nap=nap)
     if arguments.json:

@@ -86,7 +86,7 @@ class PerformanceDashboard(msgspec.Struct, frozen=True, kw_only=True):
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain dictionaries, lists, numbers and texts, ready for JSON."""
-        result: dict[str, Any] = msgspec.to_builtins(self)
+        result: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(self))
         return result
 
 
@@ -145,7 +145,7 @@ class PerformanceSystem:
         self._components = _build(self.config, self._context)
         _connect(self._context, self._components)
         self._plan()
-        self._lock = threading.RLock()
+        self._lock, self._lock_pid = threading.RLock(), os.getpid()
         self._pid = self._stopped_pid = 0
         self._is_initialized = False
         self._finalizer = weakref.finalize(
@@ -175,7 +175,7 @@ class PerformanceSystem:
         """
         if self._pid == os.getpid():
             return self
-        with self._lock:
+        with self._own_lock():
             if self._pid == os.getpid():
                 return self
             self.initialize()
@@ -193,12 +193,18 @@ class PerformanceSystem:
 
     def stop(self) -> None:
         """Stop everything and release files and threads within 5 s; called again it does nothing."""
-        with self._lock:
+        with self._own_lock():
             if self._pid != os.getpid():
                 return
             self._pid, self._stopped_pid = 0, os.getpid()
             _release(self._scheduler, tuple(self._components.values()), self.store, self.errors)
         self._events.emit("stopped", self)
+
+    def _own_lock(self) -> threading.RLock:
+        """Return the lock of this process: one inherited by a fork may be held by a thread that is not here."""
+        if self._lock_pid != os.getpid():
+            self._lock, self._lock_pid = threading.RLock(), os.getpid()
+        return self._lock
 
     async def ainitialize(self, database: object | None = None) -> Self:
         """`initialize` for async code; it never waits."""

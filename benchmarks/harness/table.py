@@ -17,7 +17,7 @@ __all__ = ["as_json", "options", "print_json", "print_races", "print_rows", "pro
 _UNITS = {"s": 1.0, "ms": 1e3, "µs": 1e6, "ns": 1e9}
 
 
-def options(purpose: str, *, rounds: int, parts: Sequence[str]) -> argparse.ArgumentParser:
+def options(purpose: str, *, rounds: int, parts: Sequence[str] = ()) -> argparse.ArgumentParser:
     """Return the parser of the common options."""
     parser = argparse.ArgumentParser(description=purpose)
     parser.add_argument("--rounds", type=int, default=rounds, help=f"turns of each contestant (default {rounds})")
@@ -25,7 +25,8 @@ def options(purpose: str, *, rounds: int, parts: Sequence[str]) -> argparse.Argu
         "--quick", action="store_true", help="small slices and sizes: proves that all runs, measures little"
     )
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
-    parser.add_argument("--only", action="append", choices=parts, help="run this part only; may be given again")
+    if parts:
+        parser.add_argument("--only", action="append", choices=parts, help="run this part only; may be given again")
     return parser
 
 

@@ -192,8 +192,9 @@ def announce(port: int, environment: Mapping[str, str]) -> str:
 def say_goodbye(report: Report) -> None:
     """Say what the visitors met."""
     answers = ", ".join(f"{count} x {status}" for status, count in sorted(report.answers.items()))
-    errors = report.errors.total()
-    say(f"The visitors sent {report.sent} requests ({answers or 'no answers'}; {errors} errors).")
+    unanswered = report.errors.total()
+    lost = f"; {unanswered} got no answer" if unanswered else ""
+    say(f"The visitors sent {report.sent} requests ({answers or 'no answers'}{lost}).")
 
 
 def say(message: str) -> None:

@@ -6,7 +6,13 @@ from perfkit.core.message import Request, Response
 from perfkit.http.credentials import without_token
 from perfkit_asgi.types import Scope, Send
 
-__all__ = ["hide_token", "request_of", "send_response"]
+__all__ = ["below", "hide_token", "request_of", "send_response"]
+
+
+def below(root: str, path: str) -> str:
+    """Return *path* without the application root *root*, which servers put in front of it, slash at its end or not."""
+    rest = path[len(root.rstrip("/")) :]
+    return rest[1:] if root[-1] == "/" and rest.startswith("//") else rest
 
 
 def request_of(scope: Scope, path: str) -> Request:
@@ -23,7 +29,7 @@ def request_of(scope: Scope, path: str) -> Request:
         headers=headers,
         peer=client[0] if client else None,
         scheme=scope.get("scheme", "http"),
-        root_path=scope.get("root_path", ""),
+        root_path=(scope.get("root_path") or "").rstrip("/"),
     )
 
 

@@ -7,29 +7,29 @@ it made, at lifespan shutdown or when it is dropped; one that it was given is le
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from typing import Any
+from time import monotonic
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from perfkit.config import get_performance_config
 from perfkit.core.errors import ErrorLog
 from perfkit.core.spans import SEALED, Span
-from perfkit.http.front import Front
-from perfkit.http.instrumentation import Instrumentation
-from perfkit.http.routes import Routes
-from perfkit.system import PerformanceSystem
 from perfkit_asgi.answers import hide_token, request_of, send_response
 from perfkit_asgi.routes import RouteTable, routed
 from perfkit_asgi.types import ASGIApp, Message, Receive, Scope, Send
 
+# Importing the adapter is cheap: what makes and serves pages is imported when the app is first served.
+if TYPE_CHECKING:
+    from perfkit.http.instrumentation import Instrumentation
+    from perfkit.system import PerformanceSystem
+
 __all__ = ["Hot", "Lifecycle", "Record"]
+
+RETRY_AFTER = 60.0
+"""Seconds for which an app that we could not attach to is served without another attempt."""
 
 Record = Callable[[Hashable, float, list[Span]], bool]
 
-Hot = tuple[
-    frozenset[str],
-    Callable[[], list[Span]],
-    Record,
-    PerformanceSystem,
-]
+Hot: TypeAlias = "tuple[frozenset[str], Callable[[], list[Span]], Record, PerformanceSystem]"
 
 
 class Lifecycle:
@@ -56,6 +56,7 @@ class Lifecycle:
         self._system = system
         self.routes = RouteTable()
         self._own_errors = ErrorLog()
+        self._retry_at = 0.0
         if system is None:
             get_performance_config(settings=settings)
 
@@ -68,7 +69,13 @@ class Lifecycle:
 
     def attach(self, scope: Scope) -> bool:
         """Make the system for the app that serves *scope*; return False if that failed: the app goes on without us."""
+        if monotonic() < self._retry_at:
+            return False
         try:
+            from perfkit.http.front import Front
+            from perfkit.http.instrumentation import Instrumentation
+            from perfkit.http.routes import Routes
+
             if self._system is None:
                 self._system = self._make(scope.get("app", self._app))
             system = self._system
@@ -82,6 +89,7 @@ class Lifecycle:
         except Exception as error:  # noqa: BLE001 - the app must be served whatever happens to us
             errors = self._system.errors if self._system is not None else self._own_errors
             errors.report("asgi", error, doing="could not attach to the app")
+            self._retry_at = monotonic() + RETRY_AFTER
             return False
         return True
 
@@ -89,14 +97,12 @@ class Lifecycle:
         """At the first exchange: start, and tell the developer where the dashboard is, now that we know our address."""
         with self.errors.guarded("asgi", "could not start"):
             self.instrumentation.ensure_started()
-            host, port = scope.get("server") or ("127.0.0.1", None)
-            host = "127.0.0.1" if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host
-            self._front.announce(
-                f"{scope.get('scheme', 'http')}://{host}{f':{port}' if port else ''}{scope.get('root_path', '')}"
-            )
+            self._front.announce(_base(scope))
         self.hot = (self._answers.paths, self.begin, self.record, self.system)
 
     def _make(self, app: object) -> PerformanceSystem:
+        from perfkit.system import PerformanceSystem
+
         is_debug = getattr(routed(app), "debug", False) is True
         config = get_performance_config(settings=self._settings, debug=is_debug)
         return PerformanceSystem(config, origin=_origin(app))
@@ -117,6 +123,8 @@ class Lifecycle:
         with self.errors.guarded("asgi", "could not answer"):
             response = await self._answers.arespond(request_of(scope, path))
         if response is None:
+            if self._answers.holds_secret(scope.get("query_string", b"").decode("latin-1")):
+                hide_token(scope)
             return False
         hide_token(scope)
         await send_response(response, send)
@@ -146,6 +154,16 @@ class Lifecycle:
         if self._given is None and self._system is not None:
             with self.errors.guarded("asgi", "could not stop"):
                 self._system.stop()
+
+
+def _base(scope: Scope) -> str:
+    """Return the URL that our paths lie below; of a server on a unix socket only the path."""
+    root = (scope.get("root_path") or "").rstrip("/")
+    host, port = scope.get("server") or ("", None)
+    if port is None:
+        return root
+    host = "127.0.0.1" if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host
+    return f"{scope.get('scheme', 'http')}://{host}:{port}{root}"
 
 
 def _origin(app: object) -> str:

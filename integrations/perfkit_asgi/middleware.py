@@ -10,14 +10,17 @@ counted, background tasks are not. Nothing is buffered, no task is made, the app
 from __future__ import annotations
 
 from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from perfkit.core.spans import Span
-from perfkit.system import PerformanceSystem
+from perfkit_asgi.answers import below
 from perfkit_asgi.lifecycle import Lifecycle, Record
 from perfkit_asgi.outcome import outcome
 from perfkit_asgi.routes import matched, route_key
 from perfkit_asgi.types import ASGIApp, Message, Receive, Scope, Send
+
+if TYPE_CHECKING:
+    from perfkit.system import PerformanceSystem
 
 __all__ = ["PerfkitMiddleware"]
 
@@ -66,7 +69,7 @@ class PerfkitMiddleware:
         ours, begin, record, system = hot
         path, root = scope["path"], scope.get("root_path")
         if root and path.startswith(root):
-            path = path[len(root) :]
+            path = below(root, path)
         if path in ours and await self._life.answer(path, scope, receive, send):
             return
         try:
@@ -157,8 +160,11 @@ class PerfkitMiddleware:
             await self.app(scope, receive, observed_send)
         finally:
             if start:
+                route = ""
+                with life.errors.guarded("asgi", "the route of a WebSocket could not be found"):
+                    route = life.routes.find(scope)[0]
                 with life.errors.guarded("asgi", "a WebSocket could not be recorded"):
-                    life.instrumentation.websocket_closed(life.routes.find(scope)[0], perf_counter() - start)
+                    life.instrumentation.websocket_closed(route, perf_counter() - start)
 
     def _incomplete(
         self,

@@ -6,8 +6,11 @@ at this very process alone and never at a dependency: otherwise a slow database 
 
 from __future__ import annotations
 
+import os
 import threading
 from typing import Any, Self
+
+import msgspec
 
 from perfkit.core.checks import CheckResult, HealthCheck
 from perfkit.core.component import Component
@@ -63,7 +66,7 @@ class HealthChecker(Component):
         self.settings = settings or HealthSettings()
         self._context = context
         self._clock = context.clock
-        self._lock = threading.Lock()
+        self._pid, self._lock = os.getpid(), threading.Lock()
         self._watched: dict[str, _Watched] = {}
         self._began: float | None = None
         self._is_draining = False
@@ -76,9 +79,13 @@ class HealthChecker(Component):
         return cls(settings=settings, context=context)
 
     def start(self) -> None:
-        """Begin to watch; the first results are taken at once, so that a started process has an answer."""
-        if self._began is not None:
+        """Begin to watch; the first results are taken at once, so that a started process has an answer.
+
+        In a forked child everything begins anew: what the parent saw and when says nothing about the child.
+        """
+        if self._began is not None and self._pid == os.getpid():
             return
+        self._pid, self._lock, self._watched = os.getpid(), threading.Lock(), {}
         self._began = self._clock.monotonic()
         self._is_draining = False
         for check in (*process_checks(self.settings, self._context), *self._context.checks()):
@@ -111,7 +118,10 @@ class HealthChecker(Component):
 
     def _run(self, watched: _Watched) -> None:
         try:
-            result = watched.check.run()
+            answer: object = watched.check.run()
+            if not isinstance(answer, CheckResult):
+                raise TypeError(f"It answered {answer!r}. A check must answer with a CheckResult. Return one.")
+            result = msgspec.structs.replace(answer, status=Status(answer.status))
         except Exception as error:  # noqa: BLE001 - a check that raises is a failed check
             self._context.errors.report("health", error, doing=f"the check {watched.check.name!r} raised")
             result = CheckResult(Status.CRITICAL, f"the check raised {type(error).__name__}")

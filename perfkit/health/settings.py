@@ -30,7 +30,7 @@ class HealthSettings(Settings, frozen=True):
     ] = 0.95
     scheduler_stall: Annotated[
         float,
-        Meta(ge=3, le=3600, description="Warn when the scheduler has not ticked for this many seconds."),
+        Meta(ge=3, le=3600, description="Fail, liveness too, when no check ran for this many seconds."),
     ] = 10.0
 
     def conflicts(self) -> Iterator[tuple[tuple[str, ...], str]]:

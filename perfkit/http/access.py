@@ -20,7 +20,7 @@ from perfkit.config.sections import AccessSettings
 from perfkit.core.clock import Clock, SystemClock
 from perfkit.core.errors import LOG_INTERVAL, ErrorLog
 from perfkit.core.message import Request
-from perfkit.http.credentials import Cookie, authorization_tokens, is_same, query_token, without_token
+from perfkit.http.credentials import Cookie, all_query_tokens, authorization_tokens, is_same, query_token, without_token
 from perfkit.http.peers import PeerWindow, is_forwarded, is_local_host, is_loopback, peer_group
 
 __all__ = ["MOUNTS", "WRONG_TOKENS", "Access", "Area", "Decision", "RefusalLog"]
@@ -175,6 +175,11 @@ class Access:
         if header and any(cookie.is_valid(header, mount=mount, now=now) for _, cookie in self._tokens[area]):
             return Decision(allowed=True, reason="cookie")
         return None
+
+    def knows(self, query: str) -> bool:
+        """Return True if any ``t`` in *query* is one of our tokens, whoever sent it and whatever for."""
+        given = all_query_tokens(query)
+        return any(self._cookie_of(given, area) is not None for area in self._tokens) if given else False
 
     def _cookie_of(self, given: tuple[bytes, ...], area: Area) -> Cookie | None:
         """Return the cookie of the token that one of *given* is, or None if all are wrong."""

@@ -64,6 +64,12 @@ def query_token(request: Request) -> bytes | None:
     return unquote_plus(values[0]).encode("utf-8", "backslashreplace")
 
 
+def all_query_tokens(query: str) -> tuple[bytes, ...]:
+    """Return the value of every ``t`` in *query*, up to the length that is looked at."""
+    pairs = map(_pair, query[:_LONGEST_QUERY].split("&"))
+    return tuple(unquote_plus(value).encode("utf-8", "backslashreplace") for name, value in pairs if name == "t")
+
+
 def without_token(query: str) -> str:
     """Return *query* without any ``t``; all else stays as it is, safe to stand in a header."""
     kept = "&".join(piece for piece in query.split("&") if _pair(piece)[0] != "t")

@@ -16,12 +16,21 @@ from perfkit.dashboard import OverviewData
 from perfkit.health.snapshot import HealthSnapshot
 from perfkit.http.tokens import is_shown, new_token, ready_url, shared_token
 from perfkit.metrics.exposition import Escaping, Format
+from perfkit.store.backing.identity import find_server, start_time
 from perfkit.system import PerformanceSystem
 
 __all__ = ["Front"]
 
-TOLD_FILE = "told"
-"""Marks in the store's directory that the dashboard's URL was printed."""
+TOLD = "told-"
+"""Begins the name of the file in the store's directory that says which run of the server has printed the URL."""
+
+
+def _place(directory: Path | None) -> object:
+    """Return what tells this *directory* from one that was made anew in its place."""
+    try:
+        return None if directory is None else directory.stat().st_ino
+    except OSError:
+        return directory
 
 
 class Front:
@@ -33,7 +42,7 @@ class Front:
         """Answer for *system*."""
         self._system = system
         self._lock = threading.Lock()
-        self._made: tuple[Path | None, str] | None = None
+        self._made: tuple[object, str] | None = None
         self._was_told = False
 
     @property
@@ -59,17 +68,19 @@ class Front:
             return given
         directory = self._system.store.directory
         made = self._made
-        if made is None or made[0] != directory:
+        if made is None or made[0] != (place := _place(directory)):
             with self._lock:
-                made = self._made = (directory, self._make(directory))
+                place = _place(directory)
+                made = self._made = (place, self._make(directory, made[1] if made is not None else new_token()))
         return made[1]
 
-    def _make(self, directory: Path | None) -> str:
+    def _make(self, directory: Path | None, token: str) -> str:
+        """Return the token of *directory*; *token* becomes it where there is none, as after a clean-up."""
         try:
-            return shared_token(directory)
+            return shared_token(directory, token)
         except OSError as error:
             self.errors.report("http", error, doing="the token could not be shared; this worker has its own")
-            return new_token()
+            return token
 
     def announce(self, base: str) -> None:
         """Print the URL that opens the dashboard below *base*, once for all workers, where a person reads it.
@@ -92,8 +103,13 @@ class Front:
             was_told, self._was_told = self._was_told, True
             return was_told
         self._was_told = True
+        server = find_server()
+        name = f"{TOLD}{server.pid}-{server.started}" if server else f"{TOLD}{os.getpid()}-{start_time(os.getpid())}"
         try:
-            os.close(os.open(directory / TOLD_FILE, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+            os.close(os.open(directory / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+            for older in directory.glob(f"{TOLD}*"):
+                if older.name != name:
+                    older.unlink(missing_ok=True)
         except OSError:
             return True
         return False

@@ -183,6 +183,13 @@ class Routes:
         response: Response | None = await offload(self._answer, request, route, decision)
         return response
 
+    def holds_secret(self, query: str) -> bool:
+        """Return True if *query* brings a right token: refused or not, it must not get into an access log."""
+        is_secret = False
+        with self._answers.errors.guarded("http", "could not look for a token"):
+            is_secret = self._gate().knows(query)
+        return is_secret
+
     def _gate(self) -> Access:
         """Return the gate for the token in force; it is made anew when the start brings another token."""
         token, access = self._answers.token, self._access

@@ -24,20 +24,21 @@ def new_token() -> str:
     return secrets.token_urlsafe(24)
 
 
-def shared_token(directory: Path | None) -> str:
+def shared_token(directory: Path | None, token: str | None = None) -> str:
     """Return the token all workers of this *directory* share; None (one worker in memory) makes one for this process.
 
-    The first worker writes the file (mode 0600), the others read it.
+    The first worker writes the file (mode 0600), the others read it. *token* is what the first would write.
 
     Raises:
         StoreError: The file belongs to someone else, is open to others or holds no token.
         OSError: The directory cannot be written, or the file is a symbolic link.
     """
+    token = token or new_token()
     if directory is None:
-        return new_token()
+        return token
     path = directory / TOKEN_FILE
     try:
-        return _write(path, new_token())
+        return _write(path, token)
     except FileExistsError:
         return _read(path)
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["PerformanceMonitor"]
 
-logger = logging.getLogger("perfkit")
+logger = logging.getLogger("perfkit.performance")
 
 TREND_SECONDS = 300.0
 """Seconds of history that the snapshot's trend shows."""
@@ -53,6 +53,7 @@ class PerformanceMonitor(Component):
         self._store = context.store
         self._clock = context.clock
         self._sampler: ProcessSampler | None = None
+        self._is_sampling = False
 
     @classmethod
     def from_settings(cls, settings: Any, context: Context) -> Self:
@@ -63,20 +64,21 @@ class PerformanceMonitor(Component):
         """Take the first sample of this process."""
         if self.settings.debug_logging:
             logger.setLevel(logging.DEBUG)
+        self._is_sampling = True
         if self._sampler is None or self._sampler.pid != os.getpid():
             self._sampler = ProcessSampler()
             self._write(self._sampler.sample(self._clock.monotonic()))
 
     def stop(self) -> None:
-        """Stop sampling; the counts stay in the store."""
-        self._sampler = None
+        """Stop sampling; the counts stay in the store, and a next start goes on from here."""
+        self._is_sampling = False
 
     def tick(self, now: float) -> None:
         """Sample this process into the store."""
-        if self._sampler is not None:
+        if self._is_sampling and self._sampler is not None:
             sample = self._sampler.sample(now)
             self._write(sample)
-            logger.debug("perfkit.performance: %s", sample)
+            logger.debug("%s", sample)
 
     def _write(self, sample: ProcessSample) -> None:
         store, row = self._store, self._store.row

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from perfkit.core.families import Histogram, Point
-from perfkit.core.names import CLIENT_DISCONNECTED
+from perfkit.core.names import CLIENT_DISCONNECTED, OTHER
 from perfkit.performance.snapshot import Latency, RouteSnapshot, Trend
 from perfkit.store.history.columns import TOTAL
 from perfkit.store.quantiles import quantile
@@ -63,8 +63,11 @@ class _Tally:
 
 
 def is_error(labels: Sequence[str]) -> bool:
-    """Return True if a series with *labels* of the request duration holds failures of the service."""
-    return labels[4] not in ("", CLIENT_DISCONNECTED)
+    """Return True if a series with *labels* of the request duration holds failures of the service.
+
+    What found no room of its own, in `OTHER`, is of unknown outcome and does not count as one.
+    """
+    return labels[4] not in ("", CLIENT_DISCONNECTED, OTHER)
 
 
 def summarize(points: Iterable[Point], duration: float) -> tuple[Total, tuple[RouteSnapshot, ...]]:

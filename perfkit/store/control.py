@@ -99,7 +99,7 @@ class Control:
         Raises:
             OSError: A file cannot be made; everything is as before.
         """
-        log = os.open(directory / "control.log", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        log = os.open(directory / "control.log", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
             with locked():
                 page = _map(directory / "control.val")
@@ -291,7 +291,7 @@ class Control:
 
 def _map(path: Path) -> mmap.mmap:
     """Map the page for reading and writing, its space taken before."""
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
         reserve(fd, PAGE)
         return mmap.mmap(fd, PAGE)

@@ -145,7 +145,7 @@ class Lease:
     def _read(self, path: Path) -> _Record | None:
         """Return the record, or None if there is none or it is damaged."""
         try:
-            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
         except FileNotFoundError:
             return None
         try:
@@ -162,7 +162,7 @@ class Lease:
     def _write(self, path: Path, generation: int, expiry: float) -> None:
         data = RECORD.pack(MARK, generation, expiry, self._token, os.getpid(), 0)[:-4]
         data += struct.pack("<I", zlib.crc32(data))
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
             if os.pwrite(fd, data, 0) != len(data):
                 raise OSError("The leader's lease could not be written whole.")

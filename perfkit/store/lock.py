@@ -21,7 +21,7 @@ try:
 except ImportError:  # pragma: no cover - Windows: the store stays in memory there
     fcntl = None  # type: ignore[assignment]  # there is no such module on Windows
 
-__all__ = ["LOCKS_FILES", "PATIENCE", "LockFactory", "directory_lock", "hold", "is_held", "memory_lock"]
+__all__ = ["LOCKS_FILES", "PATIENCE", "LockFactory", "directory_lock", "hold", "is_held", "is_locked", "memory_lock"]
 
 LOCKS_FILES = fcntl is not None
 """Whether this system can lock files as the store needs it."""
@@ -80,23 +80,28 @@ def hold(descriptor: int) -> bool:
 
 
 def is_held(path: Path) -> bool:
-    """Return whether anybody holds the file *path* exclusively; False if there is no such file.
-
-    The probe is a shared lock, so that two probes at once do not take each other for a holder.
-    """
+    """Return whether anybody holds the file *path* exclusively; False if there is no such file."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         return False
     try:
+        return is_locked(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def is_locked(descriptor: int) -> bool:
+    """Return whether anybody else holds an open file exclusively.
+
+    The probe is a shared lock, so that two probes at once do not take each other for a holder.
+    """
+    try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
-    else:
-        fcntl.flock(descriptor, fcntl.LOCK_UN)
-        return False
-    finally:
-        os.close(descriptor)
+    fcntl.flock(descriptor, fcntl.LOCK_UN)
+    return False
 
 
 def memory_lock() -> LockFactory:

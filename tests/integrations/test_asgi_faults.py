@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
@@ -19,6 +20,7 @@ from starlette.websockets import WebSocket
 from perfkit.system import PerformanceSystem
 from perfkit.testing.adapter_kit import recorded
 from perfkit_asgi import PerfkitMiddleware
+from perfkit_asgi.lifecycle import RETRY_AFTER
 
 pytestmark = pytest.mark.anyio
 
@@ -71,10 +73,15 @@ REQUEST_HOOKS = {
     "the route is not found": "perfkit_asgi.routes.RouteTable.find",
     "the outcome is not known": "perfkit_asgi.middleware.outcome",
     "the route has no key": "perfkit_asgi.middleware.route_key",
+}
+
+ATTACH_HOOKS = {
     "the routes cannot be read": "perfkit_asgi.routes.RouteTable.attach",
     "our own routes cannot be made": "perfkit.http.routes.Routes.__init__",
     "the instrumentation cannot be made": "perfkit.http.instrumentation.Instrumentation.__init__",
 }
+
+HOOKS = REQUEST_HOOKS | ATTACH_HOOKS
 
 
 class OurFault(Exception):
@@ -106,7 +113,7 @@ def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 
 @pytest.mark.parametrize("path", ["/hello", "/stream", "/nowhere"])
-@pytest.mark.parametrize("hook", REQUEST_HOOKS.values(), ids=REQUEST_HOOKS)
+@pytest.mark.parametrize("hook", HOOKS.values(), ids=HOOKS)
 async def test_the_answer_is_the_apps_own_message_by_message(
     hook: str, path: str, app: PerfkitMiddleware, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -117,7 +124,7 @@ async def test_the_answer_is_the_apps_own_message_by_message(
 
 
 @pytest.mark.parametrize("path", ["/boom", "/broken"])
-@pytest.mark.parametrize("hook", REQUEST_HOOKS.values(), ids=REQUEST_HOOKS)
+@pytest.mark.parametrize("hook", HOOKS.values(), ids=HOOKS)
 async def test_the_exception_that_reaches_the_server_is_the_apps_own(
     hook: str, path: str, app: PerfkitMiddleware, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -174,7 +181,7 @@ async def test_an_error_while_a_broken_exchange_is_recorded_is_counted_and_the_e
     assert system.store.in_flight() == 0
 
 
-@pytest.mark.parametrize("hook", REQUEST_HOOKS.values(), ids=REQUEST_HOOKS)
+@pytest.mark.parametrize("hook", HOOKS.values(), ids=HOOKS)
 async def test_an_exchange_that_could_not_be_recorded_is_not_in_flight_for_ever(
     hook: str, app: PerfkitMiddleware, system: PerformanceSystem, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -194,6 +201,28 @@ async def test_when_the_fault_is_over_requests_are_recorded_again(
         await call(app, "GET", "/hello")
     await call(app, "GET", "/stream")
     assert [(one.route, one.count) for one in recorded(system) if one.route == "/stream"] == [("/stream", 1)]
+
+
+@pytest.mark.parametrize("hook", ATTACH_HOOKS.values(), ids=ATTACH_HOOKS)
+async def test_an_app_that_could_not_be_attached_to_is_tried_again_later_not_with_each_request(
+    hook: str,
+    app: PerfkitMiddleware,
+    system: PerformanceSystem,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(hook, failing)
+        for _ in range(5):
+            await call(app, "GET", "/hello")
+            await websocket(app, "/echo", ["one"])
+    assert internal_errors(system) == {("asgi", "OurFault"): 1}
+    assert len(warnings(caplog)) == 1
+    await call(app, "GET", "/hello")
+    assert recorded(system) == []
+    monkeypatch.setattr("perfkit_asgi.lifecycle.monotonic", lambda: time.monotonic() + RETRY_AFTER)
+    await call(app, "GET", "/hello")
+    assert [(one.route, one.count) for one in recorded(system)] == [("/hello", 1)]
 
 
 @pytest.mark.parametrize(
@@ -237,7 +266,6 @@ async def test_an_answer_of_ours_that_fails_is_counted_and_the_app_answers(
         "perfkit.http.instrumentation.Instrumentation.websocket_closed",
         "perfkit_asgi.routes.RouteTable.find",
         "perfkit.store.Store.open",
-        "perfkit.http.instrumentation.Instrumentation.__init__",
     ],
 )
 async def test_a_websocket_talks_on_whatever_fails_inside(

@@ -1,4 +1,4 @@
-"""From the server's startup to its shutdown: who starts and stops the system, how user code reaches it, who frees it."""
+"""From the server's startup to its shutdown: who starts and stops the system, who reaches it, who frees it."""
 
 from __future__ import annotations
 

@@ -196,8 +196,17 @@ async def test_any_peer_may_ask_for_a_probe(client: object, system: PerformanceS
         ("/api/v1", "/api/v1/health/live"),
         ("/", "//health/live"),
         ("/api/", "/api//health/live"),
+        ("/api/", "/api/health/live"),
     ],
-    ids=["none", "kept by the proxy", "stripped by the proxy", "of two parts", "a slash", "with a slash at its end"],
+    ids=[
+        "none",
+        "kept by the proxy",
+        "stripped by the proxy",
+        "of two parts",
+        "a slash",
+        "with a slash at its end",
+        "with a slash, once",
+    ],
 )
 async def test_our_own_paths_lie_below_the_root_path(root_path: str, path: str, system: PerformanceSystem) -> None:
     app = PerfkitMiddleware(sending([START, BODY]), system=system)

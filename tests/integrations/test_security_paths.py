@@ -11,7 +11,14 @@ from served import served
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(60)]
 
-OURS = (b"http_server_request_duration", b"perfkit_build_info", b"<!doctype html", b"perfkit-", b"root:x:", b'"verdict"')
+OURS = (
+    b"http_server_request_duration",
+    b"perfkit_build_info",
+    b"<!doctype html",
+    b"perfkit-",
+    b"root:x:",
+    b'"verdict"',
+)
 """What only our pages, or files of this machine, have in them."""
 
 TRICKS = (

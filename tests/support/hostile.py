@@ -20,9 +20,11 @@ from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
+from perfkit.system import PerformanceSystem
+from perfkit.testing import FakeClock
 from perfkit_asgi import PerfkitMiddleware
 
-__all__ = ["Attack", "Expected", "attacked_app", "bare_app", "perfkit_of", "resident", "slope"]
+__all__ = ["Attack", "Expected", "attacked_app", "bare_app", "pass_second", "perfkit_of", "resident", "slope"]
 
 KNOWN = ("GET", "GET", "GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "CONNECT", "QUERY")
 OURS = (
@@ -83,12 +85,23 @@ def bare_app() -> Starlette:
     )
 
 
-def attacked_app(directory: Path | None) -> Starlette:
-    """Return the same app under perfkit; the store in memory or in *directory*."""
-    app = bare_app()
+def attacked_app(directory: Path | None) -> tuple[Starlette, PerformanceSystem, FakeClock]:
+    """Return the same app under perfkit, its system and its clock; the store in memory or in *directory*.
+
+    Its time stands still until `pass_second`, so that what grows with time (the history) does so as told.
+    """
+    app, clock = bare_app(), FakeClock()
     store = {"mode": "memory"} if directory is None else {"directory": str(directory)}
-    app.add_middleware(PerfkitMiddleware, service="attacked", store=store)
-    return app
+    system = PerformanceSystem({"service": "attacked", "store": store}, environment="production", clock=clock)
+    app.add_middleware(PerfkitMiddleware, system=system)
+    return app, system, clock
+
+
+def pass_second(system: PerformanceSystem, clock: FakeClock) -> None:
+    """Let a second pass, and do what the scheduler does each second."""
+    clock.advance(1.0)
+    for job in (system.store, system.performance, system.health):
+        job.tick(clock.monotonic())
 
 
 def perfkit_of(app: Starlette) -> PerfkitMiddleware:
@@ -142,7 +155,7 @@ class Attack:
         given = dict(scope, state={})
         try:
             await self._app(scope, receive, send)
-        except Exception as error:  # noqa: BLE001 - whatever comes out is what the test is about
+        except Exception as error:
             await self._compare(error, given, receive)
         self.measured += "perfkit" in scope
         if len(statuses) == 1:
@@ -158,7 +171,7 @@ class Attack:
 
         try:
             await self._bare(scope, receive, send)
-        except Exception as own:  # noqa: BLE001 - the frameworks have errors of their own for such requests
+        except Exception as own:
             if type(own) is type(error) and str(own) == str(error):
                 return
         self.raised.append(error)
@@ -176,7 +189,7 @@ class Attack:
         self.sockets += 1
         try:
             await self._app(scope, receive, send)
-        except Exception as error:  # noqa: BLE001 - whatever comes out is what the test is about
+        except Exception as error:
             self.raised.append(error)
 
     def _word(self) -> str:
@@ -203,8 +216,7 @@ class Attack:
     def _scope(self) -> dict[str, Any]:
         chance, path = self._chance, self._path()
         headers = [(b"host", self._word().encode("utf-8", "replace"))]
-        for _ in range(chance.randint(0, 3)):
-            headers.append((f"x-{self._word()}".encode(), self._word().encode()))
+        headers += [(f"x-{self._word()}".encode(), self._word().encode()) for _ in range(chance.randint(0, 3))]
         if chance.random() < 0.1:
             name = chance.choice((b"authorization", b"cookie", b"accept", b"x-forwarded-for", b"transfer-encoding"))
             headers.append((name, chance.choice(("Bearer ", "Basic ", "perfkit-1=", "")).encode() + headers[0][1]))

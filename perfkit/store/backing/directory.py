@@ -45,7 +45,7 @@ def configured_directory(path: str) -> Path:
     """Return the directory that the settings name, made if it is missing.
 
     Raises:
-        StoreError: It cannot be made or written.
+        StoreError: It cannot be made or written, or everybody may write to it.
     """
     directory = Path(path).expanduser().absolute()
     try:
@@ -56,6 +56,12 @@ def configured_directory(path: str) -> Path:
         raise StoreError(
             f"store.directory {path!r} cannot be written. It must belong to the user of the workers. "
             "Change its owner or name another directory."
+        )
+    mode = stat.S_IMODE(directory.stat().st_mode)
+    if mode & stat.S_IWOTH:
+        raise StoreError(
+            f"store.directory {path!r} has mode {mode:04o}: everybody may write to it. Whoever does could end the "
+            "workers. Take that away (chmod o-w) or name another directory."
         )
     return directory
 

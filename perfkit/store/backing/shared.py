@@ -22,6 +22,7 @@ from perfkit.store.backing.base import Place, find_place
 from perfkit.store.backing.directory import LOCK_FILE
 from perfkit.store.backing.keys import KeyLog
 from perfkit.store.backing.mapped import Header, WorkerFile, file_name, numbers_in, read_header
+from perfkit.store.backing.others import Others
 from perfkit.store.layout import FINISHED, FIXED, HEADER_BYTES, LOST, OVERFLOW, ROWS, SINK, SLOT_BYTES, STARTED
 from perfkit.store.lock import PATIENCE, directory_lock, hold, is_held
 from perfkit.store.series.reading import Reading, unpack_fixed
@@ -62,6 +63,7 @@ class Shared:
         self._alive: dict[int, tuple[tuple[int, float], bool]] = {}
         self._probed_at = self._paused_until = -math.inf
         self._keys = KeyLog(directory, self.table)
+        self._others = Others(directory)
         try:
             with self.locked():
                 self._keys.begin()
@@ -83,6 +85,10 @@ class Shared:
             path = self.directory / file_name(number)
             lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
             try:
+                if os.fstat(lock).st_uid != os.geteuid():
+                    # Its owner could cut it while it is mapped, and the next addition would be the worker's end.
+                    os.close(lock)
+                    continue
                 if not hold(lock):
                     # Somebody's probe for life holds it for a moment; a living worker holds it for good.
                     time.sleep(0.001)
@@ -195,11 +201,13 @@ class Shared:
         with self._lock:
             self._file.close()
             self._keys.close()
+            self._others.close()
 
     def release_after_fork(self) -> None:
         """In a forked child: the parent keeps its file, we keep nothing of it."""
         self._file.release_after_fork()
         self._keys.close()
+        self._others.close()
 
     def _numbers(self) -> list[int]:
         try:
@@ -211,14 +219,7 @@ class Shared:
     def _load(self, number: int, size: int) -> bytes:
         if number == self.number:
             return self._file.read(size)
-        try:
-            descriptor = os.open(self.directory / file_name(number), os.O_RDONLY | os.O_CLOEXEC)
-        except OSError:
-            return b""
-        try:
-            return os.pread(descriptor, size, 0)
-        finally:
-            os.close(descriptor)
+        return self._others.read(number, size)
 
     def _header_of(self, data: bytes) -> Header | None:
         """Return the header of a file that is finished and laid out by our key log."""
@@ -235,5 +236,5 @@ class Shared:
         owner = (header.pid, header.started_at)
         known = self._alive.get(number)
         if known is None or known[0] != owner:
-            known = self._alive[number] = (owner, is_held(self.directory / file_name(number)))
+            known = self._alive[number] = (owner, self._others.is_alive(number))
         return known[1]

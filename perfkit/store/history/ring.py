@@ -241,7 +241,7 @@ class History:
     @contextmanager
     def _writable(self, path: Path) -> Iterator[int]:
         """Open the file for writing, made whole before the first write."""
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
             size = self._offset(len(self.tiers))
             if os.pread(fd, len(MARK), 0) != MARK or os.fstat(fd).st_size < size:
@@ -257,7 +257,7 @@ class History:
 def _pread(path: Path, size: int, offset: int) -> bytes:
     """Return a part of a file, empty if there is none."""
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     except FileNotFoundError:
         return b""
     try:

@@ -167,7 +167,9 @@ class Snapshots:
             return
         beside = self._path.with_name(f"snapshots.{os.getpid()}.tmp")
         try:
-            beside.write_bytes(b"".join(_records(bodies)))
+            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
+            with open(os.open(beside, flags, 0o600), "wb") as file:
+                file.write(b"".join(_records(bodies)))
             os.replace(beside, self._path)
         except OSError:
             beside.unlink(missing_ok=True)

@@ -148,3 +148,14 @@ def test_who_is_local_stays_in_after_wrong_tokens() -> None:
 def test_reasons_never_repeat_what_the_visitor_sent() -> None:
     decision = gate("production").decide(stranger(headers=bearer("hunter2-hunter2")), "dashboard")
     assert "hunter2" not in decision.reason
+
+
+def test_a_right_token_in_a_query_is_known_wherever_it_stands() -> None:
+    from perfkit.config import AccessSettings
+    from perfkit.http.access import Access
+
+    access = Access(AccessSettings(), environment="production", token="the-right-token-of-16")
+    assert access.knows("a=1&t=the-right-token-of-16&t=other")
+    assert access.knows("t=the%2Dright-token-of-16")
+    assert not access.knows("t=the-wrong-token-of-16")
+    assert not access.knows("x=the-right-token-of-16")

@@ -8,8 +8,9 @@ import pytest
 
 from perfkit.config import AccessSettings
 from perfkit.core.message import Request
+from perfkit.dashboard import asset_names
 from perfkit.http.routes import Routes
-from tests.unit.http.test_routes import PAGES, PROBES, STYLE
+from tests.unit.http.test_routes import PAGES, PROBES
 from tests.unit.http.visitors import TOKEN, Service, ask, basic, bearer, header, stranger
 
 GUARDED = tuple(path for path in PAGES if path != "/health")
@@ -33,7 +34,8 @@ STRANGERS = {
 
 def test_the_table_of_guarded_paths_is_whole() -> None:
     routes = Routes(Service())
-    assert set(routes._table) == (set(PAGES) | set(PROBES)) - {STYLE}
+    assets = {f"/perfkit/static/{name}" for name in asset_names()}
+    assert routes.paths == set(PAGES) | set(PROBES) | assets
 
 
 @pytest.mark.parametrize("visitor", STRANGERS)
