@@ -26,7 +26,6 @@ demo: .venv/.demo ## Run the demo shop under live traffic with its dashboard
 	@exec $(BIN)/perfkit demo $(ARGS)
 
 test: check ## Run everything that must hold before a merge
-	$(BIN)/pytest tests/unit tests/property -q -m "server and not acceptance"
 	$(BIN)/pytest tests/integrations tests/acceptance tests/browser tests/parity tests/docs tests/packaging -m "not acceptance" $(ARGS)
 
 check: $(STAMP) ## Format, lint, layers, types, unit and property tests: seconds
@@ -34,7 +33,7 @@ check: $(STAMP) ## Format, lint, layers, types, unit and property tests: seconds
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/lint-imports
 	$(BIN)/mypy
-	$(BIN)/pytest tests/unit tests/property tests/architecture tests/typing -q -m "not server and not acceptance"
+	$(BIN)/pytest tests/unit tests/property tests/architecture tests/typing -q -m "not acceptance"
 
 acceptance: test ## The full proof: fleets under kill, hostile load, every benchmark
 	$(BIN)/pytest tests -m acceptance $(ARGS)

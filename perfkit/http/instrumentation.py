@@ -105,7 +105,7 @@ class Instrumentation:
         A system that was stopped stays so: what comes in late is counted in memory and gone.
         """
         if self._pid != os.getpid():
-            self._pid, self._lock = os.getpid(), threading.Lock()
+            self._lock, self._pid = threading.Lock(), os.getpid()
         with self._lock:
             if not (self.system.is_running or self.system.is_stopped):
                 self.system.start()

@@ -46,7 +46,7 @@ class WorkerSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     """One live worker process.
 
     Attributes:
-        number: The n of its file, 0 and up.
+        number: The n of its file, 1 and up; 0 in memory.
         started_at: Unix seconds.
         requests: Requests finished since the service started counting in this worker's file.
         in_flight: Requests that it works on now.
