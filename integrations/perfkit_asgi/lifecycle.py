@@ -39,7 +39,6 @@ class Lifecycle:
         is_attached: True once the system is made and the fields below are set.
         hot: What the hot path needs, in one look-up: our own paths, `begin`, `record` and the system; None before the
             first exchange.
-        begin, record: The instrumentation's.
         errors: Where internal errors end.
     """
 
@@ -82,7 +81,6 @@ class Lifecycle:
             self.routes.attach(self._app, scope)
             self.errors = system.errors
             self.instrumentation = Instrumentation(system)
-            self.begin, self.record = self.instrumentation.begin, self.instrumentation.record
             self._front = Front(system)
             self._answers = Routes(self._front)
             self.is_attached = True
@@ -98,7 +96,8 @@ class Lifecycle:
         with self.errors.guarded("asgi", "could not start"):
             self.instrumentation.ensure_started()
             self._front.announce(_base(scope))
-        self.hot = (self._answers.paths, self.begin, self.record, self.system)
+        recorder = self.instrumentation
+        self.hot = (self._answers.paths, recorder.begin, recorder.record, self.system)
 
     def _make(self, app: object) -> PerformanceSystem:
         from perfkit.system import PerformanceSystem

@@ -203,4 +203,4 @@ class PerfkitMiddleware:
             hold=matched(scope),
             cache=is_certain,
         )
-        life.record(key, start, spans)
+        life.instrumentation.record(key, start, spans)

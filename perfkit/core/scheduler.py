@@ -37,11 +37,7 @@ class Job:
 
 
 class Scheduler:
-    """The one background thread of a system. Thread-safe; nothing runs before `start`.
-
-    Attributes:
-        last_pass: Monotonic seconds at which the last pass over the jobs began; 0.0 before the first.
-    """
+    """The one background thread of a system. Thread-safe; nothing runs before `start`."""
 
     def __init__(
         self, *, clock: Clock | None = None, errors: ErrorLog | None = None, name: str = "perfkit-scheduler"
@@ -52,7 +48,6 @@ class Scheduler:
         self._name = name
         self._jobs: list[Job] = []
         self._reset()
-        self.last_pass = 0.0
 
     def _reset(self) -> None:
         self._lock = threading.Lock()
@@ -112,7 +107,7 @@ class Scheduler:
 
     def run_due(self) -> float:
         """Run all jobs that are due; return the seconds until the next is. The thread does only this, for ever."""
-        now = self.last_pass = self._clock.monotonic()
+        now = self._clock.monotonic()
         with self._lock:
             due = [job for job in self._jobs if job.due <= now]
         for job in due:
