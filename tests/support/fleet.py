@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psutil
 from prometheus_client.parser import text_string_to_metric_families
 
 HERE = Path(__file__).parent
@@ -84,11 +85,13 @@ class Fleet:
         return self.scrape()[("http_server_active_requests", ())]
 
     def workers(self) -> list[int]:
-        """Return the ids of the processes that serve: the server's descendants that serve requests."""
-        import psutil
-
-        children = psutil.Process(self.process.pid).children()
-        return [child.pid for child in children if "resource_tracker" not in " ".join(child.cmdline())]
+        """Return the ids of the server's children that serve requests; one that has just died is none of them."""
+        serving = []
+        for child in psutil.Process(self.process.pid).children():
+            with contextlib.suppress(psutil.NoSuchProcess):  # gone, or not yet reaped
+                if "resource_tracker" not in " ".join(child.cmdline()):
+                    serving.append(child.pid)
+        return serving
 
     def files(self) -> list[str]:
         return [str(path) for path in self.root.rglob("w-*.val")]
