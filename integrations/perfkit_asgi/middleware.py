@@ -58,7 +58,7 @@ class PerfkitMiddleware:
     @property
     def system(self) -> PerformanceSystem:
         """The system recorded into; made at lifespan startup, at the first exchange or when first asked for."""
-        return self._life.system
+        return self._life.system_now()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request to one of our own paths, or record what the app does with any other."""
@@ -70,7 +70,7 @@ class PerfkitMiddleware:
         path, root = scope["path"], scope.get("root_path")
         if root and path.startswith(root):
             path = below(root, path)
-        if path in ours and await self._life.answer(path, scope, receive, send):
+        if path in ours and await self._life.answer(path, scope, send):
             return
         try:
             spans = begin()
@@ -129,7 +129,7 @@ class PerfkitMiddleware:
         if (
             MARK in scope
             or scope["type"] not in ("http", "websocket", "lifespan")
-            or (not life.is_attached and not life.attach(scope))
+            or (not life.is_attached and not life.attach_to(scope))
         ):
             await self.app(scope, receive, send)
         elif scope["type"] == "lifespan":
@@ -137,15 +137,15 @@ class PerfkitMiddleware:
         elif scope["type"] == "websocket":
             await self._websocket(scope, receive, send)
         else:
-            life.begin_serving(scope)
+            life.first_exchange(scope)
             await self(scope, receive, send)
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Count a connection from its acceptance to its end; one that the app refuses never was open."""
         life, start = self._life, 0.0
         with life.errors.guarded("asgi", "a WebSocket could not be given the system"):
-            scope[MARK] = life.system
-            scope.setdefault("state", {}).setdefault(MARK, life.system)
+            scope[MARK] = system = life.instrumentation.system
+            scope.setdefault("state", {}).setdefault(MARK, system)
 
         def observed_send(message: Message) -> Any:
             """Pass *message* on; the connection is open from the app's first `accept`."""

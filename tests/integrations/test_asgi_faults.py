@@ -20,7 +20,7 @@ from starlette.websockets import WebSocket
 from perfkit.system import PerformanceSystem
 from perfkit.testing.adapter_kit import recorded
 from perfkit_asgi import PerfkitMiddleware
-from perfkit_asgi.lifecycle import RETRY_AFTER
+from perfkit.http.attachment import RETRY_AFTER
 
 pytestmark = pytest.mark.anyio
 
@@ -220,7 +220,7 @@ async def test_an_app_that_could_not_be_attached_to_is_tried_again_later_not_wit
     assert len(warnings(caplog)) == 1
     await call(app, "GET", "/hello")
     assert recorded(system) == []
-    monkeypatch.setattr("perfkit_asgi.lifecycle.monotonic", lambda: time.monotonic() + RETRY_AFTER)
+    monkeypatch.setattr("perfkit.http.attachment.monotonic", lambda: time.monotonic() + RETRY_AFTER)
     await call(app, "GET", "/hello")
     assert [(one.route, one.count) for one in recorded(system)] == [("/hello", 1)]
 

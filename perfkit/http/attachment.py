@@ -1,0 +1,175 @@
+"""What an adapter holds for its app: the system, made when it is first needed, and all that serves our own paths.
+
+What needs the running app (is it in debug mode, where does it stand) is only known at its first exchange, and importing
+an adapter is to cost little: so nothing here is made, nor what makes and serves pages imported, before that. An adapter
+stops the system it made; one that it was given is left to its owner.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Mapping
+from time import monotonic
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from perfkit.config import get_performance_config
+from perfkit.core.errors import ErrorLog
+from perfkit.core.message import Request, Response
+from perfkit.core.spans import SEALED, Span
+
+if TYPE_CHECKING:
+    from perfkit.http.front import Front
+    from perfkit.http.instrumentation import Instrumentation
+    from perfkit.http.routes import Routes
+    from perfkit.system import PerformanceSystem
+
+__all__ = ["RETRY_AFTER", "AppFacts", "Attachment"]
+
+RETRY_AFTER = 60.0
+"""Seconds for which an app that we could not attach to is served without another attempt."""
+
+
+class AppFacts(NamedTuple):
+    """What an adapter knows of the running app.
+
+    Attributes:
+        debug: True where the framework says so; the environment is then `development`, if nobody set another.
+        origin: The file that the app stands in: the same in every worker, another in another app of the same service.
+    """
+
+    debug: bool = False
+    origin: str = ""
+
+
+class Attachment:
+    """One app and its system, as an adapter sees them. Thread-safe.
+
+    Attributes:
+        adapter: The adapter's word, under which its internal errors are counted.
+        settings: What the system is made with, checked already.
+        is_attached: True once the system is made and the fields below are set.
+        errors: Where internal errors end.
+        instrumentation: Records exchanges.
+        paths: Our own paths, to be asked with ``in`` for each request of the app.
+    """
+
+    is_attached = False
+    instrumentation: Instrumentation
+    paths: frozenset[str] = frozenset()
+    _front: Front
+    _routes: Routes
+
+    def __init__(
+        self, adapter: str, *, system: PerformanceSystem | None = None, settings: Mapping[str, Any] | None = None
+    ) -> None:
+        """Check *settings* now; make the system later, unless *system* is given.
+
+        Raises:
+            ConfigurationError: Some settings cannot be used; the message lists all of them.
+        """
+        self.adapter, self.settings = adapter, settings or {}
+        self._given = self._system = system
+        self.errors = system.errors if system is not None else ErrorLog()
+        self._retry_at = 0.0
+        self._lock, self._pid = threading.RLock(), os.getpid()
+        if system is None:
+            get_performance_config(settings=self.settings)
+
+    def system(self, look: Callable[[], AppFacts] = AppFacts) -> PerformanceSystem:
+        """Return the system; made now if it was not yet, for the app that *look* tells of."""
+        if self._system is None:
+            with self._own_lock():
+                if self._system is None:
+                    from perfkit.system import PerformanceSystem
+
+                    debug, origin = look()
+                    config = get_performance_config(settings=self.settings, debug=debug)
+                    self._system = PerformanceSystem(config, origin=origin)
+        return self._system
+
+    def attach(self, look: Callable[[], AppFacts] = AppFacts) -> bool:
+        """Make what serves the app; return False if that failed: the app goes on without us, for `RETRY_AFTER`.
+
+        Args:
+            look: Tells of the app; called once, here. What it raises is an internal error as any other.
+        """
+        if self.is_attached:
+            return True
+        if monotonic() < self._retry_at:
+            return False
+        with self._own_lock():
+            try:
+                if not self.is_attached:
+                    facts = look()
+                    self._make(self.system(lambda: facts))
+            except Exception as error:  # noqa: BLE001 - the app must be served whatever happens to us
+                self.errors.report(self.adapter, error, doing="could not attach to the app")
+                self._retry_at = monotonic() + RETRY_AFTER
+        return self.is_attached
+
+    def _make(self, system: PerformanceSystem) -> None:
+        from perfkit.http.front import Front
+        from perfkit.http.instrumentation import Instrumentation
+        from perfkit.http.routes import Routes
+
+        self.errors = system.errors
+        self.instrumentation = Instrumentation(system)
+        self._front = Front(system)
+        self._routes = Routes(self._front)
+        self.paths = self._routes.paths
+        self.is_attached = True
+
+    def begin_serving(self, base: str) -> None:
+        """At the first exchange of a process: start, and tell the developer where the dashboard is.
+
+        Args:
+            base: The URL that our paths lie below; empty if the server has no address.
+        """
+        with self.errors.guarded(self.adapter, "could not start"):
+            self.instrumentation.ensure_started()
+            self._front.announce(base)
+
+    def respond(self, request: Request) -> Response | None:
+        """Answer *request* to one of our `paths`; None if it is refused: the app shall answer. Never raises."""
+        response = None
+        with self.errors.guarded(self.adapter, "could not answer"):
+            self._ensure_started()
+            response = self._routes.respond(request)
+        return response
+
+    async def arespond(self, request: Request) -> Response | None:
+        """Do what `respond` does, in the running loop."""
+        response = None
+        with self.errors.guarded(self.adapter, "could not answer"):
+            self._ensure_started()
+            response = await self._routes.arespond(request)
+        return response
+
+    def holds_secret(self, query: str) -> bool:
+        """Return True if *query* brings a right token: refused or not, it must not get into an access log."""
+        return self._routes.holds_secret(query)
+
+    def lose(self, error: Exception, spans: list[Span] | None) -> None:
+        """Count and log the internal *error* that an exchange met; with its *spans*, if not sealed, it is ended."""
+        self.errors.report(self.adapter, error, doing="an exchange could not be recorded")
+        if spans is not None and SEALED not in spans[-1:]:
+            with self.errors.guarded(self.adapter, "an exchange could not be ended"):
+                self.instrumentation.abandon(spans)
+
+    def stop(self) -> None:
+        """Stop the system if it was made here; a given one is its owner's."""
+        if self._given is None and self._system is not None:
+            with self.errors.guarded(self.adapter, "could not stop"):
+                self._system.stop()
+
+    def _ensure_started(self) -> None:
+        with self.errors.guarded(self.adapter, "could not start"):
+            if not self.instrumentation.system.is_running:
+                self.instrumentation.ensure_started()
+
+    def _own_lock(self) -> threading.RLock:
+        """Return the lock of this process: one inherited by a fork may be held by a thread that is not here."""
+        if self._pid != os.getpid():
+            self._lock, self._pid = threading.RLock(), os.getpid()
+        return self._lock
