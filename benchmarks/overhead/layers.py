@@ -291,7 +291,9 @@ def perfkit_shared(make: MakeApp) -> Layered:
 
 def perfkit_everything(make: MakeApp) -> Layered:
     """With the shared file, and three spans in each request, as three SQL queries would add them."""
-    from perfkit.core.spans import Span, add_span
+    from perfkit.core.spans import Span, add_span, expect_spans
+
+    expect_spans("benchmark")
 
     def touch(clock: Any = time.perf_counter) -> None:
         for _ in range(3):

@@ -6,23 +6,27 @@ started with the server's lifespan or at that exchange, and stopped at lifespan 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from perfkit.core.spans import Span
 from perfkit.http.attachment import AppFacts, Attachment
 from perfkit_asgi.answers import hide_token, request_of, send_response
 from perfkit_asgi.routes import RouteTable, routed
 from perfkit_asgi.types import ASGIApp, Message, Receive, Scope, Send
 
 if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable, Hashable
+
+    from perfkit.store import Row, Store
     from perfkit.system import PerformanceSystem
 
-__all__ = ["Hot", "Lifecycle", "Record"]
+__all__ = ["Hot", "Lifecycle"]
 
-Record = Callable[[Hashable, float, list[Span]], bool]
-
-Hot: TypeAlias = "tuple[frozenset[str], Callable[[], list[Span]], Record, PerformanceSystem]"
+Hot: TypeAlias = (
+    "tuple[frozenset[str], Store, Callable[[Hashable], Row | None], tuple[float, ...], int, threading.Lock | None,"
+    " PerformanceSystem]"
+)
+"""What the hot path needs, in one look-up: our own paths, the hot parts of the instrumentation, the system."""
 
 LAST_MESSAGES = ("lifespan.shutdown.complete", "lifespan.shutdown.failed", "lifespan.startup.failed")
 """Messages after which the app serves nothing any more."""
@@ -33,11 +37,7 @@ class Lifecycle(Attachment):
 
     Attributes:
         routes: The templates of the app's routes.
-        hot: What the hot path needs, in one look-up: our own paths, `begin`, `record` and the system; None before the
-            first exchange.
     """
-
-    hot: Hot | None = None
 
     def __init__(self, app: ASGIApp, system: PerformanceSystem | None, settings: dict[str, Any]) -> None:
         """Check *settings* now, make the system later."""
@@ -58,11 +58,10 @@ class Lifecycle(Attachment):
 
         return self.attach(look)
 
-    def first_exchange(self, scope: Scope) -> None:
-        """Start, and tell the developer where the dashboard is, now that we know our address."""
+    def first_exchange(self, scope: Scope) -> Hot:
+        """Start, and tell the developer where the dashboard is, now that we know our address; return the hot parts."""
         self.begin_serving(_base(scope))
-        recorder = self.instrumentation
-        self.hot = (self.paths, recorder.begin, recorder.record, recorder.system)
+        return (self.paths, *self.instrumentation.hot_parts, self.instrumentation.system)
 
     async def answer(self, path: str, scope: Scope, send: Send) -> bool:
         """Answer a request to our own *path*; return False if it is refused or not ours: the app shall answer."""

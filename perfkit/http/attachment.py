@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from perfkit.http.routes import Routes
     from perfkit.system import PerformanceSystem
 
-__all__ = ["RETRY_AFTER", "AppFacts", "Attachment"]
+__all__ = ["RETRY_AFTER", "AppFacts", "Attachment", "error_name"]
 
 RETRY_AFTER = 60.0
 """Seconds for which an app that we could not attach to is served without another attempt."""
@@ -150,10 +150,14 @@ class Attachment:
         """Return True if *query* brings a right token: refused or not, it must not get into an access log."""
         return self._routes.holds_secret(query)
 
-    def lose(self, error: Exception, spans: list[Span] | None) -> None:
-        """Count and log the internal *error* that an exchange met; with its *spans*, if not sealed, it is ended."""
+    def lose(self, error: Exception, spans: list[Span] | None = None, *, is_begun: bool = False) -> None:
+        """Count and log the internal *error* that an exchange met, and end it, unless it is sealed.
+
+        Args:
+            is_begun: True where the exchange was begun and shall be ended now.
+        """
         self.errors.report(self.adapter, error, doing="an exchange could not be recorded")
-        if spans is not None and SEALED not in spans[-1:]:
+        if is_begun and not (spans and spans[-1] is SEALED):
             with self.errors.guarded(self.adapter, "an exchange could not be ended"):
                 self.instrumentation.abandon(spans)
 
@@ -173,3 +177,9 @@ class Attachment:
         if self._pid != os.getpid():
             self._lock, self._pid = threading.RLock(), os.getpid()
         return self._lock
+
+
+def error_name(error: BaseException) -> str:
+    """Return the `error_type` of an exchange that *error* ended: its class with its module, unless that is built in."""
+    kind = type(error)
+    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"

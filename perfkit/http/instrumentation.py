@@ -11,18 +11,21 @@ from __future__ import annotations
 import os
 import threading
 from bisect import bisect_left
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable
 from time import perf_counter
+from typing import TypeAlias
 
 from perfkit.core.names import KNOWN_METHODS, OTHER, OTHER_METHOD, REQUEST_DURATION, WEBSOCKET_DURATION, WEBSOCKETS
-from perfkit.core.spans import SEALED, Span, begin_exchange, seal_exchange, set_exchange
-from perfkit.store import Row
+from perfkit.core.spans import PRODUCERS, SEALED, Span, seal_exchange, set_exchange
+from perfkit.store import Row, Store
 from perfkit.store.layout import FINISHED, STARTED
 from perfkit.store.series.rows import bounds_of
 from perfkit.store.updates import UPDATE_LOCK, is_free_threaded
 from perfkit.system import PerformanceSystem
 
-__all__ = ["Instrumentation"]
+__all__ = ["HotParts", "Instrumentation"]
+
+HotParts: TypeAlias = "tuple[Store, Callable[[Hashable], Row | None], tuple[float, ...], int, threading.Lock | None]"
 
 KNOWN_SCHEMES = ("http", "https")
 """Values of the label `url_scheme`; anything else is `OTHER`."""
@@ -36,10 +39,13 @@ class Instrumentation:
 
     Attributes:
         system: The system recorded into.
-        begin: Call as ``spans = begin()`` when a request starts.
+        begin: Call as ``spans = begin()`` when a request starts; None while nobody adds spans.
         record: Call as ``record(key, start, spans)`` when the last body chunk is handed over; `start` is
             `time.perf_counter` seconds taken after `begin`. Returns False for a key that was never learned;
             nothing is recorded then: call `learn`.
+        hot_parts: What both are made of, for an adapter that has them stand in its own hot path in full: the store,
+            what gives the row of a key, the bounds of its buckets, the offset of its sum, and the lock to be held
+            where threads run truly at once (None elsewhere).
     """
 
     def __init__(self, system: PerformanceSystem) -> None:
@@ -51,53 +57,55 @@ class Instrumentation:
         self._definition = self._store.define(REQUEST_DURATION)
         self._lock = threading.Lock()
         self._pid = os.getpid()
-        self.begin, self.record = self._hot_path(bounds_of(self._definition))
+        bounds = bounds_of(self._definition)
+        lock = UPDATE_LOCK if is_free_threaded() else None
+        self.hot_parts: HotParts = (self._store, self._rows.get, bounds, len(bounds) + 1, lock)
+        self.begin, self.record = self._hot_path()
 
-    def _hot_path(
-        self, bounds: Sequence[float]
-    ) -> tuple[Callable[[], list[Span]], Callable[[Hashable, float, list[Span]], bool]]:
+    def _hot_path(self) -> tuple[Callable[[], list[Span] | None], Callable[[Hashable, float, list[Span] | None], bool]]:
         """Return `begin` and `record`. What they use are local names, as these are the cheapest to reach."""
-        store, rows, ensure_started = self._store, self._rows, self.ensure_started
-        row_of, last, started, finished, sealed = rows.get, len(bounds) + 1, STARTED, FINISHED, SEALED
+        store, row_of, bounds, last, lock = self.hot_parts
+        ensure_started, started, finished = self.ensure_started, STARTED, FINISHED
+        producers, sealed = PRODUCERS, SEALED
 
-        def begin() -> list[Span]:
+        def begin() -> list[Span] | None:
             if not store.is_open:
                 ensure_started()
-            spans: list[Span] = []
-            set_exchange(spans)
-            values = store.values
-            values[started] += 1.0
+            spans: list[Span] | None = None
+            if producers:
+                spans = []
+                set_exchange(spans)
+            if lock is not None:
+                lock.acquire()
+            try:
+                values = store.values
+                values[started] += 1.0
+            finally:
+                if lock is not None:
+                    lock.release()
             return spans
 
-        def record(key: Hashable, start: float, spans: list[Span]) -> bool:
+        def record(key: Hashable, start: float, spans: list[Span] | None) -> bool:
             seconds = perf_counter() - start
             row = row_of(key)
             if row is None:
                 return False
-            spans.append(sealed)
-            values = store.values
-            index = row.index
-            values[finished] += 1.0
-            values[index + bisect_left(bounds, seconds)] += 1.0
-            values[index + last] += seconds
+            if lock is not None:
+                lock.acquire()
+            try:
+                values = store.values
+                index = row.index
+                values[index + bisect_left(bounds, seconds)] += 1.0
+                values[index + last] += seconds
+                values[finished] += 1.0  # last: what fails before is an exchange that has not ended
+            finally:
+                if lock is not None:
+                    lock.release()
+            if spans is not None:
+                spans.append(sealed)
             return True
 
-        if not is_free_threaded():
-            return begin, record
-
-        def locked_begin() -> list[Span]:
-            if not store.is_open:
-                ensure_started()
-            with UPDATE_LOCK:
-                values = store.values
-                values[started] += 1.0
-            return begin_exchange()
-
-        def locked_record(key: Hashable, start: float, spans: list[Span]) -> bool:
-            with UPDATE_LOCK:
-                return record(key, start, spans)
-
-        return locked_begin, locked_record
+        return begin, record
 
     def ensure_started(self) -> None:
         """Start the system in this process: at its very first exchange, and at the first one after a fork.
@@ -144,7 +152,7 @@ class Instrumentation:
         self._rows[key] = self._store.row(self._definition, labels)
         return key
 
-    def abandon(self, spans: list[Span]) -> None:
+    def abandon(self, spans: list[Span] | None) -> None:
         """Count an exchange as finished that could not be recorded otherwise, so that it is not in flight for ever."""
         values = self._store.values
         with UPDATE_LOCK:

@@ -31,7 +31,7 @@ import pytest
 
 from perfkit.core.families import Histogram
 from perfkit.core.names import CLIENT_DISCONNECTED, REQUEST_DURATION
-from perfkit.core.spans import Span, add_span
+from perfkit.core.spans import PRODUCERS, Span, add_span, expect_spans
 from perfkit.system import PerformanceSystem
 
 __all__ = ["AdapterKit", "Answer", "Recorded", "recorded"]
@@ -136,7 +136,8 @@ class AdapterKit:
 
     @pytest.fixture
     def system(self) -> Iterator[PerformanceSystem]:
-        """A system in memory, stopped after the test."""
+        """A system in memory, stopped after the test; something in the process adds spans."""
+        expect_spans("the adapter kit")
         system = PerformanceSystem({"access": {"token": TOKEN}}, environment="testing")
         yield system
         system.stop()
@@ -291,6 +292,16 @@ class AdapterKit:
 
     def test_user_code_reaches_the_system(self, app: Any, system: PerformanceSystem) -> None:
         assert self.exchange(app, "GET", "/state").body == b"yes"
+
+    def test_no_exchange_is_opened_while_nobody_adds_spans(self, app: Any, system: PerformanceSystem) -> None:
+        producers = PRODUCERS[:]
+        PRODUCERS.clear()
+        try:
+            assert self.exchange(app, "GET", "/spans").body == b"0"
+            assert PRODUCERS == ["add_span"], "whoever adds a span has exchanges opened from now on"
+        finally:
+            PRODUCERS[:] = producers
+        assert self.one(system).status == "200"
 
     def test_spans_of_components_reach_the_exchange(self, app: Any, system: PerformanceSystem) -> None:
         assert self.exchange(app, "GET", "/spans").body == b"2"

@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2] / "perfkit"
-FILES = sorted([*(ROOT / "store").rglob("*.py"), ROOT / "http" / "instrumentation.py"])
+ROOT = Path(__file__).parents[2]
+FILES = sorted(
+    path for folder in ("perfkit/store", "perfkit/http", "integrations") for path in (ROOT / folder).rglob("*.py")
+)
 SLOTS = {"values", "slots", "_old"}
 
 
@@ -30,7 +32,7 @@ def is_safe(update: ast.AugAssign) -> bool:
     return isinstance(update.value, ast.Constant | ast.Name)
 
 
-@pytest.mark.parametrize("path", [path for path in FILES if path.exists()], ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_nothing_is_called_while_slots_are_added_to(path: Path) -> None:
     for update in slot_updates(ast.parse(path.read_text())):
         assert is_safe(update), f"{path.name}:{update.lineno}: {ast.unparse(update)}"
@@ -38,7 +40,7 @@ def test_nothing_is_called_while_slots_are_added_to(path: Path) -> None:
 
 def test_the_rule_has_something_to_look_at() -> None:
     found = {path.stem for path in FILES if any(slot_updates(ast.parse(path.read_text())))}
-    assert {"updates", "shared", "memory"} <= found
+    assert {"updates", "shared", "memory", "instrumentation", "middleware"} <= found
 
 
 @pytest.mark.parametrize(

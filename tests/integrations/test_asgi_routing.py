@@ -22,7 +22,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Host, Mount, Route, Router
 from starlette.staticfiles import StaticFiles
 
-from perfkit.core.spans import Span, add_span
+from perfkit.core.spans import Span, add_span, expect_spans
 from perfkit.system import PerformanceSystem
 from perfkit.testing.adapter_kit import Answer, recorded
 from perfkit_asgi import PerfkitMiddleware
@@ -34,6 +34,7 @@ Counts = dict[tuple[str, str], int]
 
 @pytest.fixture
 def system() -> Iterator[PerformanceSystem]:
+    expect_spans("tests")
     system = PerformanceSystem(environment="testing")
     yield system
     system.stop()

@@ -16,7 +16,7 @@ from starlette.routing import Mount, WebSocketRoute
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocket
 
-from perfkit.core.spans import Span, add_span
+from perfkit.core.spans import Span, add_span, expect_spans
 from perfkit.system import PerformanceSystem
 from perfkit.testing.adapter_kit import recorded
 from perfkit_asgi import PerfkitMiddleware
@@ -26,6 +26,7 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture
 def system() -> Iterator[PerformanceSystem]:
+    expect_spans("tests")
     system = PerformanceSystem(environment="testing")
     yield system
     system.stop()

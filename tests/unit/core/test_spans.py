@@ -5,7 +5,8 @@ import contextvars
 
 import pytest
 
-from perfkit.core.spans import MAX_SPANS, Span, add_span, begin_exchange, current_spans, seal_exchange
+from perfkit.core import spans as spans_module
+from perfkit.core.spans import MAX_SPANS, Span, add_span, begin_exchange, current_spans, expect_spans, seal_exchange
 
 
 def span(name: str = "GET user:*") -> Span:
@@ -72,3 +73,12 @@ async def test_two_requests_at_once_keep_their_spans_apart() -> None:
 
     both = await asyncio.gather(*(asyncio.create_task(request(name)) for name in "ab"))
     assert both == [("a",) * 3, ("b",) * 3]
+
+
+def test_who_adds_a_span_without_an_exchange_has_one_opened_next_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spans_module, "PRODUCERS", [])
+    contextvars.Context().run(add_span, span())
+    assert spans_module.PRODUCERS == ["add_span"]
+    expect_spans("cache")
+    expect_spans("cache")
+    assert spans_module.PRODUCERS == ["add_span", "cache"]

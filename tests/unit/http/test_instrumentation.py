@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from perfkit.core.families import Histogram
 from perfkit.core.names import REQUEST_DURATION, WEBSOCKET_DURATION, WEBSOCKETS
-from perfkit.core.spans import Span, add_span, current_spans
+from perfkit.core.spans import Span, add_span, current_spans, expect_spans
 from perfkit.http import instrumentation as module
 from perfkit.http.instrumentation import Instrumentation
 from perfkit.store.boundaries import FINE
@@ -25,6 +25,7 @@ Labels = tuple[str, ...]
 
 @pytest.fixture
 def system() -> Iterator[PerformanceSystem]:
+    expect_spans("tests")
     system = PerformanceSystem(environment="testing")
     yield system
     system.stop()
