@@ -289,6 +289,14 @@ def perfkit_shared(make: MakeApp) -> Layered:
     return layered
 
 
+def perfkit_exchange(make: MakeApp) -> Layered:
+    """With the shared file, and an exchange opened for spans that the app then does not add."""
+    from perfkit.core.spans import expect_spans
+
+    expect_spans("benchmark")
+    return perfkit_shared(make)
+
+
 def perfkit_everything(make: MakeApp) -> Layered:
     """With the shared file, and three spans in each request, as three SQL queries would add them."""
     from perfkit.core.spans import Span, add_span, expect_spans
@@ -316,6 +324,7 @@ LAYERS: dict[str, Callable[[MakeApp], Layered]] = {
     "layer that does nothing": do_nothing,
     "perfkit, in memory": perfkit_memory,
     "perfkit, shared file": perfkit_shared,
+    "perfkit, exchange open": perfkit_exchange,
     "perfkit, everything on": perfkit_everything,
     "hand-written": hand_written,
     "hand-written, no gauge": hand_written_without_gauge,
