@@ -12,13 +12,14 @@ from benchmarks.harness.results import Budget, Result
 from benchmarks.harness.rounds import Contestant, Subject, race
 from benchmarks.store.scene import COUNTERS, DURATIONS, EVENTS, new_folder, open_store, use_multiprocess
 from perfkit.core.names import HTTP_BOUNDARIES, REQUEST_DURATION
+from perfkit.store import BoundCounter, BoundHistogram
 
 __all__ = ["REFERENCE", "measure", "subject"]
 
 REFERENCE = "bound pair"
 BUDGETS = {
-    "perfkit, in memory": Budget(0.4, REFERENCE),
-    "perfkit, shared file": Budget(0.12, "multiprocess, bound pair"),
+    "perfkit, bound, in memory": Budget(0.4, REFERENCE),
+    "perfkit, bound, shared file": Budget(0.12, "multiprocess, bound pair"),
     "perfkit, written out as requests do": Budget(0.12, "multiprocess, bound pair"),
 }
 SERIES = 20
@@ -33,7 +34,7 @@ def _empty(items: list[Any]) -> Callable[[int], None]:
     return twin
 
 
-def _perfkit(directory: str, *, inline: bool = False) -> Subject:
+def _perfkit(directory: str, *, way: str = "rows") -> Subject:
     store = open_store(directory)
     store.define(EVENTS)
     store.define(REQUEST_DURATION)
@@ -42,7 +43,14 @@ def _perfkit(directory: str, *, inline: bool = False) -> Subject:
         for n in range(SERIES)
     ]
 
-    def run(count: int) -> None:
+    bound = [(BoundCounter(store, counter), BoundHistogram(store, times), value) for counter, times, value in items]
+
+    def run_bound(count: int) -> None:
+        for counter, histogram, value in islice(cycle(bound), count):
+            counter.add()
+            histogram.observe(value)
+
+    def run_rows(count: int) -> None:
         add, observe = store.add, store.observe
         for counter, histogram, value in islice(cycle(items), count):
             add(counter, 1.0)
@@ -73,7 +81,8 @@ def _perfkit(directory: str, *, inline: bool = False) -> Subject:
         if directory:
             shutil.rmtree(directory)
 
-    return Subject(run=run_inline if inline else run, twin=_empty(items), counted=counted, close=close)
+    ways = {"rows": run_rows, "bound": run_bound, "inline": run_inline}
+    return Subject(run=ways[way], twin=_empty(items), counted=counted, close=close)
 
 
 def _prometheus(*, bound: bool, directory: str = "") -> Subject:
@@ -116,9 +125,11 @@ def _prometheus(*, bound: bool, directory: str = "") -> Subject:
 
 
 SUBJECTS: dict[str, Callable[[], Subject]] = {
-    "perfkit, in memory": lambda: _perfkit(""),
-    "perfkit, shared file": lambda: _perfkit(new_folder()),
-    "perfkit, written out as requests do": lambda: _perfkit(new_folder(), inline=True),
+    "perfkit, bound, in memory": lambda: _perfkit("", way="bound"),
+    "perfkit, bound, shared file": lambda: _perfkit(new_folder(), way="bound"),
+    "perfkit, by row, in memory": lambda: _perfkit(""),
+    "perfkit, by row, shared file": lambda: _perfkit(new_folder()),
+    "perfkit, written out as requests do": lambda: _perfkit(new_folder(), way="inline"),
     "bound pair": lambda: _prometheus(bound=True),
     "labels() pair": lambda: _prometheus(bound=False),
     "multiprocess, bound pair": lambda: _prometheus(bound=True, directory=new_folder()),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +31,8 @@ class Context:
     Attributes:
         release: Version of the user's app, or None.
         database: What `initialize(database)` was given, or None.
+        thresholds: Where good ends, by name: the fields of `performance.thresholds`.
+        targets: Seconds of a response by method and route, where one has a threshold of its own.
         checks, families, findings: What all components report now; the system fills them in.
     """
 
@@ -43,6 +45,8 @@ class Context:
     events: Events = field(default_factory=Events)
     scheduler: Scheduler = field(default_factory=Scheduler)
     database: object | None = None
+    thresholds: Mapping[str, float] = field(default_factory=dict)
+    targets: Mapping[str, float] = field(default_factory=dict)
     checks: Callable[[], Iterable[HealthCheck]] = _nothing
     families: Callable[[], Iterable[Family]] = _nothing
     findings: Callable[[], Iterable[Finding]] = _nothing

@@ -3,6 +3,8 @@
 PerfkitError
 ├── ConfigurationError      (ValueError)    settings that cannot be used; lists all of them
 ├── MetricError             (ValueError)    a metric defined or used wrongly
+├── AlertError              (ValueError)    an alert rule, objective, silence or receiver that cannot work
+├── DeliveryError           (OSError)       a receiver did not take what it was given
 ├── ComponentNotFoundError  (LookupError)   no such component, or it is disabled
 ├── UnknownEventError       (LookupError)   no such event
 ├── LifecycleError          (RuntimeError)  a call at a moment that does not allow it
@@ -12,7 +14,9 @@ PerfkitError
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,8 +24,10 @@ from contextlib import contextmanager
 from perfkit.core.clock import Clock, SystemClock
 
 __all__ = [
+    "AlertError",
     "ComponentNotFoundError",
     "ConfigurationError",
+    "DeliveryError",
     "ErrorLog",
     "LifecycleError",
     "MetricError",
@@ -32,6 +38,9 @@ __all__ = [
 ]
 
 logger = logging.getLogger("perfkit")
+
+DISK_FULL = "disk_full"
+"""The kind under which errors for lack of disk space are counted."""
 
 LOG_INTERVAL = 60.0
 """Seconds between two log lines of one kind of internal error."""
@@ -47,6 +56,24 @@ class ConfigurationError(PerfkitError, ValueError):
 
 class MetricError(PerfkitError, ValueError):
     """A metric was defined or used wrongly."""
+
+
+class AlertError(PerfkitError, ValueError):
+    """An alert rule, an objective, a silence or a receiver cannot work as it was given."""
+
+
+class DeliveryError(PerfkitError, OSError):
+    """A receiver did not take what it was given.
+
+    Attributes:
+        is_final: True if it would not take it later either.
+        retry_after: Seconds after which the receiver wants to be asked again; None if it did not say.
+    """
+
+    def __init__(self, message: str, *, is_final: bool = False, retry_after: float | None = None) -> None:
+        """Say what happened; the message holds no secret."""
+        super().__init__(message)
+        self.is_final, self.retry_after = is_final, retry_after
 
 
 class ComponentNotFoundError(PerfkitError, LookupError):
@@ -75,6 +102,16 @@ class MissingDependencyError(PerfkitError, ImportError):
         )
 
 
+def _full_disk(error: BaseException) -> OSError | None:
+    """Return *error*, or what it was raised from, if it says that a disk or a quota is full."""
+    found: BaseException | None = error
+    while found is not None:
+        if isinstance(found, OSError) and found.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)):
+            return found
+        found = found.__cause__
+    return None
+
+
 class ErrorLog:
     """The one place where internal errors end: counted each time, logged at most once a minute per kind.
 
@@ -84,18 +121,34 @@ class ErrorLog:
         count: Called as ``count(component, kind)`` for each error; the system points it at the store.
     """
 
-    __slots__ = ("_clock", "_lock", "_logged", "count")
+    __slots__ = ("_clock", "_lock", "_logged", "_pid", "count")
 
     def __init__(self, *, clock: Clock | None = None, count: Callable[[str, str], None] | None = None) -> None:
         """Log by *clock*; call *count* with component and kind for each error."""
         self._clock: Clock = clock or SystemClock()
         self._logged: dict[tuple[str, str], tuple[float, int]] = {}
-        self._lock = threading.Lock()
+        self._lock, self._pid = threading.Lock(), os.getpid()
         self.count = count
 
     def report(self, component: str, error: BaseException, *, doing: str = "") -> None:
-        """Count *error* of *component* and log it if its kind was silent for a minute."""
-        self.warn(component, type(error).__name__, f"{doing or 'an internal error'}: {error}", error)
+        """Count *error* of *component* and log it if its kind was silent for a minute.
+
+        A full disk is no fault of the program: one line for the operator, without a traceback, of the kind
+        `DISK_FULL`.
+        """
+        what = doing or "an internal error"
+        full = _full_disk(error)
+        if full is None:
+            self.warn(component, type(error).__name__, f"{what}: {error}", error)
+            return
+        where = f" of {full.filename}" if full.filename else ""
+        other = ", or let store.directory name a disk that has more" if component == "store" else ""
+        self.warn(
+            component,
+            DISK_FULL,
+            f"{what}: there is no space left on the disk{where} ({full.strerror}). The app goes on without it. "
+            f"Free some space{other}.",
+        )
 
     def warn(self, component: str, kind: str, message: str, error: BaseException | None = None) -> None:
         """Count something of *kind* that went wrong in *component*; log *message* at most once a minute."""
@@ -122,7 +175,7 @@ class ErrorLog:
         """Return how many lines were held back since the last one, or None if this one is to be held back too."""
         now = self._clock.monotonic()
         key = (component, kind)
-        with self._lock:
+        with self._own_lock():
             last = self._logged.get(key)
             if last is not None and now - last[0] < LOG_INTERVAL:
                 self._logged[key] = (last[0], last[1] + 1)
@@ -131,6 +184,12 @@ class ErrorLog:
                 self._logged.clear()
             self._logged[key] = (now, 0)
             return last[1] if last is not None else 0
+
+    def _own_lock(self) -> threading.Lock:
+        """Return the lock of this process: one inherited by a fork may be held by a thread that is not here."""
+        if self._pid != os.getpid():
+            self._lock, self._pid = threading.Lock(), os.getpid()
+        return self._lock
 
     @contextmanager
     def guarded(self, component: str, doing: str = "") -> Iterator[None]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import os
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -28,14 +29,15 @@ Listener = Callable[..., Any]
 class Events:
     """The listeners of one system. Thread-safe; `emit` costs one dictionary look-up while nobody listens."""
 
-    __slots__ = ("_errors", "_listeners", "_lock", "_tasks")
+    __slots__ = ("_errors", "_listeners", "_lock", "_pid", "_tasks", "_watchers")
 
     def __init__(self, errors: ErrorLog | None = None) -> None:
         """Report failing listeners to *errors*."""
         self._errors = errors or ErrorLog()
-        self._lock = threading.Lock()
+        self._lock, self._pid = threading.Lock(), os.getpid()
         self._listeners: dict[str, tuple[Listener, ...]] = dict.fromkeys(EVENTS, ())
         self._tasks: set[asyncio.Future[Any]] = set()
+        self._watchers: dict[str, tuple[Callable[[bool], object], ...]] = {}
 
     def on(self, event: str, listener: Listener) -> Listener:
         """Call *listener* (a function or a coroutine function) at each *event*; return it.
@@ -44,8 +46,9 @@ class Events:
             UnknownEventError: There is no such event.
         """
         self._check(event)
-        with self._lock:
+        with self._own_lock():
             self._listeners[event] = (*self._listeners[event], listener)
+            self._tell(event)
         return listener
 
     def off(self, event: str, listener: Listener) -> bool:
@@ -55,13 +58,27 @@ class Events:
             UnknownEventError: There is no such event.
         """
         self._check(event)
-        with self._lock:
+        with self._own_lock():
             before = self._listeners[event]
             if listener not in before:
                 return False
             index = before.index(listener)
             self._listeners[event] = before[:index] + before[index + 1 :]
+            self._tell(event)
         return True
+
+    def watch(self, event: str, on_change: Callable[[bool], object]) -> None:
+        """Call *on_change* now and whenever listeners come or go: True if anyone listens to *event*, and quick.
+
+        For who would otherwise have to ask at each of very many occasions.
+
+        Raises:
+            UnknownEventError: There is no such event.
+        """
+        self._check(event)
+        with self._own_lock():
+            self._watchers[event] = (*self._watchers.get(event, ()), on_change)
+            on_change(bool(self._listeners[event]))
 
     def has_listeners(self, event: str) -> bool:
         """Return True if anyone listens to *event*, so that its payload is worth building."""
@@ -81,6 +98,17 @@ class Events:
                     self._run(event, result)
             except Exception as error:  # noqa: BLE001 - a listener's failure must not stop the others
                 self._errors.report("events", error, doing=f"a listener of {event!r} failed")
+
+    def _own_lock(self) -> threading.Lock:
+        """Return the lock of this process: one inherited by a fork may be held by a thread that is not here."""
+        if self._pid != os.getpid():
+            self._lock, self._pid = threading.Lock(), os.getpid()
+        return self._lock
+
+    def _tell(self, event: str) -> None:
+        """Tell who watches whether anyone listens. The caller holds the lock, so that the last word is the truth."""
+        for on_change in self._watchers.get(event, ()):
+            on_change(bool(self._listeners[event]))
 
     def _run(self, event: str, awaitable: Any) -> None:
         import asyncio

@@ -46,6 +46,8 @@ class Definition(msgspec.Struct, frozen=True, kw_only=True):
         boundaries: Histograms only: the upper bounds shown by exposition, ascending, without +Inf.
         detailed: Histograms only: True keeps the store's fine latency boundaries (for percentiles) beneath.
         mode: Gauges only: how workers are joined.
+        max_series: Series that get room of their own; 0 is what the store's settings say. No part of what makes a
+            metric the same.
     """
 
     name: str
@@ -56,6 +58,7 @@ class Definition(msgspec.Struct, frozen=True, kw_only=True):
     boundaries: tuple[float, ...] = ()
     detailed: bool = False
     mode: GaugeMode = GaugeMode.SUM
+    max_series: int = 0
 
 
 class Exemplar(msgspec.Struct, frozen=True):

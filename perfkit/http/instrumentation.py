@@ -20,7 +20,7 @@ from perfkit.core.spans import PRODUCERS, SEALED, Span, seal_exchange, set_excha
 from perfkit.store import Row, Store
 from perfkit.store.layout import FINISHED, STARTED
 from perfkit.store.series.rows import bounds_of
-from perfkit.store.updates import UPDATE_LOCK, is_free_threaded
+from perfkit.store.series.updates import UPDATE_LOCK, is_free_threaded
 from perfkit.system import PerformanceSystem
 
 __all__ = ["HotParts", "Instrumentation"]

@@ -66,7 +66,7 @@ class PerformanceMonitor(Component):
             logger.setLevel(logging.DEBUG)
         self._is_sampling = True
         if self._sampler is None or self._sampler.pid != os.getpid():
-            self._sampler = ProcessSampler()
+            self._sampler = ProcessSampler(self._store)
             self._write(self._sampler.sample(self._clock.monotonic()))
 
     def stop(self) -> None:

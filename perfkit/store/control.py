@@ -12,7 +12,6 @@ Reading takes no lock. A reader that meets a cut sees `BASE` change around its r
 
 from __future__ import annotations
 
-import errno
 import mmap
 import os
 import struct
@@ -21,14 +20,14 @@ import zlib
 from array import array
 from collections import deque
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from perfkit.core.errors import ErrorLog
-from perfkit.store.reserve import reserve
+from perfkit.store.reserve import reserve, write_whole
 
 __all__ = ["EPOCH", "Control"]
 
@@ -74,6 +73,10 @@ class Control:
         self._log = -1
         self._offset = 0
         self._number = -1
+        # What belongs to the files is let go of, or their owner would live on, and with it its open file.
+        self._path = Path()
+        self._locked: Locked = nullcontext
+        self._is_live: Callable[[int], bool] = _nobody
         self._reading = threading.Lock()
         self._delivering = threading.Lock()
 
@@ -99,7 +102,8 @@ class Control:
         Raises:
             OSError: A file cannot be made; everything is as before.
         """
-        log = os.open(directory / "control.log", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        path = directory / "control.log"
+        log = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
             with locked():
                 page = _map(directory / "control.val")
@@ -112,7 +116,7 @@ class Control:
         except BaseException:
             os.close(log)
             raise
-        self._locked, self._is_live = locked, is_live
+        self._path, self._locked, self._is_live = path, locked, is_live
         self._page, self._log, self._offset, self._number = page, log, offset, number
         self.slots = slots
 
@@ -201,9 +205,11 @@ class Control:
             length = 0
         if os.fstat(log).st_size != length:
             os.ftruncate(log, length)
-        if os.pwrite(log, record, length) != len(record):
+        try:
+            write_whole(log, record, length, self._path)
+        except OSError:
             os.ftruncate(log, length)
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "control.log")
+            raise
         slots[EPOCH] = end + len(record)
 
     def _all_have_read(self, end: int) -> bool:
@@ -289,11 +295,15 @@ class Control:
                 listener(payload)
 
 
+def _nobody(_number: int) -> bool:
+    return False
+
+
 def _map(path: Path) -> mmap.mmap:
     """Map the page for reading and writing, its space taken before."""
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
-        reserve(fd, PAGE)
+        reserve(fd, PAGE, path)
         return mmap.mmap(fd, PAGE)
     finally:
         os.close(fd)

@@ -21,16 +21,17 @@ from perfkit.store.backing.memory import Memory
 from perfkit.store.commands import Commands
 from perfkit.store.history.recorder import HistoryRecorder
 from perfkit.store.history.ring import History
-from perfkit.store.history.snapshots import Snapshots
+from perfkit.store.history.snapshots import Buckets, Labels, Snapshots
+from perfkit.store.history.summaries import SummaryWindow
 from perfkit.store.lease import Lease
-from perfkit.store.series.families import build, fixed_families
+from perfkit.store.series.families import build, fixed_families, has_summaries, summary_buckets
 from perfkit.store.series.merge import Merge
 from perfkit.store.series.reading import Reading
 from perfkit.store.series.rows import width_of
 from perfkit.store.series.settlement import Move, Settlement, fixed_moves
+from perfkit.store.series.updates import guard
 from perfkit.store.settings import StoreSettings
 from perfkit.store.texts import Texts
-from perfkit.store.updates import guard
 
 if TYPE_CHECKING:
     from perfkit.store.backing.shared import Shared
@@ -71,8 +72,10 @@ class Ground:
         self.lease = Lease(errors=errors)
         self.history = History(retention=settings.retention, errors=errors)
         self.snapshots = Snapshots(retention=settings.retention, errors=errors)
+        self.summaries = SummaryWindow(settings.summary_window, errors=errors)
         self._recorder = HistoryRecorder(self.history, self.snapshots, self.request_points, errors=errors)
         self._merge = Merge()
+        self._birth: float | None = None
         self._reading = threading.RLock()
         self._ticking = threading.Lock()
         self._ticked_at = -math.inf
@@ -151,7 +154,14 @@ class Ground:
             readings = self.readings(with_rows=True)
             numbers = tuple(reading.number for reading in readings)
             sums = self._merge.update(numbers, [reading.rows for reading in readings], polite=polite)
-            families = build(self.backing.table, sums, readings, names, detailed=detailed)
+            families = build(
+                self.backing.table,
+                sums,
+                readings,
+                names,
+                detailed=detailed,
+                base=lambda: self.summaries.base(self._clock.time()),
+            )
         return families + fixed_families(readings, names, is_degraded=bool(self.degraded))
 
     def per_worker(self, name: str) -> list[tuple[int, Family]]:
@@ -171,13 +181,23 @@ class Ground:
         families = self.families((REQUEST_DURATION.name,), detailed=True, polite=True)
         return families[0].points if families else ()
 
+    def _summary_buckets(self) -> dict[Labels, Buckets]:
+        """Return the buckets of all summaries of all workers, without haste."""
+        if not has_summaries(self.backing.table):
+            return {}
+        with self._reading:
+            readings = self.readings(with_rows=True)
+            numbers = tuple(reading.number for reading in readings)
+            sums = self._merge.update(numbers, [reading.rows for reading in readings], polite=True)
+            return summary_buckets(self.backing.table, sums)
+
     def born(self) -> float:
         """Return the Unix seconds at which the oldest worker of now began to count."""
         return min(reading.started_at for reading in self.readings())
 
     def release_after_fork(self) -> None:
         """In a forked child: let go of all that is the parent's."""
-        for part in (self.backing, self.texts, self.lease, self.history, self.snapshots):
+        for part in (self.backing, self.texts, self.lease, self.history, self.snapshots, self.summaries):
             part.release_after_fork()
 
     def _adopt(self, directory: Callable[[], Path]) -> Shared:
@@ -201,12 +221,14 @@ class Ground:
     def _swap(self, backing: Backing, shared: Shared | None) -> None:
         with self._reading:
             self.backing, self.shared, self._merge = backing, shared, Merge()
+            self._birth = None
 
     def _open_parts(self, shared: Shared) -> None:
         self.texts.open(shared.directory, shared.number)
         self.lease.open(shared.directory, locked=shared.locked, number=shared.number)
         self.history.open(shared.directory)
         self.snapshots.open(shared.directory)
+        self.summaries.open(shared.directory)
         self._recorder.rest()
 
     def _close_parts(self) -> None:
@@ -214,6 +236,7 @@ class Ground:
         self.texts.close()
         self.history.close()
         self.snapshots.close()
+        self.summaries.close()
         self._recorder.rest()
 
     def _settle(self) -> None:
@@ -254,9 +277,17 @@ class Ground:
     def _keep_history(self, now: float) -> None:
         if not self.lease.poll(now):
             self._recorder.rest()
+            self._birth = None
             return
         now_unix = self._clock.time()
-        born = now - (now_unix - self.born())
-        self._recorder.tick(
-            now, now_unix, born=born, may_write=lambda: self.lease.is_still_mine(self._clock.monotonic())
-        )
+        if self._birth is None:
+            # Asked once by who leads: it costs more than all else in a second without a record.
+            self._birth = self.born()
+        born = self._birth
+
+        def may_write() -> bool:
+            return self.lease.is_still_mine(self._clock.monotonic())
+
+        self._recorder.tick(now, now_unix, born=now - (now_unix - born), may_write=may_write)
+        with self._errors.guarded("store", "the window of the summaries could not be written"):
+            self.summaries.tick(now_unix, self._summary_buckets, born=born, may_write=may_write)

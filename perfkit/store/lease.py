@@ -17,11 +17,12 @@ import os
 import struct
 import zlib
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import NamedTuple
 
 from perfkit.core.errors import ErrorLog
+from perfkit.store.reserve import reserve, write_whole
 
 __all__ = ["DURATION", "Lease"]
 
@@ -56,6 +57,7 @@ class Lease:
 
     def _to_memory(self) -> None:
         self._path: Path | None = None
+        self._locked: Callable[[], AbstractContextManager[object]] = nullcontext
         self._token = b""
         self._expiry = 0.0
         self._due = 0.0
@@ -67,13 +69,22 @@ class Lease:
         return self._path is None or self.generation > 0
 
     def open(self, directory: Path, *, locked: Callable[[], AbstractContextManager[object]], number: int = 0) -> None:
-        """Take part in *directory*; nobody yet. *number* staggers the polls of the workers. No I/O."""
+        """Take part in *directory*; nobody leads yet. *number* staggers the polls of the workers.
+
+        The record's space is taken now: on a disk that fills a moment later, somebody can still lead. Never raises.
+        """
         self._token = os.urandom(16)
         self._locked = locked
         self._stagger = self._duration / 10.0 * (number * 0.618 % 1.0)
         self._due = self._expiry = 0.0
         self.generation = 0
-        self._path = directory / "leader.lease"
+        self._path = path = directory / "leader.lease"
+        with suppress(OSError), locked():  # if there is a reason, the first poll meets and reports it
+            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            try:
+                reserve(fd, RECORD.size, path)
+            finally:
+                os.close(fd)
 
     def close(self) -> None:
         """Give the lease up, so that another worker may lead at once; then back to memory. Never raises."""
@@ -164,7 +175,6 @@ class Lease:
         data += struct.pack("<I", zlib.crc32(data))
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
-            if os.pwrite(fd, data, 0) != len(data):
-                raise OSError("The leader's lease could not be written whole.")
+            write_whole(fd, data, 0, path)
         finally:
             os.close(fd)

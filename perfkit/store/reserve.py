@@ -1,23 +1,50 @@
-"""Space on the disk before it is touched: writing to a hole of a full file system is a SIGBUS, the end."""
+"""Space on the disk before it is touched (writing to a hole of a full file system is a SIGBUS, the end), and whole
+writes. Both name the file when they fail: the kernel does not, as it knows a descriptor only.
+"""
 
 from __future__ import annotations
 
+import errno
 import os
+from pathlib import Path
 
-__all__ = ["reserve"]
+__all__ = ["reserve", "write_whole"]
 
 ZEROS = bytes(64 * 1024)
 
 
-def reserve(fd: int, size: int) -> None:
+def reserve(fd: int, size: int, path: Path) -> None:
     """Make the file behind *fd* at least *size* bytes long, every one of them backed by storage.
 
     Raises:
         OSError: The space is not there. The file may have grown, but holds nothing new.
     """
     if hasattr(os, "posix_fallocate"):
-        os.posix_fallocate(fd, 0, size)
+        try:
+            os.posix_fallocate(fd, 0, size)
+        except OSError as error:
+            raise _named(error, path) from None
         return
     at = os.fstat(fd).st_size
     while at < size:
-        at += os.pwrite(fd, ZEROS[: size - at], at)
+        zeros = ZEROS[: size - at]
+        write_whole(fd, zeros, at, path)
+        at += len(zeros)
+
+
+def write_whole(fd: int, data: bytes, offset: int, path: Path) -> None:
+    """Write all of *data* at *offset* of the file behind *fd*.
+
+    Raises:
+        OSError: It could not be written, or only a part of it, which means that the disk is full.
+    """
+    try:
+        written = os.pwrite(fd, data, offset)
+    except OSError as error:
+        raise _named(error, path) from None
+    if written < len(data):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+
+def _named(error: OSError, path: Path) -> OSError:
+    return OSError(error.errno, error.strerror, str(path))

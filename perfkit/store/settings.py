@@ -41,6 +41,14 @@ class StoreSettings(Settings, frozen=True, kw_only=True):
         int,
         Meta(ge=1, le=1_000_000, description="Series of one metric; those beyond go to its series _other."),
     ] = 2_000
+    summary_window: Annotated[
+        float,
+        Meta(
+            ge=10.0,
+            le=86_400.0,
+            description="Seconds that the quantiles of summaries look back.",
+        ),
+    ] = 600.0
     retention: Annotated[
         float,
         Meta(

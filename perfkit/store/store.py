@@ -14,7 +14,7 @@ import msgspec
 from perfkit.core.clock import Clock, SystemClock
 from perfkit.core.errors import ErrorLog, MetricError
 from perfkit.core.families import Definition, Family
-from perfkit.store import updates
+from perfkit.core.names import ERRORS
 from perfkit.store.backing.base import Backing
 from perfkit.store.backing.fork import shares, watch
 from perfkit.store.commands import Commands
@@ -24,6 +24,7 @@ from perfkit.store.history.window import Window, window
 from perfkit.store.layout import FINISHED, SINK, STARTED
 from perfkit.store.lease import Lease
 from perfkit.store.lock import LOCKS_FILES
+from perfkit.store.series import updates
 from perfkit.store.series.families import in_flight
 from perfkit.store.series.rows import Row, check, clean, identity, other_labels
 from perfkit.store.settings import StoreSettings
@@ -32,10 +33,6 @@ from perfkit.store.texts import Texts
 __all__ = ["Store", "Worker"]
 
 Update = Callable[[Any, Row, float], None]
-
-
-def _as_needed(update: Update) -> Update:
-    return updates.locked(update) if updates.is_free_threaded() else update
 
 
 class Worker(msgspec.Struct, frozen=True):
@@ -69,9 +66,9 @@ class Store:
         control: Commands to all workers.
     """
 
-    add: ClassVar[Update] = _as_needed(updates.add)
-    observe: ClassVar[Update] = _as_needed(updates.observe)
-    set: ClassVar[Update] = _as_needed(updates.set_)
+    add: ClassVar[Update] = updates.as_needed(updates.add)
+    observe: ClassVar[Update] = updates.as_needed(updates.observe)
+    set: ClassVar[Update] = updates.as_needed(updates.set_)
 
     def __init__(
         self,
@@ -164,6 +161,7 @@ class Store:
         with self._lifecycle:
             if self.is_open:
                 return
+            self._reserve_errors()
             old = self._ground.backing
             self._ground = self._find_ground()
             if self._ground.backing is not old:
@@ -317,6 +315,11 @@ class Store:
         ground: Ground = shares.join(key, self, make)
         self._key = key
         return ground
+
+    def _reserve_errors(self) -> None:
+        """Have room for errors before there is one: the first may be that the disk is full."""
+        with self._errors.guarded("store", "errors may not be counted"):
+            self.row(ERRORS, other_labels(ERRORS) or ())
 
     def _find_directory(self) -> Callable[[], Path] | None:
         """Return what makes or finds the directory of the files; None if there is only this process."""

@@ -198,11 +198,10 @@ class Texts:
     def _make_ring(self, directory: Path) -> None:
         """Map this worker's ring and find its end; without space the texts stay in memory."""
         try:
-            fd = os.open(
-                directory / f"t-{self._number}.ring", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600
-            )
+            path = directory / f"t-{self._number}.ring"
+            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
             try:
-                reserve(fd, self._size)
+                reserve(fd, self._size, path)
                 ring = mmap.mmap(fd, self._size)
             finally:
                 os.close(fd)

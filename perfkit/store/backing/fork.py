@@ -12,7 +12,7 @@ from collections.abc import Callable, Hashable
 from typing import Any, Protocol
 from weakref import WeakSet
 
-from perfkit.store.updates import UPDATE_LOCK
+from perfkit.store.series.updates import UPDATE_LOCK
 
 __all__ = ["Forkable", "Shares", "shares", "watch"]
 

@@ -139,9 +139,10 @@ class WorkerFile:
         """True if somebody deleted the file."""
         return os.fstat(self._lock).st_nlink == 0
 
-    def read(self, size: int) -> bytes:
-        """Return the first *size* bytes, also when the file was deleted."""
-        return os.pread(self._lock, size, 0)
+    @property
+    def descriptor(self) -> int:
+        """To read the file with pread, also when it was deleted."""
+        return self._lock
 
     def close(self) -> None:
         """Give the file back. The mapping goes when the last thread lets go of `values`."""

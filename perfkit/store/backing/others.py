@@ -22,14 +22,9 @@ class Others:
         self._directory = f"{directory}{os.sep}"
         self._open: dict[int, int] = {}
 
-    def read(self, number: int, size: int) -> bytes:
-        """Return the first *size* bytes of worker *number*'s file; nothing if there is none."""
-        descriptor = self._descriptor(number)
-        return b"" if descriptor is None else os.pread(descriptor, size, 0)
-
     def is_alive(self, number: int) -> bool:
         """Return whether somebody holds worker *number*'s file."""
-        descriptor = self._descriptor(number)
+        descriptor = self.descriptor(number)
         return descriptor is not None and is_locked(descriptor)
 
     def close(self) -> None:
@@ -37,8 +32,8 @@ class Others:
         while self._open:
             os.close(self._open.popitem()[1])
 
-    def _descriptor(self, number: int) -> int | None:
-        """Return an open descriptor, made anew if somebody deleted the file it stands for."""
+    def descriptor(self, number: int) -> int | None:
+        """Return an open descriptor of worker *number*'s file, made anew if somebody deleted it; None without any."""
         descriptor = self._open.get(number)
         if descriptor is not None:
             if os.fstat(descriptor).st_nlink:

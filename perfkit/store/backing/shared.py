@@ -31,6 +31,10 @@ from perfkit.store.series.table import Request, Table
 
 __all__ = ["Shared"]
 
+HEAD = HEADER_BYTES + FIXED * SLOT_BYTES
+"""Bytes of a file up to the end of its fixed slots."""
+ROWS_AT = HEADER_BYTES + ROWS * SLOT_BYTES
+"""Where the first row lies in a file."""
 PROBE_INTERVAL = 1.0
 """Seconds for which it is believed who was alive."""
 REQUEST_PATIENCE = 0.1
@@ -155,7 +159,7 @@ class Shared:
         return Place(slot, fits=False)
 
     def read(self, now: float, *, with_rows: bool = True) -> list[Reading]:
-        """Return the numbers of all workers, one read each, in the order of their n. One thread at a time.
+        """Return the numbers of all workers in the order of their n. One thread at a time.
 
         The lock, for which a new series of a request may have to wait, is held for the look at the key log only.
         """
@@ -164,11 +168,11 @@ class Shared:
                 self._keys.refresh()
             except OSError as error:
                 self.trouble = error
-        size = HEADER_BYTES + SLOT_BYTES * (self.table.free if with_rows else FIXED)
+        size = SLOT_BYTES * (self.table.free - ROWS) if with_rows else 0
         if not 0.0 <= now - self._probed_at < PROBE_INTERVAL:
             self._alive, self._probed_at = {}, now
-        loaded = [(number, self._load(number, size)) for number in self._numbers()]
-        found = [(number, data, self._header_of(data)) for number, data in loaded]
+        loaded = [(number, *self._load(number, size)) for number in self._numbers()]
+        found = [(number, head, rows, self._header_of(head)) for number, head, rows in loaded]
         return [
             Reading(
                 number=number,
@@ -176,10 +180,10 @@ class Shared:
                 started_at=header.started_at,
                 is_alive=self._probe(number, header),
                 is_self=number == self.number,
-                fixed=unpack_fixed(data, HEADER_BYTES),
-                rows=data[HEADER_BYTES + ROWS * SLOT_BYTES :],
+                fixed=unpack_fixed(head, HEADER_BYTES),
+                rows=rows,
             )
-            for number, data, header in found
+            for number, head, rows, header in found
             if header is not None
         ]
 
@@ -216,10 +220,13 @@ class Shared:
             known = []
         return known if self.number in known else sorted((*known, self.number))
 
-    def _load(self, number: int, size: int) -> bytes:
-        if number == self.number:
-            return self._file.read(size)
-        return self._others.read(number, size)
+    def _load(self, number: int, size: int) -> tuple[bytes, bytes]:
+        """Return the head of a file with its fixed slots, and *size* bytes of its rows."""
+        descriptor = self._file.descriptor if number == self.number else self._others.descriptor(number)
+        if descriptor is None:
+            return b"", b""
+        # Two reads, as one of all would have to be cut, which copies it once more.
+        return os.pread(descriptor, HEAD, 0), os.pread(descriptor, size, ROWS_AT) if size else b""
 
     def _header_of(self, data: bytes) -> Header | None:
         """Return the header of a file that is finished and laid out by our key log."""

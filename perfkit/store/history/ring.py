@@ -26,7 +26,7 @@ import msgspec
 
 from perfkit.core.errors import ErrorLog
 from perfkit.store.history.columns import COLUMNS, TOTAL_COLUMN, Columns
-from perfkit.store.reserve import reserve
+from perfkit.store.reserve import reserve, write_whole
 
 __all__ = ["FIELDS", "MONTH", "TIERS", "Column", "History", "Tick", "Tier"]
 
@@ -156,8 +156,7 @@ class History:
         record = HEADER.pack(at, duration, crc) + body
         offset = self._offset(tier) + place % TIERS[tier].cells * RECORD_BYTES
         with self._writable(self._path) as fd:
-            if os.pwrite(fd, record, offset) != len(record):
-                raise OSError("The history could not be written whole.")
+            write_whole(fd, record, offset, self._path)
 
     def columns(self) -> Columns:
         """Return the column table as it is now. Never raises."""
@@ -177,8 +176,7 @@ class History:
             generation = self._tables + 1
             record = TABLE.pack(generation, len(data), zlib.crc32(data)) + data
             with self._writable(self._path) as fd:
-                if os.pwrite(fd, record, PAGE + generation % 2 * TABLE_BYTES) != len(record):
-                    raise OSError("The columns of the history could not be written whole.")
+                write_whole(fd, record, PAGE + generation % 2 * TABLE_BYTES, self._path)
             self._tables = generation
         self._columns = columns
 
@@ -247,8 +245,8 @@ class History:
             if os.pread(fd, len(MARK), 0) != MARK or os.fstat(fd).st_size < size:
                 if os.pread(fd, len(MARK), 0) != MARK:
                     os.ftruncate(fd, 0)
-                reserve(fd, size)
-                os.pwrite(fd, MARK, 0)
+                reserve(fd, size, path)
+                write_whole(fd, MARK, 0, path)
             yield fd
         finally:
             os.close(fd)

@@ -12,7 +12,7 @@ import os
 import struct
 import zlib
 from array import array
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,7 +25,9 @@ __all__ = ["LADDER", "PERIOD", "Buckets", "Labels", "Snapshot", "Snapshots", "th
 PERIOD = 30.0
 """Seconds between two snapshots."""
 
-LADDER = ((330.0, 30.0), (3_900.0, 300.0), (90_000.0, 3_600.0), (2_700_000.0, 108_000.0))
+Ladder = tuple[tuple[float, float], ...]
+
+LADDER: Ladder = ((330.0, 30.0), (3_900.0, 300.0), (90_000.0, 3_600.0), (2_700_000.0, 108_000.0))
 """Up to this age (seconds), one snapshot in each of these steps (seconds). Each step divides the next one."""
 
 MARK = b"\xc1SN1"
@@ -38,9 +40,12 @@ Labels = tuple[str, ...]
 
 
 class Buckets(NamedTuple):
-    """One histogram: counts per bucket, never changed once they are here, and the sum of its observations."""
+    """One histogram: counts per bucket, never changed once they are here, and the sum of its observations.
 
-    counts: list[float]
+    The counts that are kept are arrays: a list of floats takes four times as much.
+    """
+
+    counts: Sequence[float]
     sum: float
 
 
@@ -68,9 +73,16 @@ class Snapshots:
         corrupt: Damaged records that were met in the file.
     """
 
-    def __init__(self, *, retention: float = 2_592_000.0, errors: ErrorLog | None = None) -> None:
-        """Keep snapshots for *retention* seconds, and the last one before."""
-        self._retention = retention
+    def __init__(
+        self,
+        *,
+        retention: float = 2_592_000.0,
+        errors: ErrorLog | None = None,
+        file_name: str = "snapshots.bin",
+        ladder: Ladder = LADDER,
+    ) -> None:
+        """Keep snapshots for *retention* seconds, as densely as *ladder* says, and the last one before."""
+        self._retention, self._file_name, self._ladder = retention, file_name, ladder
         self._errors = errors or ErrorLog()
         self.corrupt = 0
         self._to_memory()
@@ -83,9 +95,9 @@ class Snapshots:
         self._decoded: dict[float, Snapshot] = {}
 
     def open(self, directory: Path) -> None:
-        """Use ``snapshots.bin`` in *directory* from now on; what was in memory is forgotten. No I/O."""
+        """Use the file in *directory* from now on; what was in memory is forgotten. No I/O."""
         self._to_memory()
-        self._path = directory / "snapshots.bin"
+        self._path = directory / self._file_name
 
     def close(self) -> None:
         """Go back to memory, empty."""
@@ -112,7 +124,7 @@ class Snapshots:
         """
         bodies = self._bodies()
         bodies[at] = _pack(series)
-        kept = thin(sorted(bodies), at, self._retention)
+        kept = thin(sorted(bodies), at, self._retention, self._ladder)
         self._replace({moment: bodies[moment] for moment in kept})
 
     def clear(self) -> None:
@@ -165,7 +177,7 @@ class Snapshots:
         if self._path is None:
             self._memory = bodies
             return
-        beside = self._path.with_name(f"snapshots.{os.getpid()}.tmp")
+        beside = self._path.with_name(f"{self._path.stem}.{os.getpid()}.tmp")
         try:
             flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
             with open(os.open(beside, flags, 0o600), "wb") as file:
@@ -176,16 +188,16 @@ class Snapshots:
             raise
 
 
-def thin(times: list[float], now: float, retention: float = 2_592_000.0) -> list[float]:
-    """Return those of the ascending *times* that the ladder keeps at *now*: the first of each step."""
+def thin(times: list[float], now: float, retention: float = 2_592_000.0, ladder: Ladder = LADDER) -> list[float]:
+    """Return those of the ascending *times* that the *ladder* keeps at *now*: the first of each step."""
     kept = []
     taken: set[tuple[float, float]] = set()
     for at in times:
         age = now - at
-        step = next((step for span, step in LADDER if age <= span), None)
+        step = next((step for span, step in ladder if age <= span), None)
         is_first = step is not None and (step, at // step) not in taken
         # One that is dropped here was still the first of its finer steps: nobody may move up into its place.
-        taken.update((each, at // each) for _, each in LADDER)
+        taken.update((each, at // each) for _, each in ladder)
         if is_first and age <= retention * 1.05 + PERIOD:
             kept.append(at)
     return kept
@@ -197,7 +209,7 @@ def _pack(series: Mapping[Labels, Buckets]) -> bytes:
 
 
 def _unpack(body: bytes) -> dict[Labels, Buckets]:
-    return {row.labels: Buckets(array("d", row.counts).tolist(), row.sum) for row in _decode(zlib.decompress(body))}
+    return {row.labels: Buckets(array("d", row.counts), row.sum) for row in _decode(zlib.decompress(body))}
 
 
 def _signature(path: Path) -> tuple[int, int, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Mapping, Sequence
 from operator import sub
 
@@ -41,13 +42,16 @@ def window(points: Sequence[Point], snapshots: Snapshots, seconds: float, now: f
     return Window(duration, [point for point in passed if point is not None])
 
 
-def buckets_of(points: Sequence[Point]) -> dict[Labels, Buckets]:
-    """Return the histograms of *points* by their labels."""
-    return {
-        point.labels: Buckets(list(point.value.counts), point.value.sum)
-        for point in points
-        if isinstance(point.value, Histogram)
-    }
+def buckets_of(points: Sequence[Point], known: Mapping[Labels, Buckets] | None = None) -> dict[Labels, Buckets]:
+    """Return the histograms of *points* by their labels; those that are in *known* as they are there."""
+    known = known or {}
+    found = {}
+    for point in points:
+        if isinstance(point.value, Histogram):
+            buckets = Buckets(array("d", point.value.counts), point.value.sum)
+            old = known.get(point.labels)
+            found[point.labels] = old if old is not None and _are_equal(old.counts, buckets.counts) else buckets
+    return found
 
 
 def difference(now: Buckets, then: Buckets | None) -> Buckets | None:
@@ -58,7 +62,7 @@ def difference(now: Buckets, then: Buckets | None) -> Buckets | None:
     """
     if then is None:
         return now if any(now.counts) else None
-    if now.counts == then.counts:
+    if _are_equal(now.counts, then.counts):
         return None
     if len(now.counts) != len(then.counts):
         raise ValueError("the buckets changed")
@@ -66,6 +70,15 @@ def difference(now: Buckets, then: Buckets | None) -> Buckets | None:
     if min(counts) < 0.0:
         raise ValueError("a count went back")
     return Buckets(counts, now.sum - then.sum)
+
+
+def _are_equal(counts: Sequence[float], others: Sequence[float]) -> bool:
+    """Compare counts; arrays by their bytes, as Python would make two floats of each pair."""
+    if counts is others:
+        return True
+    if isinstance(counts, array) and isinstance(others, array):
+        return counts.tobytes() == others.tobytes()
+    return list(counts) == list(others)
 
 
 def _since(point: Point, then: Buckets | None) -> Point | None:
@@ -79,4 +92,4 @@ def _since(point: Point, then: Buckets | None) -> Point | None:
         passed = now
     if passed is None:
         return None
-    return Point(point.labels, Histogram(histogram.boundaries, passed.counts, passed.sum))
+    return Point(point.labels, Histogram(histogram.boundaries, list(passed.counts), passed.sum))

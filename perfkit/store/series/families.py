@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Container, Sequence
+from array import array
+from collections.abc import Callable, Container, Mapping, Sequence
 from itertools import accumulate, pairwise
 
 import msgspec
 
 from perfkit.core.families import Definition, Family, GaugeMode, Histogram, MetricType, Point, Summary
 from perfkit.core.names import ABANDONED, ACTIVE_REQUESTS
+from perfkit.store.history.snapshots import Buckets, Labels
+from perfkit.store.history.window import difference
 from perfkit.store.layout import FINISHED, LOST, OVERFLOW, SLOT_BYTES, STARTED
 from perfkit.store.quantiles import SUMMARY_BUCKETS, SUMMARY_QUANTILES, summary_quantile
 from perfkit.store.series.reading import Reading
 from perfkit.store.series.rows import WORKER_LABEL
 from perfkit.store.series.table import Entry, Table
 
-__all__ = ["DEGRADED", "OVERFLOWED", "build", "fixed_families", "in_flight", "summed"]
+__all__ = [
+    "DEGRADED",
+    "OVERFLOWED",
+    "build",
+    "fixed_families",
+    "has_summaries",
+    "in_flight",
+    "summary_buckets",
+    "summed",
+]
 
 OVERFLOWED = Definition(
     name="perfkit_store_overflow_total",
@@ -42,6 +54,7 @@ def build(
     names: Container[str] | None = None,
     *,
     detailed: bool = False,
+    base: Callable[[], Mapping[Labels, Buckets]] = dict,
 ) -> list[Family]:
     """Return the families called *names* (None: all) that have a point.
 
@@ -50,6 +63,7 @@ def build(
         sums: The sums of all workers' rows.
         readings: The workers, for gauges.
         detailed: Show histograms with the boundaries that are kept instead of those that are defined.
+        base: Returns what the summaries held when the window of their quantiles began.
     """
     first = table.first
     families = []
@@ -63,7 +77,7 @@ def build(
             case MetricType.HISTOGRAM:
                 points = _histograms(entry, sums, first, detailed=detailed)
             case MetricType.SUMMARY:
-                points = _summaries(entry, sums, first)
+                points = _summaries(entry, sums, first, base())
             case _:
                 points = _gauges(entry, readings, first)
                 if definition.mode is GaugeMode.PER_WORKER:
@@ -121,8 +135,8 @@ def _histograms(entry: Entry, sums: Slots, first: int, *, detailed: bool) -> lis
         counts = sums[at : at + buckets]
         if labels == entry.other and not any(counts):
             continue
-        if ends:
-            counts = _coarse(counts, ends)
+        if not detailed:
+            counts = _coarse(counts, ends) if ends else list(counts)
         points.append(Point(labels, Histogram(shown, counts, sums[at + buckets])))
     return points
 
@@ -134,16 +148,43 @@ def _coarse(counts: Slots, ends: list[int]) -> list[float]:
     return [tops[0], *(high - low for low, high in pairwise(tops))]
 
 
-def _summaries(entry: Entry, sums: Slots, first: int) -> list[Point]:
+def has_summaries(table: Table) -> bool:
+    """Return whether there is any summary."""
+    return any(entry.definition.type is MetricType.SUMMARY for entry in list(table.newest.values()))
+
+
+def summary_buckets(table: Table, sums: Slots) -> dict[Labels, Buckets]:
+    """Return the buckets of all summaries, by name and label values."""
+    found: dict[Labels, Buckets] = {}
+    for name, entry in list(table.newest.items()):
+        if entry.definition.type is MetricType.SUMMARY:
+            for labels, at in _placed(entry, sums, table.first):
+                counts = sums[at : at + SUMMARY_BUCKETS]
+                found[name, *labels] = Buckets(array("d", counts), sums[at + SUMMARY_BUCKETS])
+    return found
+
+
+def _summaries(entry: Entry, sums: Slots, first: int, base: Mapping[Labels, Buckets]) -> list[Point]:
     points = []
     for labels, at in _placed(entry, sums, first):
         counts = sums[at : at + SUMMARY_BUCKETS]
         count = sum(counts)
         if labels == entry.other and not count:
             continue
-        quantiles = tuple((q, summary_quantile(counts, q)) for q in SUMMARY_QUANTILES)
+        recent = _recent(counts, base.get((entry.definition.name, *labels)))
+        quantiles = tuple((q, summary_quantile(recent, q)) for q in SUMMARY_QUANTILES)
         points.append(Point(labels, Summary(quantiles, count, sums[at + SUMMARY_BUCKETS])))
     return points
+
+
+def _recent(counts: Slots, base: Buckets | None) -> Slots:
+    """Return what was counted since *base*; all of it if the numbers began anew in between."""
+    now = Buckets(list(counts), 0.0)
+    try:
+        passed = difference(now, base)
+    except ValueError:
+        return now.counts
+    return passed.counts if passed is not None else ()
 
 
 def _gauges(entry: Entry, readings: Sequence[Reading], first: int) -> list[Point]:

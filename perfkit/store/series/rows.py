@@ -83,8 +83,8 @@ def width_of(definition: Definition) -> int:
 
 
 def identity(definition: Definition) -> Definition:
-    """Return what makes a family the same family: everything but its description."""
-    return msgspec.structs.replace(definition, description="")
+    """Return what makes a family the same family: everything but its description and its limit."""
+    return msgspec.structs.replace(definition, description="", max_series=0)
 
 
 def other_labels(definition: Definition) -> tuple[str, ...] | None:

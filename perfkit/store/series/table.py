@@ -144,7 +144,7 @@ class Table:
             if labels in entry.series or wanted in planned or free + entry.width > self._capacity:
                 continue
             named = taken.setdefault(entry.number, len(entry.series) - (entry.other in entry.series))
-            if named >= self._max_series:
+            if named >= (definition.max_series or self._max_series):
                 continue
             lines.append(SeriesLine(entry.number, free, labels))
             planned.add(wanted)

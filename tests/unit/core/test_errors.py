@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import errno
 import logging
+import os
 
 import pytest
 
 from perfkit.core import errors
-from perfkit.core.errors import ErrorLog, MissingDependencyError
+from perfkit.core.errors import ErrorLog, MissingDependencyError, StoreError
 from perfkit.testing import FakeClock
 
 
@@ -69,3 +71,31 @@ def test_each_error_is_also_the_builtin_that_a_caller_would_catch() -> None:
 def test_a_missing_package_names_the_exact_command() -> None:
     error = MissingDependencyError("redis", extra="redis", wanted_by="The second tier")
     assert "pip install 'perfkit[redis]'" in str(error)
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+@pytest.mark.parametrize("wrapped", [False, True], ids=["itself", "as the cause"])
+def test_a_full_disk_is_one_plain_line_that_says_what_to_do(
+    caplog: pytest.LogCaptureFixture, number: int, wrapped: bool
+) -> None:
+    counted = list[tuple[str, str]]()
+    error: Exception = OSError(number, os.strerror(number), "/var/lib/shop/history.ring")
+    if wrapped:
+        cause, error = error, StoreError("The lock cannot be opened.")
+        error.__cause__ = cause
+    log = ErrorLog(count=lambda *what: counted.append(what))  # type: ignore[arg-type]
+    with caplog.at_level(logging.WARNING, "perfkit"):
+        log.report("store", error, doing="the history could not be written")
+    (record,) = caplog.records
+    line = record.getMessage()
+    assert line.startswith("perfkit.store: the history could not be written: ")
+    assert all(words in line for words in ("/var/lib/shop/history.ring", os.strerror(number), "Free some space"))
+    assert "\n" not in line
+    assert record.exc_info is None
+    assert counted == [("store", "disk_full")]
+
+
+def test_other_errors_keep_their_traceback(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING, "perfkit"):
+        ErrorLog().report("store", OSError(errno.EACCES, "Permission denied"))
+    assert caplog.records[0].exc_info is not None

@@ -77,11 +77,11 @@ def test_the_thread_runs_jobs_and_stops_at_once() -> None:
     scheduler.start()
     scheduler.start()
     assert [thread.name for thread in threading.enumerate()].count("perfkit-test") == 1
-    assert ran.wait(5)
+    assert ran.wait(60)
     began = time.monotonic()
     scheduler.stop()
     scheduler.stop()
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30
     assert not scheduler.is_running
 
 
@@ -91,7 +91,7 @@ def test_it_starts_again_after_a_stop() -> None:
     scheduler.stop()
     scheduler.every(0.01, lambda _: ran.set(), name="job")
     scheduler.start()
-    assert ran.wait(5)
+    assert ran.wait(60)
     scheduler.stop()
 
 
@@ -104,7 +104,7 @@ def test_a_job_may_stop_its_own_scheduler() -> None:
 
     scheduler.every(0.01, stop, name="stop")
     scheduler.start()
-    assert stopped.wait(5)
+    assert stopped.wait(60)
 
 
 def test_a_forked_child_starts_its_own_thread() -> None:
@@ -117,7 +117,7 @@ def test_a_forked_child_starts_its_own_thread() -> None:
         fresh = not scheduler.is_running
         scheduler.every(0.01, lambda _: ran.set(), name="child")
         scheduler.start()
-        os._exit(0 if fresh and ran.wait(5) else 1)
+        os._exit(0 if fresh and ran.wait(60) else 1)
     _, status = os.waitpid(pid, 0)
     scheduler.stop()
     assert os.waitstatus_to_exitcode(status) == 0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Iterator
 from time import perf_counter
 from typing import Any
 
@@ -14,21 +13,15 @@ from hypothesis import strategies as st
 
 from perfkit.core.families import Histogram
 from perfkit.core.names import REQUEST_DURATION, WEBSOCKET_DURATION, WEBSOCKETS
-from perfkit.core.spans import Span, add_span, current_spans, expect_spans
+from perfkit.core.spans import Span, add_span, current_spans
 from perfkit.http import instrumentation as module
 from perfkit.http.instrumentation import Instrumentation
 from perfkit.store.boundaries import FINE
 from perfkit.system import PerformanceSystem
 
+pytestmark = pytest.mark.usefixtures("spans_expected")
+
 Labels = tuple[str, ...]
-
-
-@pytest.fixture
-def system() -> Iterator[PerformanceSystem]:
-    expect_spans("tests")
-    system = PerformanceSystem(environment="testing")
-    yield system
-    system.stop()
 
 
 @pytest.fixture
@@ -216,7 +209,7 @@ def test_threads_lose_no_exchange(instrumentation: Instrumentation, system: Perf
     interval = sys.getswitchinterval()
 
     def work() -> None:
-        barrier.wait(10)
+        barrier.wait(90)
         for n in range(2000):
             instrumentation.record(keys[n % 3], perf_counter(), instrumentation.begin())
 
@@ -226,7 +219,7 @@ def test_threads_lose_no_exchange(instrumentation: Instrumentation, system: Perf
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(60)
+            thread.join(300)
     finally:
         sys.setswitchinterval(interval)
     assert sum(counts(system).values()) == 12_000
@@ -241,14 +234,14 @@ def test_threads_that_come_first_at_once_start_one_system(
     barrier = threading.Barrier(8)
 
     def work() -> None:
-        barrier.wait(10)
+        barrier.wait(90)
         instrumentation.begin()
 
     threads = [threading.Thread(target=work) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(10)
+        thread.join(90)
     assert started == [system]
     assert system.store.in_flight() == 8
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
@@ -97,20 +97,25 @@ def test_two_samples_at_one_moment_do_not_divide_by_zero() -> None:
 
 
 def test_memory_threads_files_and_start_are_those_of_this_process() -> None:
-    ready, done = threading.Event(), threading.Event()
+    many = 20  # so many that what others end or close meanwhile does not matter
+    ready, done = threading.Barrier(many + 1), threading.Event()
 
     def wait() -> None:
-        ready.set()
-        done.wait(10)
+        ready.wait(90)
+        done.wait(90)
 
     before = ProcessSampler().sample(1.0)
-    thread = threading.Thread(target=wait)
-    thread.start()
-    ready.wait(10)
-    with open(os.devnull):
+    threads = [threading.Thread(target=wait) for _ in range(many)]
+    for thread in threads:
+        thread.start()
+    ready.wait(90)
+    with ExitStack() as opened:
+        for _ in range(many):
+            opened.enter_context(open(os.devnull))
         during = ProcessSampler().sample(1.0)
     done.set()
-    thread.join()
+    for thread in threads:
+        thread.join()
     assert before.memory is not None
     assert 2**20 < before.memory < 2**40
     assert (during.threads or 0) > (before.threads or 0)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from patience import until
 
 from perfkit.core.names import REQUEST_DURATION
 from perfkit.store import Store, StoreSettings
@@ -65,28 +66,21 @@ def store(tmp_path: Path) -> Iterator[Store]:
     store.close()
 
 
-def until(condition: Callable[[], object], timeout: float = 20.0) -> None:
-    end = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < end, "it never came to be"
-        time.sleep(0.02)
-
-
+@pytest.mark.process
 def test_a_command_reaches_every_worker_and_texts_come_from_all(store: Store, spawn: Spawn) -> None:
     workers = [spawn(name) for name in ("a", "b")]
     assert {record["worker"] for record in store.texts.read("hello")} == {"a", "b"}
     store.control.append("clear", {"tag": "x"})
     store.control.append("stop", {})
     for worker in workers:
-        output, _ = worker.communicate(timeout=20)
+        output, _ = worker.communicate(timeout=90)
         assert output == "heard [{'tag': 'x'}]\n"
 
 
+@pytest.mark.process
 def test_after_the_leader_was_killed_another_one_goes_on_with_the_history(store: Store, spawn: Spawn) -> None:
     leader = spawn("a")
     until(lambda: store.history.read(60.0, time.time()))
-    store.tick(time.monotonic())
-    assert not store.is_leader
     spawn("b")
     os.kill(leader.pid, signal.SIGKILL)
     killed_at = time.time()
@@ -95,16 +89,18 @@ def test_after_the_leader_was_killed_another_one_goes_on_with_the_history(store:
     assert "GET /a" in ticks[0].columns
     until(lambda: "GET /b" in store.history.read(60.0, time.time())[-1].columns)
     # Whoever follows, the dead one's requests are not counted a second time.
-    late = [tick.columns["GET /a"].count for tick in ticks if tick.at > killed_at + 1.5 and "GET /a" in tick.columns]
-    assert sum(late) <= 20.0
+    (requests,) = store.families({REQUEST_DURATION.name})
+    (true_count,) = [point.value.count for point in requests.points if point.labels[1] == "/a"]  # type: ignore[union-attr]
+    assert sum(tick.columns["GET /a"].count for tick in ticks if "GET /a" in tick.columns) <= true_count
 
 
+@pytest.mark.process
 def test_every_worker_sees_the_same_window(store: Store, spawn: Spawn) -> None:
     spawn("a")
     until(lambda: store.history.read(60.0, time.time()))
     window = store.window(300.0)
     assert [point.labels[1] for point in window.points] == ["/a"]
-    assert 0.0 < window.duration < 60.0
+    assert 0.0 < window.duration < 300.0
 
 
 @pytest.fixture

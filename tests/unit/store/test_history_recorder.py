@@ -223,15 +223,23 @@ def test_who_may_not_write_writes_nothing(tmp_path: Path) -> None:
 def test_a_round_that_costs_much_puts_off_the_next() -> None:
     service = Service()
     service.cost = 0.05
-    for _ in range(13):
+    for _ in range(31):
         service.tick()
     durations = [duration for duration, _ in service.ticks()]
-    assert durations == [1.0, 5.0, 5.0]
+    assert durations == [1.0, 5.0, 8.0, 8.0, 8.0]
+
+
+def test_one_round_that_costs_more_than_usual_puts_off_nothing() -> None:
+    service = Service()
+    for second in range(60):
+        service.cost = 0.015 if second % 20 == 0 else 0.003
+        service.tick()
+    assert [duration for duration, _ in service.ticks()] == [1.0] * 60
 
 
 def test_a_round_that_costs_little_puts_off_nothing() -> None:
     service = Service()
-    service.cost = 0.009
+    service.cost = 0.006
     for _ in range(5):
         service.tick(0.999)
     assert len(service.ticks()) == 5

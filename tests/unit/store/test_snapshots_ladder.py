@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from array import array
 from itertools import pairwise
 from pathlib import Path
 
@@ -18,7 +19,7 @@ LABELS = ("GET", "/a", "200", "http", "")
 
 
 def series(*counts: float, labels: tuple[str, ...] = LABELS) -> dict[tuple[str, ...], Buckets]:
-    return {labels: Buckets(list(counts), sum(counts) / 2)}
+    return {labels: Buckets(array("d", counts), sum(counts) / 2)}
 
 
 def points(*counts: float, labels: tuple[str, ...] = LABELS) -> list[Point]:

@@ -6,7 +6,8 @@ import errno
 import logging
 import os
 import resource
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -29,12 +30,18 @@ def value(store: Store, name: str) -> float:
     return sum(point.value for point in family.points if isinstance(point.value, float))
 
 
-@pytest.fixture
-def limit_files() -> Iterator[Callable[[int], None]]:
-    """Sets the largest size that a file may reach, as the kernel sees it (EFBIG instead of ENOSPC)."""
+@contextmanager
+def files_up_to(size: int) -> Iterator[None]:
+    """Set the largest size that a file may reach, as the kernel sees it (EFBIG instead of ENOSPC).
+
+    It holds for the whole process, so for no longer than must be: the report of the tests may go into a file as well.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def full_from(monkeypatch: pytest.MonkeyPatch, allowed: int) -> None:
@@ -69,10 +76,10 @@ def test_without_space_for_the_first_step_the_store_stays_in_memory(
     store.close()
 
 
-def test_a_real_limit_degrades_as_well(tmp_path: Path, limit_files: Callable[[int], None]) -> None:
+def test_a_real_limit_degrades_as_well(tmp_path: Path) -> None:
     store = Store(StoreSettings(directory=str(tmp_path)))
-    limit_files(32 * KIB)
-    store.open()
+    with files_up_to(32 * KIB):
+        store.open()
     assert not store.is_shared
     assert os.strerror(errno.EFBIG) in store.degraded
     store.close()
@@ -109,7 +116,7 @@ def test_when_space_comes_back_new_series_fit_again(tmp_path: Path, monkeypatch:
     store.close()
 
 
-def test_a_key_log_that_cannot_grow_leaves_the_app_alone(tmp_path: Path, limit_files: Callable[[int], None]) -> None:
+def test_a_key_log_that_cannot_grow_leaves_the_app_alone(tmp_path: Path) -> None:
     clock = FakeClock()
     counted: list[tuple[str, str]] = []
     settings = StoreSettings(directory=str(tmp_path), max_slots=4096)
@@ -117,15 +124,14 @@ def test_a_key_log_that_cannot_grow_leaves_the_app_alone(tmp_path: Path, limit_f
     store.open()
     store.add(store.row(HITS, ("early",)), 1)
     log = tmp_path / "keys.log"
-    limit_files(log.stat().st_size + 60)
-    for number in range(20):
-        store.add(store.row(HITS, (f"page-{number:040}",)), 1)
+    with files_up_to(log.stat().st_size + 60):
+        for number in range(20):
+            store.add(store.row(HITS, (f"page-{number:040}",)), 1)
     whole = log.read_bytes()
     assert whole.endswith(b"\n")
     assert value(store, "hits_total") == 21.0
     points = {point.labels: point.value for point in store.families({"hits_total"})[0].points}
     assert points["_other",] >= 19.0
-    resource.setrlimit(resource.RLIMIT_FSIZE, resource.getrlimit(resource.RLIMIT_FSIZE)[1:] * 2)
     clock.advance(2)
     store.tick(clock.monotonic())
     assert store.row(HITS, ("late",)).labels == ("late",)

@@ -14,8 +14,8 @@ SLOTS = 700
 
 
 def test_nothing_adds_up_to_nothing() -> None:
-    assert Merge().update((), []) == []
-    assert Merge().update((1,), [b""]) == []
+    assert list(Merge().update((), [])) == []
+    assert list(Merge().update((1,), [b""])) == []
 
 
 @given(data(), integers(1, 4), booleans())
@@ -54,10 +54,10 @@ def test_a_sum_never_falls_when_its_parts_rise(additions: list[list[float]]) -> 
 def test_a_worker_that_leaves_or_grows_is_noticed() -> None:
     merge = Merge()
     one, two = array("d", [1.0, 2.0]).tobytes(), array("d", [10.0, 20.0]).tobytes()
-    assert merge.update((1, 2), [one, two]) == [11.0, 22.0]
-    assert merge.update((2,), [two]) == [10.0, 20.0]
-    assert merge.update((1, 2), [one, array("d", [10.0, 20.0, 30.0]).tobytes()]) == [11.0, 22.0, 30.0]
-    assert merge.update((1, 3), [one, two]) == [11.0, 22.0]
+    assert list(merge.update((1, 2), [one, two])) == [11.0, 22.0]
+    assert list(merge.update((2,), [two])) == [10.0, 20.0]
+    assert list(merge.update((1, 2), [one, array("d", [10.0, 20.0, 30.0]).tobytes()])) == [11.0, 22.0, 30.0]
+    assert list(merge.update((1, 3), [one, two])) == [11.0, 22.0]
 
 
 def test_infinities_of_both_signs_do_not_break_a_scrape() -> None:

@@ -1,4 +1,6 @@
-"""The three updates. Each request pays for them, so they are as short as Python allows.
+"""The three updates of any row. They are as short as Python allows, but for the look at the row's type.
+
+Whoever updates a series often binds it (`perfkit.store.series.bound`), which spares that look.
 
 Why no lock: ``values[i] += x`` on a memoryview is one load, one addition and one store between which CPython
 does not change threads, as long as nothing is *called* on the right-hand side (8 threads, switch interval 1 µs:
@@ -16,15 +18,29 @@ import threading
 from bisect import bisect_left
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from typing import Protocol
+from functools import wraps
+from typing import ParamSpec, Protocol
 
 from perfkit.core.clock import Clock
 from perfkit.core.errors import MetricError
 from perfkit.core.families import MetricType
 from perfkit.store.quantiles import summary_bucket
-from perfkit.store.series.rows import GAUGE_WIDTH, Row
+from perfkit.store.series.rows import COUNTER_WIDTH, GAUGE_WIDTH, Row
 
-__all__ = ["UPDATE_LOCK", "Slots", "add", "guard", "is_free_threaded", "locked", "observe", "set_"]
+__all__ = [
+    "UPDATE_LOCK",
+    "Slots",
+    "add",
+    "as_needed",
+    "guard",
+    "is_free_threaded",
+    "locked",
+    "misused",
+    "observe",
+    "set_",
+]
+
+P = ParamSpec("P")
 
 UPDATE_LOCK = threading.Lock()
 """Held by every update where the interpreter runs without its lock; elsewhere by nobody."""
@@ -49,20 +65,24 @@ def guard() -> AbstractContextManager[object]:
 
 def add(store: Slots, row: Row, amount: float) -> None:
     """Add *amount* to a counter, or to a gauge."""
-    amount = float(amount)
+    if amount.__class__ is not float:
+        amount = float(amount)
     values = store.values
     index = row.index
     width = row.width
-    if width > GAUGE_WIDTH:
-        raise _misused(row, "added to", "observe")
-    values[index] += amount
-    if width == GAUGE_WIDTH:
+    if width == COUNTER_WIDTH:
+        values[index] += amount
+    elif width == GAUGE_WIDTH:
+        values[index] += amount
         values[index + 1] = store.clock.time()
+    else:
+        raise misused(row, "added to", "observe")
 
 
 def observe(store: Slots, row: Row, value: float) -> None:
     """Count *value* in a histogram (a bucket's bound belongs to it) or a summary. NaN is not an observation."""
-    value = float(value)
+    if value.__class__ is not float:
+        value = float(value)
     if value != value:
         return
     values = store.values
@@ -73,7 +93,7 @@ def observe(store: Slots, row: Row, value: float) -> None:
     elif row.definition.type is MetricType.SUMMARY:
         values[index + summary_bucket(value)] += 1.0
     else:
-        raise _misused(row, "observed with", "add or set")
+        raise misused(row, "observed with", "add or set")
     values[index + row.width - 1] += value
 
 
@@ -81,7 +101,7 @@ def set_(store: Slots, row: Row, value: float) -> None:
     """Set a gauge to *value*, as of now."""
     value = float(value)
     if row.width != GAUGE_WIDTH:
-        raise _misused(row, "set", "add or observe")
+        raise misused(row, "set", "add or observe")
     now = store.clock.time()
     values = store.values
     index = row.index
@@ -89,17 +109,23 @@ def set_(store: Slots, row: Row, value: float) -> None:
     values[index + 1] = now
 
 
-def _misused(row: Row, verb: str, instead: str) -> MetricError:
+def misused(row: Row, verb: str, instead: str) -> MetricError:
+    """Return the error for *row* when it was *verb*, which its type does not allow."""
     kind = row.definition.type.value
     return MetricError(f"{row.definition.name} was {verb}. It is a {kind}. Use {instead}.")
 
 
-def locked(update: Callable[[Slots, Row, float], None]) -> Callable[[Slots, Row, float], None]:
+def locked(update: Callable[P, None]) -> Callable[P, None]:
     """Return *update* as it is where threads run truly at once: one at a time."""
 
-    def update_alone(store: Slots, row: Row, amount: float) -> None:
+    @wraps(update)
+    def update_alone(*args: P.args, **kwargs: P.kwargs) -> None:
         with UPDATE_LOCK:
-            update(store, row, amount)
+            update(*args, **kwargs)
 
-    update_alone.__doc__ = update.__doc__
     return update_alone
+
+
+def as_needed(update: Callable[P, None]) -> Callable[P, None]:
+    """Return *update*, with a lock around it where this interpreter needs one."""
+    return locked(update) if is_free_threaded() else update
