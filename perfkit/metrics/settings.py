@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta
 
@@ -26,3 +26,38 @@ class MetricsSettings(Settings, frozen=True):
             description="Families and series of which the text is kept between two scrapes, about 200 bytes each.",
         ),
     ] = 20_000
+    max_metrics: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=100_000,
+            description="Metrics of your own that may be defined; one more is an error, or not counted where it would "
+            "be defined by its first use.",
+        ),
+    ] = 1_000
+    allow_utf8_names: Annotated[
+        bool,
+        Meta(
+            description="Let your metrics have any UTF-8 name; readers that do not ask for such names get them escaped."
+        ),
+    ] = False
+    names: Annotated[
+        Literal[
+            "perfkit",
+            "starlette-exporter",
+            "prometheus-fastapi-instrumentator",
+            "prometheus-flask-exporter",
+            "django-prometheus",
+        ],
+        Meta(
+            description="Show the requests also under the names of another library, so that dashboards made for it go "
+            "on working; perfkit: only under perfkit's own."
+        ),
+    ] = "perfkit"
+    prometheus_client: Annotated[
+        Literal["auto", "on", "off"],
+        Meta(
+            description="Show the metrics of prometheus_client's registry too. auto: if the application has imported "
+            "it. on: import it. off: never."
+        ),
+    ] = "auto"

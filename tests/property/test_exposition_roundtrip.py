@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterable
 from itertools import accumulate
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.metrics_core import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as read_openmetrics
@@ -18,8 +18,6 @@ from prometheus_client.parser import text_string_to_metric_families as read_prom
 from perfkit.core.families import Definition, Exemplar, Family, Histogram, MetricType, Point, Summary
 from perfkit.metrics.exposition import Escaping, Exposition, render
 from perfkit.testing.exposition import agreement_problems, problems, read
-
-unhurried = settings(deadline=None)
 
 Numbers = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
@@ -129,14 +127,12 @@ def assert_same(found: Numbers, wanted: Numbers) -> None:
         assert found[key] == value or (math.isnan(found[key]) and math.isnan(value))
 
 
-@unhurried
 @given(pages())
 def test_prometheus_text_reads_back(families: list[Family]) -> None:
     page = render(families, on_error=unexpected).decode()
     assert_same(numbers_of(read_prometheus(page)), expected(families))
 
 
-@unhurried
 @given(pages())
 def test_openmetrics_reads_back(families: list[Family]) -> None:
     page = render(families, "openmetrics", on_error=unexpected).decode()
@@ -150,7 +146,6 @@ def test_openmetrics_reads_back(families: list[Family]) -> None:
         assert metric.documentation == definition.description.strip().replace("\r", " ")
 
 
-@unhurried
 @given(pages())
 def test_both_pages_are_right_and_agree(families: list[Family]) -> None:
     prometheus, openmetrics = render(families), render(families, "openmetrics", created_at=1.7e9)
@@ -159,7 +154,6 @@ def test_both_pages_are_right_and_agree(families: list[Family]) -> None:
     assert agreement_problems(prometheus, render(families, "openmetrics")) == []
 
 
-@unhurried
 @given(pages())
 def test_our_reader_finds_the_same_numbers(families: list[Family]) -> None:
     page = read(render(families))
@@ -168,7 +162,6 @@ def test_our_reader_finds_the_same_numbers(families: list[Family]) -> None:
     )
 
 
-@unhurried
 @given(pages())
 def test_json_and_csv_show_the_same_numbers(families: list[Family]) -> None:
     document = json.loads(render(families, "json", on_error=unexpected))
@@ -187,7 +180,6 @@ def test_json_and_csv_show_the_same_numbers(families: list[Family]) -> None:
     )
 
 
-@unhurried
 @given(st.lists(pages(), max_size=4), st.integers(0, 8))
 def test_what_was_kept_never_shows(scrapes: list[list[Family]], limit: int) -> None:
     exposition = Exposition(limit=limit)
@@ -196,7 +188,6 @@ def test_what_was_kept_never_shows(scrapes: list[list[Family]], limit: int) -> N
             assert exposition.render(families, word) == render(families, word)
 
 
-@unhurried
 @given(
     st.text(min_size=1, max_size=8),
     st.lists(st.text(min_size=1, max_size=5).filter(lambda name: not name.startswith("__")), max_size=3, unique=True),

@@ -8,6 +8,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from examples import share
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -78,7 +79,7 @@ def run(
 
 
 @pytest.mark.parametrize("shared", [False, True], ids=["memory", "file"])
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=share(0.2))
 @given(steps=steps)
 def test_each_ring_agrees_with_the_list_of_all_requests(
     tmp_path_factory: pytest.TempPathFactory, shared: bool, steps: list[tuple[float, list[tuple[str, float]]]]
@@ -109,7 +110,7 @@ def test_each_ring_agrees_with_the_list_of_all_requests(
                     assert value == pytest.approx(quantile(FINE, expected, q), rel=1e-6)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=share(0.4))
 @given(steps=steps, seconds=st.floats(1.0, 4000.0))
 def test_a_window_is_exact_to_the_bucket(steps: list[tuple[float, list[tuple[str, float]]]], seconds: float) -> None:
     model, _, snapshots, now = run(steps, None)
@@ -123,7 +124,7 @@ def test_a_window_is_exact_to_the_bucket(steps: list[tuple[float, list[tuple[str
         assert list(point.value.counts) == list(model.counts(begun + 1e-3, now, point.labels[1]))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=share(0.3))
 @given(data=st.data())
 def test_taking_and_finding_snapshots_agrees_with_a_dictionary(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
@@ -134,7 +135,7 @@ def test_taking_and_finding_snapshots_agrees_with_a_dictionary(
     at, kept = UNIX, {}
     for number, gap in enumerate(gaps):
         at += gap
-        kept[at] = {("GET", "/", "200", "http", ""): Buckets([float(number), 1.0], 0.5)}
+        kept[at] = {("GET", "/", "200", "http", ""): Buckets(array("d", [float(number), 1.0]), 0.5)}
         snapshots.take(at, kept[at])
         kept = {moment: kept[moment] for moment in thin(sorted(kept), at)}
     asked = data.draw(st.floats(UNIX, at))
@@ -145,7 +146,7 @@ def test_taking_and_finding_snapshots_agrees_with_a_dictionary(
     assert found.series == kept[found.at]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=share(1.5))
 @given(gaps=st.lists(st.floats(1.0, 50_000.0), max_size=300))
 def test_the_ladder_keeps_few_and_those_that_it_needs(gaps: list[float]) -> None:
     kept: list[float] = []

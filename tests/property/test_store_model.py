@@ -6,7 +6,6 @@ a `Store` on the files of one directory; the kernel cannot tell them from proces
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from bisect import bisect_left
@@ -14,9 +13,11 @@ from collections import defaultdict
 from itertools import count
 from pathlib import Path
 
+from examples import share
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from hypothesis.strategies import integers, sampled_from
+from store_deaths import kill
 
 from perfkit.core.families import Definition, Family, GaugeMode, Histogram, MetricType
 from perfkit.core.names import ABANDONED
@@ -180,15 +181,5 @@ class Fleet(RuleBasedStateMachine):
         shutil.rmtree(self.directory)
 
 
-def kill(store: Store) -> None:
-    """Do what the kernel does when the worker's process dies: close its lock."""
-    shared = store._ground.shared
-    assert shared is not None
-    os.close(shared._file._lock)
-    os.close(shared._keys._file)
-    store.control.leave()
-    store.is_open = False
-
-
 TestFleet = Fleet.TestCase
-TestFleet.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
+TestFleet.settings = settings(max_examples=share(0.4), stateful_step_count=30)

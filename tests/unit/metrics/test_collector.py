@@ -29,6 +29,8 @@ FOREIGN = Family(Definition(name="foreign.level", type=MetricType.GAUGE), [Point
 class FixedStore:
     """A store that holds given families and keeps the contract of `Store.families`."""
 
+    is_shared = False
+
     def __init__(self, *families: Family) -> None:
         self._families = families
 

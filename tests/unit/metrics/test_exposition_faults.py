@@ -149,7 +149,7 @@ def test_threads_that_share_an_exposition_get_whole_pages() -> None:
         value = Histogram((float(seed + 1),), (1.0, 1.0), 1.0)
         families = [counters(10 * seed), Family(definition, [Point((), value)])]
         expected = render(families)
-        start.wait(timeout=10)
+        start.wait(timeout=90)
         wrong.extend(seed for _ in range(100) if exposition.render(families) != expected)
 
     interval = sys.getswitchinterval()
