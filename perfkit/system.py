@@ -38,6 +38,7 @@ from perfkit.core.status import Status
 from perfkit.store import Store
 
 if TYPE_CHECKING:
+    from perfkit.alerts import AlertManager
     from perfkit.health import HealthChecker
     from perfkit.metrics import MetricsCollector
     from perfkit.performance import PerformanceMonitor
@@ -141,6 +142,8 @@ class PerformanceSystem:
             errors=self.errors,
             events=self._events,
             scheduler=self._scheduler,
+            thresholds=msgspec.structs.asdict(self.config.performance.thresholds),
+            targets=dict(self.config.performance.targets),
         )
         self._components = _build(self.config, self._context)
         _connect(self._context, self._components)
@@ -273,6 +276,11 @@ class PerformanceSystem:
     def health(self) -> HealthChecker:
         """The health checker."""
         return self.get_component("health")  # type: ignore[return-value]  # the registry's class
+
+    @property
+    def alerts(self) -> AlertManager:
+        """The alert manager."""
+        return self.get_component("alerts")  # type: ignore[return-value]  # the registry's class
 
     @property
     def metrics(self) -> MetricsCollector:

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from msgspec import Meta, field
 
+from perfkit.alerts.settings import AlertsSettings
 from perfkit.config.presets import Environment
 from perfkit.config.sections import AccessSettings, HttpSettings
 from perfkit.core.settings import Settings
@@ -53,3 +54,4 @@ class PerformanceConfig(Settings, frozen=True, dict=True):
     metrics: MetricsSettings = field(default_factory=MetricsSettings)
     performance: PerformanceSettings = field(default_factory=PerformanceSettings)
     health: HealthSettings = field(default_factory=HealthSettings)
+    alerts: AlertsSettings = field(default_factory=AlertsSettings)

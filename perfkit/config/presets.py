@@ -9,8 +9,8 @@ __all__ = ["PRESETS", "Environment"]
 Environment = Literal["development", "production", "testing"]
 
 PRESETS: dict[str, dict[str, Any]] = {
-    "development": {"access": {"actions": True}},
-    "production": {"access": {"actions": False}},
+    "development": {"access": {"actions": True}, "alerts": {"default_rules": False}},
+    "production": {"access": {"actions": False}, "alerts": {"default_rules": True}},
     # Tests run side by side and must not meet in a shared directory.
-    "testing": {"access": {"actions": True}, "store": {"mode": "memory"}},
+    "testing": {"access": {"actions": True}, "alerts": {"default_rules": False}, "store": {"mode": "memory"}},
 }

@@ -1,0 +1,1 @@
+"""The ways out: receivers, and what brings alerts to them without holding anybody up."""

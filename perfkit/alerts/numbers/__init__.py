@@ -1,0 +1,1 @@
+"""Numbers of the store as rules want them: now, and over a window."""

@@ -1,0 +1,1 @@
+"""Which alerts are told, together with which others, and which are kept quiet."""

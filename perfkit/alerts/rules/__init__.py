@@ -1,0 +1,1 @@
+"""What is watched: rules, objectives, and what both are made of."""

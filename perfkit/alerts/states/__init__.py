@@ -1,0 +1,1 @@
+"""The pure part: when a rule's alert is pending, firing, over or flapping."""
