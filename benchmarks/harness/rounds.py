@@ -8,7 +8,8 @@ says "go" to one child, waits for its timings, then to the next. Only one child 
 In a turn the child runs small pieces of both in the order twin, contestant, contestant, twin, …, and answers the sums.
 What the contestant adds is their difference, in the same process and the same milliseconds: the layout of memory, hash
 seeds and the speed of the core are the same in both. The twin's CPU is that of its thread alone, the contestant's that
-of the whole process, so threads that a contestant keeps busy (exporters) are on its own bill.
+of the whole process, so threads that a contestant keeps busy (exporters) are on its own bill. Only where the twin needs
+threads for its own work is it measured as the contestant is.
 
 Garbage: the collector stays on, as in production, so that the garbage that a contestant makes is on its bill too. What
 was built before the rounds is frozen (`gc.freeze`); a turn begins after a full collection and a piece after one of the
@@ -62,6 +63,7 @@ class Subject:
         run: Makes that many calls; what it leaves to its threads it waits for.
         twin: The same bare; where the whole is of interest and not a difference, any fixed work as a yardstick.
         is_difference: Whether the twin is to be subtracted.
+        has_threads: Whether the twin itself works in several threads; its CPU is then that of the process, too.
         prepare: Called before each piece, not timed.
         counted: Calls that the contestant's own numbers show, or None.
         notes: Further figures, asked for once at the end.
@@ -71,6 +73,7 @@ class Subject:
     run: Callable[[int], None]
     twin: Callable[[int], None]
     is_difference: bool = True
+    has_threads: bool = False
     prepare: Callable[[], None] = lambda: None
     counted: Callable[[], float | None] = lambda: None
     notes: Callable[[], dict[str, Any]] = dict
@@ -201,7 +204,8 @@ def _turn(subject: Subject, pieces: int, calls: int) -> dict[str, dict[str, floa
     twin, own = {"wall": 0.0, "cpu": 0.0}, {"wall": 0.0, "cpu": 0.0}
     gc.collect()
     for number in range(pieces):
-        pair = [(subject.twin, time.thread_time, twin), (subject.run, time.process_time, own)]
+        twin_clock = time.process_time if subject.has_threads else time.thread_time
+        pair = [(subject.twin, twin_clock, twin), (subject.run, time.process_time, own)]
         for run, clock, total in pair if number % 2 == 0 else reversed(pair):
             subject.prepare()
             gc.collect(0)

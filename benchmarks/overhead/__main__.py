@@ -7,6 +7,7 @@ from typing import Any
 from benchmarks.harness.results import Budget, Result
 from benchmarks.harness.rounds import Contestant, race
 from benchmarks.harness.table import as_json, options, print_json, print_races, progress
+from benchmarks.overhead import django_race, wsgi_race
 from benchmarks.overhead.layers import LAYERS
 from benchmarks.overhead.subject import FRAMEWORKS
 
@@ -22,6 +23,10 @@ CALLS = {"starlette": 1000, "fastapi": 400}
 
 def measure(framework: str, *, rounds: int, scale: float) -> list[Result]:
     """Race all layers that fit *framework*."""
+    if framework in django_race.FRAMEWORKS:
+        return django_race.measure(framework, rounds=rounds, scale=scale)
+    if framework in wsgi_race.FRAMEWORKS:
+        return wsgi_race.measure(framework, rounds=rounds, scale=scale)
     contestants = [
         Contestant(
             name=name,
@@ -37,10 +42,11 @@ def measure(framework: str, *, rounds: int, scale: float) -> list[Result]:
 
 
 def main() -> None:
-    arguments = options(__doc__ or "", rounds=40, parts=tuple(FRAMEWORKS)).parse_args()
+    frameworks = (*FRAMEWORKS, *wsgi_race.FRAMEWORKS, *django_race.FRAMEWORKS)
+    arguments = options(__doc__ or "", rounds=40, parts=frameworks).parse_args()
     rounds, scale = (min(arguments.rounds, 2), 0.1) if arguments.quick else (arguments.rounds, 1.0)
     found: dict[str, Any] = {}
-    for framework in arguments.only or FRAMEWORKS:
+    for framework in arguments.only or frameworks:
         results = measure(framework, rounds=rounds, scale=scale)
         found[framework] = as_json(results)
         if not arguments.json:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 
 import anyio
 import anyio.lowlevel
 import pytest
 from asgi_driver import exchange, scope_of
+from asgi_peer import one
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware.base import BaseHTTPMiddleware
@@ -20,17 +21,10 @@ from starlette.routing import Route
 
 from perfkit.core.names import CLIENT_DISCONNECTED
 from perfkit.system import PerformanceSystem
-from perfkit.testing.adapter_kit import Recorded, recorded
+from perfkit.testing.adapter_kit import recorded
 from perfkit_asgi import PerfkitMiddleware
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def system() -> Iterator[PerformanceSystem]:
-    system = PerformanceSystem(environment="testing")
-    yield system
-    system.stop()
 
 
 class Server:
@@ -85,13 +79,6 @@ def make_app(system: PerformanceSystem, *routes: Route) -> Starlette:
     app = Starlette(routes=[Route("/endless", endless), Route("/waiting", waiting), *routes])
     app.add_middleware(PerfkitMiddleware, system=system)
     return app
-
-
-def one(system: PerformanceSystem) -> Recorded:
-    (found,) = recorded(system)
-    assert found.count == 1
-    assert system.store.in_flight() == 0
-    return found
 
 
 @pytest.mark.parametrize("spec_version", ["2.3", "2.4"], ids=["told by receive", "told by send"])

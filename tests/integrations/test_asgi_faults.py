@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -17,13 +18,12 @@ from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
-from perfkit.core.spans import expect_spans
 from perfkit.http.attachment import RETRY_AFTER
 from perfkit.system import PerformanceSystem
 from perfkit.testing.adapter_kit import recorded
 from perfkit_asgi import PerfkitMiddleware
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("spans_expected")]
 
 
 async def hello(request: Request) -> Response:
@@ -93,16 +93,16 @@ def failing(*arguments: Any, **named: Any) -> Any:
     raise OurFault("inside perfkit")
 
 
+@contextmanager
+def failing_at(hook: str) -> Iterator[None]:
+    """Let perfkit fail at *hook* for a while."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(hook, failing)
+        yield
+
+
 def bare() -> Starlette:
     return Starlette(routes=ROUTES)
-
-
-@pytest.fixture
-def system() -> Iterator[PerformanceSystem]:
-    expect_spans("tests")
-    system = PerformanceSystem(environment="testing")
-    yield system
-    system.stop()
 
 
 @pytest.fixture
@@ -152,13 +152,11 @@ async def test_an_internal_error_is_counted_each_time_and_logged_once(
     hook: str,
     app: PerfkitMiddleware,
     system: PerformanceSystem,
-    monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     if "bisect_left" in hook:
         await call(app, "GET", "/hello")  # the first exchange of its kind goes another way
-    with monkeypatch.context() as patch:
-        patch.setattr(hook, failing)
+    with failing_at(hook):
         for _ in range(5):
             await call(app, "GET", "/hello")
     (((component, kind), count),) = internal_errors(system).items()
@@ -173,11 +171,9 @@ async def test_an_error_while_a_broken_exchange_is_recorded_is_counted_and_the_e
     hook: str,
     app: PerfkitMiddleware,
     system: PerformanceSystem,
-    monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    with monkeypatch.context() as patch:
-        patch.setattr(hook, failing)
+    with failing_at(hook):
         for _ in range(3):
             await exchange(app, scope_of("GET", "/broken"))
     assert internal_errors(system) == {("asgi", "OurFault"): 3}
@@ -187,10 +183,9 @@ async def test_an_error_while_a_broken_exchange_is_recorded_is_counted_and_the_e
 
 @pytest.mark.parametrize("hook", HOOKS.values(), ids=HOOKS)
 async def test_an_exchange_that_could_not_be_recorded_is_not_in_flight_for_ever(
-    hook: str, app: PerfkitMiddleware, system: PerformanceSystem, monkeypatch: pytest.MonkeyPatch
+    hook: str, app: PerfkitMiddleware, system: PerformanceSystem
 ) -> None:
-    with monkeypatch.context() as patch:
-        patch.setattr(hook, failing)
+    with failing_at(hook):
         for path in ("/hello", "/stream", "/boom", "/broken", "/nowhere"):
             await exchange(app, scope_of("GET", path))
     assert system.store.in_flight() == 0
@@ -198,10 +193,9 @@ async def test_an_exchange_that_could_not_be_recorded_is_not_in_flight_for_ever(
 
 @pytest.mark.parametrize("hook", REQUEST_HOOKS.values(), ids=REQUEST_HOOKS)
 async def test_when_the_fault_is_over_requests_are_recorded_again(
-    hook: str, app: PerfkitMiddleware, system: PerformanceSystem, monkeypatch: pytest.MonkeyPatch
+    hook: str, app: PerfkitMiddleware, system: PerformanceSystem
 ) -> None:
-    with monkeypatch.context() as patch:
-        patch.setattr(hook, failing)
+    with failing_at(hook):
         await call(app, "GET", "/hello")
     await call(app, "GET", "/stream")
     assert [(one.route, one.count) for one in recorded(system) if one.route == "/stream"] == [("/stream", 1)]
@@ -215,8 +209,7 @@ async def test_an_app_that_could_not_be_attached_to_is_tried_again_later_not_wit
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    with monkeypatch.context() as patch:
-        patch.setattr(hook, failing)
+    with failing_at(hook):
         for _ in range(5):
             await call(app, "GET", "/hello")
             await websocket(app, "/echo", ["one"])
@@ -276,12 +269,10 @@ async def test_a_websocket_talks_on_whatever_fails_inside(
     hook: str,
     app: PerfkitMiddleware,
     system: PerformanceSystem,
-    monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     expected = await websocket(bare(), "/echo", ["one", "two"])
-    with monkeypatch.context() as patch:
-        patch.setattr(hook, failing)
+    with failing_at(hook):
         for _ in range(2):
             assert await websocket(app, "/echo", ["one", "two"]) == expected
     assert internal_errors(system) == {("asgi", "OurFault"): 2}

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from time import perf_counter
 from typing import Any
 
 import pytest
 from asgi_driver import exchange, scope_of
-from asgi_peer import call, text_of
+from asgi_peer import call, one, text_of
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from perfkit.system import PerformanceSystem
-from perfkit.testing.adapter_kit import Recorded, recorded
+from perfkit.testing.adapter_kit import recorded
 from perfkit_asgi import PerfkitMiddleware
 
 pytestmark = pytest.mark.anyio
@@ -62,26 +61,12 @@ INCOMPLETE = {
 }
 
 
-@pytest.fixture
-def system() -> Iterator[PerformanceSystem]:
-    system = PerformanceSystem(environment="testing")
-    yield system
-    system.stop()
-
-
 def sending(messages: list[dict[str, Any]]) -> Any:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         for message in messages:
             await send(message)
 
     return app
-
-
-def one(system: PerformanceSystem) -> Recorded:
-    (found,) = recorded(system)
-    assert found.count == 1
-    assert system.store.in_flight() == 0
-    return found
 
 
 @pytest.mark.parametrize("messages", COMPLETE.values(), ids=COMPLETE)

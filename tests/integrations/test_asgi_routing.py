@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,22 +21,14 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Host, Mount, Route, Router
 from starlette.staticfiles import StaticFiles
 
-from perfkit.core.spans import Span, add_span, expect_spans
+from perfkit.core.spans import Span, add_span
 from perfkit.system import PerformanceSystem
 from perfkit.testing.adapter_kit import Answer, recorded
 from perfkit_asgi import PerfkitMiddleware
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("spans_expected")]
 
 Counts = dict[tuple[str, str], int]
-
-
-@pytest.fixture
-def system() -> Iterator[PerformanceSystem]:
-    expect_spans("tests")
-    system = PerformanceSystem(environment="testing")
-    yield system
-    system.stop()
 
 
 async def text(request: Request) -> Response:

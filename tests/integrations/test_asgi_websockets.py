@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -16,20 +15,12 @@ from starlette.routing import Mount, WebSocketRoute
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocket
 
-from perfkit.core.spans import Span, add_span, expect_spans
+from perfkit.core.spans import Span, add_span
 from perfkit.system import PerformanceSystem
 from perfkit.testing.adapter_kit import recorded
 from perfkit_asgi import PerfkitMiddleware
 
-pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def system() -> Iterator[PerformanceSystem]:
-    expect_spans("tests")
-    system = PerformanceSystem(environment="testing")
-    yield system
-    system.stop()
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("spans_expected")]
 
 
 def starlette(system: PerformanceSystem, endpoint: Any) -> Starlette:

@@ -11,7 +11,7 @@ from fleet import TOKEN, Fleet
 from raw_http import RawAnswer, raw_exchange
 from served import served
 
-pytestmark = [pytest.mark.server, pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.server, pytest.mark.timeout(600)]
 
 PAGES = ("/metrics", "/perfkit", "/perfkit/", "/perfkit/api/overview", "/perfkit/static/perfkit.css")
 UNKNOWN = "/no/such/page"

@@ -9,7 +9,7 @@ from fleet import TOKEN, Fleet
 from raw_http import RawAnswer, raw_exchange
 from served import served
 
-pytestmark = [pytest.mark.server, pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.server, pytest.mark.timeout(600)]
 
 OURS = (
     b"http_server_request_duration",

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import inspect
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
+import uvicorn
+from patience import PATIENCE, until
+from ports import reserved_port
+from processes import stop
 from prometheus_client.parser import text_string_to_metric_families
 
 HERE = Path(__file__).parent
@@ -24,8 +28,14 @@ ROOT = HERE.parents[1]
 TOKEN = "a-token-for-the-fleet-tests"
 COUNT = "http_server_request_duration_seconds_count"
 
-UVICORN = "-m uvicorn fleet_app:app --port {port} --workers 4 --log-level warning"
-GUNICORN = "-m gunicorn fleet_app:app -b 127.0.0.1:{port} -w 4 -k uvicorn_worker.UvicornWorker"
+# Servers replace a worker that they think hangs. On a busy machine it does not; it only waits for its turn.
+PATIENT = (
+    ("--timeout-worker-healthcheck", "120")
+    if "timeout_worker_healthcheck" in inspect.signature(uvicorn.Config).parameters
+    else ()
+)
+UVICORN = " ".join(["-m uvicorn fleet_app:app --port {port} --workers 4 --log-level warning", *PATIENT])
+GUNICORN = "-m gunicorn fleet_app:app -b 127.0.0.1:{port} -w 4 -k uvicorn_worker.UvicornWorker --timeout 120"
 
 SERVERS = {
     "uvicorn": UVICORN,
@@ -33,12 +43,6 @@ SERVERS = {
     "gunicorn --preload": f"{GUNICORN} --preload",
     "gunicorn --max-requests 200": f"{GUNICORN} --max-requests 200",
 }
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass
@@ -51,7 +55,7 @@ class Fleet:
     log: Path
 
     def get(self, path: str, *, token: bool = False) -> tuple[int, str]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         try:
             connection.request("GET", path, headers={"authorization": f"Bearer {TOKEN}"} if token else {})
             answer = connection.getresponse()
@@ -61,16 +65,13 @@ class Fleet:
 
     def scrape(self) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
         """Return every sample of /metrics by name and labels; try again while a worker is being replaced."""
-        for attempt in range(50):
-            try:
+        give_up_at, status, text = time.monotonic() + PATIENCE, 0, ""
+        while status != 200:
+            assert time.monotonic() < give_up_at, f"/metrics did not answer: {status}\n{self.log.read_text()[-3000:]}"
+            with contextlib.suppress(OSError, http.client.HTTPException):
                 status, text = self.get("/metrics", token=True)
-            except OSError:
-                status, text = 0, ""
-            if status == 200:
-                break
-            time.sleep(0.05 * (1 + attempt % 4))
-        else:
-            raise AssertionError(f"/metrics did not answer: {status}\n{self.log.read_text()[-3000:]}")
+            if status != 200:
+                time.sleep(0.1)
         return {
             (sample.name, tuple(sorted(sample.labels.items()))): sample.value
             for family in text_string_to_metric_families(text)
@@ -84,13 +85,18 @@ class Fleet:
     def in_flight(self) -> float:
         return self.scrape()[("http_server_active_requests", ())]
 
+    def settle(self) -> None:
+        """Wait until no request is open any more; one whose client gave up, or whose worker died, may still be."""
+        until(self.in_flight, lambda number: number == 0)
+
     def workers(self) -> list[int]:
         """Return the ids of the server's children that serve requests; one that has just died is none of them."""
         serving = []
-        for child in psutil.Process(self.process.pid).children():
-            with contextlib.suppress(psutil.NoSuchProcess):  # gone, or not yet reaped
-                if "resource_tracker" not in " ".join(child.cmdline()):
-                    serving.append(child.pid)
+        with contextlib.suppress(psutil.NoSuchProcess):
+            for child in psutil.Process(self.process.pid).children():
+                with contextlib.suppress(psutil.NoSuchProcess):  # gone, or not yet reaped
+                    if "resource_tracker" not in " ".join(child.cmdline()):
+                        serving.append(child.pid)
         return serving
 
     def files(self) -> list[str]:
@@ -102,69 +108,91 @@ class Fleet:
 
 @contextlib.contextmanager
 def fleet(server: str, *, service: str = "fleet", env: dict[str, str] | None = None) -> Iterator[Fleet]:
-    """Run *server* of `SERVERS`; its store lies in a temporary folder; everything is gone at the end."""
-    port = free_port()
-    with tempfile.TemporaryDirectory(prefix="perfkit-fleet-") as folder:
+    """Run *server* of `SERVERS`; its store lies in a temporary folder; everything is gone at the end.
+
+    A server that is not among them is a command line of Python's, with ``{port}`` in it.
+    """
+    arguments = SERVERS.get(server, server).split()
+    with started(arguments, {"FLEET_SERVICE": service, **(env or {})}) as running:
+        yield running
+
+
+@contextlib.contextmanager
+def started(
+    arguments: Sequence[str],
+    variables: Mapping[str, str],
+    *,
+    workers: int = 0,
+    before: Callable[[], None] | None = None,
+) -> Iterator[Fleet]:
+    """Run a server, and wait until it serves; everything of it is gone at the end.
+
+    Args:
+        arguments: Python's, with ``{port}`` in one of them.
+        variables: For its environment, which has nothing of ours but them and a token.
+        workers: How many there must be before it counts as up, where that matters.
+        before: Called in the server's process before it runs.
+    """
+    with reserved_port() as port, tempfile.TemporaryDirectory(prefix="perfkit-fleet-") as folder:
         log = Path(folder, "server.log")
         environment = {
-            **os.environ,
+            **{name: value for name, value in os.environ.items() if not name.startswith("PERFKIT_")},
             "PYTHONPATH": os.pathsep.join(map(str, (HERE, ROOT, ROOT / "integrations"))),
             "PERFKIT_TOKEN": TOKEN,
-            "FLEET_SERVICE": service,
             "TMPDIR": folder,
-            **(env or {}),
+            **variables,
         }
-        command = [sys.executable, *SERVERS[server].format(port=port).split()]
+        command = [sys.executable, *(part.format(port=port) for part in arguments)]
         with log.open("wb") as output:
-            process = subprocess.Popen(command, env=environment, stdout=output, stderr=output, start_new_session=True)
+            process = subprocess.Popen(
+                command, env=environment, stdout=output, stderr=output, start_new_session=True, preexec_fn=before
+            )
         running = Fleet(process, port, Path(folder), log)
         try:
-            await_ready(running)
+            _await_ready(running, workers)
             yield running
         finally:
             stop(process)
 
 
-def await_ready(running: Fleet) -> None:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        if running.process.poll() is not None:
-            break
-        with contextlib.suppress(OSError):
-            if running.get("/health/live")[0] == 200:
+def _await_ready(running: Fleet, workers: int) -> None:
+    give_up_at = time.monotonic() + PATIENCE
+    while time.monotonic() < give_up_at and running.process.poll() is None:
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            if running.get("/health/live")[0] == 200 and len(running.workers()) >= workers:
                 return
-        time.sleep(0.1)
+        time.sleep(0.05)
     raise AssertionError(f"the server did not come up:\n{running.log.read_text()[-4000:]}")
-
-
-def stop(process: subprocess.Popen[bytes]) -> None:
-    process.send_signal(signal.SIGTERM)
-    try:
-        process.wait(20)
-    except subprocess.TimeoutExpired:
-        pass_on = os.getpgid(process.pid)
-        os.killpg(pass_on, signal.SIGKILL)
-        process.wait(10)
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
 
 
 @dataclass
 class Load:
-    """A bounded number of requests from a few threads.
-
-    Attributes:
-        attempted: Requests sent, whether answered or not.
-        acknowledged: Requests answered with 200.
-    """
+    """A bounded number of requests from a few threads; its counts are those of this moment."""
 
     port: int
     path: str = "/items/{number}"
-    attempted: int = 0
-    acknowledged: int = 0
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _attempted: list[int] = field(default_factory=list)
+    _acknowledged: list[int] = field(default_factory=list)
     _stop: threading.Event = field(default_factory=threading.Event)
     _threads: list[threading.Thread] = field(default_factory=list)
+
+    @property
+    def attempted(self) -> int:
+        """Requests sent, whether answered or not."""
+        return sum(self._attempted)
+
+    @property
+    def acknowledged(self) -> int:
+        """Requests answered with 200."""
+        return sum(self._acknowledged)
+
+    def explains(self, counted: float, *, others: int = 0) -> bool:
+        """Tell whether a server that loses nothing may have *counted* so many, *others* of them from elsewhere.
+
+        There is one right number where every request got its answer. A server may close a connection just when a
+        request is on its way; whether it had counted that one nobody knows.
+        """
+        return self.acknowledged <= counted - others <= self.attempted
 
     def run(self, total: int, *, threads: int = 6) -> Load:
         """Send until *total* requests were answered."""
@@ -174,7 +202,8 @@ class Load:
 
     def start(self, total: int, *, threads: int = 6) -> None:
         shares = [total // threads + (1 if index < total % threads else 0) for index in range(threads)]
-        self._threads = [threading.Thread(target=self._send, args=(share,), daemon=True) for share in shares]
+        self._attempted, self._acknowledged = [0] * threads, [0] * threads
+        self._threads = [threading.Thread(target=self._send, args=each, daemon=True) for each in enumerate(shares)]
         for thread in self._threads:
             thread.start()
 
@@ -184,23 +213,19 @@ class Load:
 
     def join(self) -> None:
         for thread in self._threads:
-            thread.join(240)
+            thread.join(600)
             assert not thread.is_alive(), "the load did not end in time"
 
-    def _send(self, share: int) -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
-        acknowledged = attempted = 0
-        while acknowledged < share and not self._stop.is_set():
-            attempted += 1
+    def _send(self, thread: int, share: int) -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        while self._acknowledged[thread] < share and not self._stop.is_set():
+            self._attempted[thread] += 1
             try:
-                connection.request("GET", self.path.format(number=acknowledged))
+                connection.request("GET", self.path.format(number=self._acknowledged[thread]))
                 answer = connection.getresponse()
                 answer.read()
-                acknowledged += answer.status == 200
+                self._acknowledged[thread] += answer.status == 200
             except (OSError, http.client.HTTPException):
                 connection.close()
                 time.sleep(0.01)
         connection.close()
-        with self._lock:
-            self.acknowledged += acknowledged
-            self.attempted += attempted

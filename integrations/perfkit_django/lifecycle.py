@@ -1,0 +1,96 @@
+"""The Django side of an app's life: its settings, its system, and our own paths.
+
+Django keeps one configuration of an app in a process; that one has the `Lifecycle`, however many handlers a process
+makes (each test client makes one). Nothing starts before the first exchange, and after a fork each child begins anew:
+the parent of ``runserver``, the master of gunicorn and management commands never start anything.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from django.apps import apps
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+
+from perfkit_django.answers import base_url
+from perfkit_django.settings import usable
+from perfkit_django.site import Site
+
+if TYPE_CHECKING:
+    from perfkit.http.instrumentation import HotParts
+    from perfkit.system import PerformanceSystem
+
+__all__ = ["Hot", "Lifecycle", "lifecycle"]
+
+Hot: TypeAlias = "tuple[frozenset[str], HotParts, bool, Site, PerformanceSystem]"
+
+
+class Lifecycle:
+    """What of the setting `PERFKIT` lives longer than one exchange. Thread-safe.
+
+    Attributes:
+        hot: What the hot path needs, in one look-up: our own paths, what records, whether a proxy tells the scheme,
+            the site and its system. None before the first exchange, and after a setting changed.
+    """
+
+    hot: Hot | None = None
+
+    def __init__(self) -> None:
+        """Do nothing yet."""
+        self._site: Site | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def site(self) -> Site:
+        """What the setting makes, made when first asked for.
+
+        Raises:
+            ImproperlyConfigured: The setting cannot be used.
+        """
+        with self._lock:
+            if self._site is None:
+                self._site = Site(usable())
+            return self._site
+
+    def prepare(self) -> None:
+        """Have wrong settings told now, when the server starts, not at the first exchange."""
+        _ = self.site
+
+    def renew(self) -> None:
+        """Forget everything, as the setting has changed: the next exchange has a system of its own."""
+        with self._lock:
+            site, self._site, self.hot = self._site, None, None
+        if site is not None:
+            site.stop()
+
+    def begin(self, request: Any) -> bool:
+        """At the first exchange: start, and tell the developer where the dashboard is; False: go on without us."""
+        site = self.site
+        if not site.attach_now():
+            return False
+        base = ""
+        with site.errors.guarded(site.adapter, "could not tell the address"):
+            base = base_url(request)
+        site.begin_serving(base)
+        recorder, is_proxied = site.instrumentation, settings.SECURE_PROXY_SSL_HEADER is not None
+        self.hot = (site.paths, recorder.hot_parts, is_proxied, site, recorder.system)
+        return True
+
+
+def lifecycle() -> Lifecycle:
+    """Return the one of this process.
+
+    Raises:
+        ImproperlyConfigured: The app is not installed.
+    """
+    try:
+        life: Lifecycle = apps.get_app_config("perfkit_django").life  # type: ignore[attr-defined]  # ours
+    except LookupError:
+        raise ImproperlyConfigured(
+            "perfkit_django.PerfkitMiddleware is in MIDDLEWARE, but perfkit_django is not in INSTALLED_APPS. "
+            "The app keeps the system of the process and tells what is wrong with the settings. "
+            'Add "perfkit_django" to INSTALLED_APPS.'
+        ) from None
+    return life

@@ -1,0 +1,90 @@
+"""Several workers that serve Django count as one service, whatever happens to them."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import threading
+import time
+
+import pytest
+from fleet import PATIENT, Load, fleet
+from patience import until
+
+pytestmark = [pytest.mark.server, pytest.mark.timeout(300)]
+
+GUNICORN = "-m gunicorn django_fleet:application -b 127.0.0.1:{port} -w 4 --timeout 120"
+UVICORN = " ".join(
+    ["-m uvicorn django_fleet:asgi --port {port} --workers 4 --lifespan off --log-level warning", *PATIENT]
+)
+
+SERVERS = {
+    "gunicorn": GUNICORN,
+    "gunicorn --threads 8": f"{GUNICORN} --threads 8",
+    "gunicorn --preload": f"{GUNICORN} --preload",
+    "gunicorn --max-requests 200": f"{GUNICORN} --max-requests 200",
+    "granian": "-m granian --interface wsgi django_fleet:application --port {port} --workers 4 --no-log",
+    "uvicorn": UVICORN,
+}
+ROUTES = {"items": "/items/<int:item_id>", "aitems": "/aitems/<int:item_id>"}
+
+CASES = [
+    *(pytest.param(server, 2_000, id=server) for server in SERVERS),
+    *(pytest.param(server, 20_000, id=f"{server}, whole", marks=pytest.mark.acceptance) for server in SERVERS),
+]
+
+
+@pytest.mark.parametrize(("server", "total"), CASES)
+def test_requests_are_counted_exactly_whichever_worker_answers(server: str, total: int) -> None:
+    view = "aitems" if server == "uvicorn" else "items"
+    with fleet(SERVERS[server]) as running:
+        load = Load(running.port, path=f"/{view}/{{number}}").run(total)
+        assert load.acknowledged == total
+        answers = {running.counted(ROUTES[view]) for _ in range(12)}
+        assert len(answers) == 1, answers
+        found = answers.pop()
+        if load.attempted == load.acknowledged:
+            assert found == total
+        assert load.acknowledged <= found <= load.attempted
+        assert running.in_flight() == 0
+
+
+@pytest.mark.parametrize("server", ["gunicorn", "gunicorn --preload"])
+def test_killed_workers_lose_nothing_that_was_answered(server: str) -> None:
+    with fleet(SERVERS[server]) as running:
+        load = Load(running.port)
+        load.start(200_000)
+        chance, end = random.Random(7), time.monotonic() + 8
+        try:
+            while time.monotonic() < end:
+                time.sleep(chance.uniform(0.3, 1.0))
+                workers = running.workers()
+                if len(workers) >= 2:
+                    os.kill(chance.choice(workers), signal.SIGKILL)
+        finally:
+            load.stop()
+        until(running.in_flight, lambda found: found == 0)
+        assert load.acknowledged <= running.counted(ROUTES["items"]) <= load.attempted
+        assert load.acknowledged > 500
+
+
+def test_a_hangup_keeps_the_totals() -> None:
+    with fleet(SERVERS["gunicorn"]) as running:
+        Load(running.port).run(1000)
+        old = set(running.workers())
+        running.signal(signal.SIGHUP)
+        until(running.workers, lambda found: found and not set(found) & old)
+        Load(running.port).run(500)
+        assert running.counted(ROUTES["items"]) == 1500
+
+
+def test_sync_and_async_views_are_counted_side_by_side() -> None:
+    with fleet(SERVERS["uvicorn"]) as running:
+        loads = [Load(running.port, path=f"/{view}/{{number}}") for view in ROUTES]
+        threads = [threading.Thread(target=load.run, args=(200,), kwargs={"threads": 2}) for load in loads]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(120)
+        assert [running.counted(route) for route in ROUTES.values()] == [200, 200]
