@@ -17,8 +17,8 @@ from pathlib import Path
 from types import FrameType
 
 from perfkit.core.errors import PerfkitError
-from perfkit_demo.served import described
-from perfkit_demo.servers import HOST, InProcessServer, Server, WorkersServer, listening_socket
+from perfkit_demo.described import FRAMEWORKS, Described
+from perfkit_demo.servers import HOST, Server, listening_socket, server_of
 from perfkit_demo.shop.seed import seed_database, temporary_folder
 from perfkit_demo.traffic import Report, Traffic, TrafficThread
 
@@ -33,14 +33,16 @@ class Demo:
     """What is wanted of the demo.
 
     Attributes:
+        framework: The framework of the shop, one of `perfkit_demo.described.FRAMEWORKS`.
         port: Port on 127.0.0.1; 0 for any free one.
-        workers: Worker processes; 1 serves in this process.
+        workers: Worker processes.
         traffic: Whether visitors come.
         opens_browser: Whether the dashboard is opened in a browser.
         seed: Decides the data, the visitors and the failures.
         duration: Seconds after which it ends by itself; None for no end.
     """
 
+    framework: str = FRAMEWORKS[0]
     port: int = 8000
     workers: int = 1
     traffic: bool = True
@@ -68,7 +70,7 @@ def run(demo: Demo) -> None:
         environment = environment_of(demo, database, os.environ)
         stack.enter_context(environment_variables(environment))
         port: int = bound.getsockname()[1]
-        server: Server = InProcessServer(bound) if demo.workers == 1 else WorkersServer(bound, demo.workers)
+        server = server_of(demo.framework, bound, demo.workers)
         server.start()
         stack.callback(server.stop)
         if not wait_until_listening(port, server, stopping):
@@ -110,11 +112,12 @@ def environment_of(demo: Demo, database: Path, environ: Mapping[str, str]) -> di
         "PERFKIT_ENVIRONMENT": environ.get("PERFKIT_ENVIRONMENT", "development"),
         "PERFKIT_TOKEN": environ.get("PERFKIT_TOKEN") or secrets.token_urlsafe(24),
     }
-    if demo.workers > 1:
-        # The numbers that the workers share go into the folder that is removed at the end.
+    if demo.workers > 1 or demo.framework != "fastapi":
+        # The numbers that worker processes share go into the folder that is removed at the end.
         numbers = str(database.parent / "numbers")
         wanted["PERFKIT_STORE__DIRECTORY"] = environ.get("PERFKIT_STORE__DIRECTORY", numbers)
-    return {**wanted, **described(database, seed=demo.seed, workers=demo.workers)}
+    shop = Described(database=database, framework=demo.framework, seed=demo.seed, workers=demo.workers)
+    return {**wanted, **shop.environment}
 
 
 @contextmanager

@@ -1,45 +1,40 @@
-"""The shop as `perfkit demo` serves it: an app factory for any worker process, told by environment variables."""
+"""The shop as `perfkit demo` serves it: an app factory for any worker process of any server."""
 
 from __future__ import annotations
 
 import logging
 import os
 from collections.abc import Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
-from perfkit.core.errors import ConfigurationError
-from perfkit_demo.shop.audit import LEAK_LIMIT
+from perfkit_demo.described import Described
 from perfkit_demo.shop.services import PaymentDeclinedError
 
-if TYPE_CHECKING:
-    from fastapi import FastAPI
+__all__ = ["app"]
 
-__all__ = ["app", "described"]
-
-DATABASE = "PERFKIT_DEMO_DATABASE"
-SEED = "PERFKIT_DEMO_SEED"
-WORKERS = "PERFKIT_DEMO_WORKERS"
-
-
-def described(database: Path, *, seed: int, workers: int) -> dict[str, str]:
-    """Return the environment variables that tell `app` which shop to serve."""
-    return {DATABASE: str(database), SEED: str(seed), WORKERS: str(workers)}
+FAILURES_LOGGED_BY = {
+    "fastapi": "uvicorn.error",
+    "flask": "perfkit_demo.flask_shop.app",
+    "django": "django.request",
+}
+"""The logger that tells of exceptions in routes, of each framework."""
 
 
-def app(environ: Mapping[str, str] = os.environ) -> FastAPI:
-    """Make the shop that *environ* describes, with perfkit."""
-    from perfkit_demo.fastapi_app import create_app
+def app(environ: Mapping[str, str] = os.environ) -> Any:
+    """Make the shop that *environ* describes, with perfkit: an ASGI app in FastAPI, a WSGI app in Flask and Django."""
+    shop = Described.from_environment(environ)
+    logging.getLogger(FAILURES_LOGGED_BY[shop.framework]).addFilter(is_surprising)
+    if shop.framework == "django":
+        from perfkit_demo.django_shop.wsgi import application
 
-    database = environ.get(DATABASE)
-    if not database:
-        raise ConfigurationError(
-            f"{DATABASE} is not set. It must name the shop's database. "
-            "Start the shop with `perfkit demo`, or call perfkit_demo.fastapi_app.create_app(database)."
-        )
-    logging.getLogger("uvicorn.error").addFilter(is_surprising)
-    workers = max(1, int(environ.get(WORKERS, "1")))
-    return create_app(database, seed=int(environ.get(SEED, "0")), leak_limit=LEAK_LIMIT // workers)
+        return application
+    if shop.framework == "flask":
+        from perfkit_demo.flask_shop.app import create_app as create_flask
+
+        return create_flask(shop.database, seed=shop.seed, leak_limit=shop.leak_limit)
+    from perfkit_demo.fastapi_shop.app import create_app
+
+    return create_app(shop.database, seed=shop.seed, leak_limit=shop.leak_limit)
 
 
 def is_surprising(record: logging.LogRecord) -> bool:

@@ -1,4 +1,4 @@
-"""The two ways in which the demo serves the shop: in this process, or in several workers beside it."""
+"""The ways in which the demo serves the shop: in this process, or in workers beside it."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
 from contextlib import suppress
+from itertools import chain
 from typing import Protocol
-
-import uvicorn
 
 from perfkit.core.errors import ConfigurationError
 
-__all__ = ["HOST", "InProcessServer", "Server", "WorkersServer", "listening_socket"]
+__all__ = ["HOST", "InProcessServer", "Server", "WorkersServer", "listening_socket", "server_of"]
 
 HOST = "127.0.0.1"
 """The demo is for this machine only."""
@@ -67,11 +67,46 @@ def listening_socket(port: int) -> socket.socket:
     return bound
 
 
+def server_of(framework: str, bound: socket.socket, workers: int) -> Server:
+    """Return the server that *framework*'s people would take, on the socket *bound*, which it closes at the end.
+
+    One worker of FastAPI lives in this process: it starts fastest. gunicorn wants a process for itself.
+    """
+    if framework == "fastapi" and workers == 1:
+        return InProcessServer(bound)
+    command = uvicorn_command if framework == "fastapi" else gunicorn_command
+    return WorkersServer(bound, command(bound.getsockname()[1], workers))
+
+
+def uvicorn_command(port: int, workers: int) -> list[str]:
+    options = {
+        "--host": HOST,
+        "--port": str(port),
+        "--workers": str(workers),
+        "--lifespan": "on",
+        "--log-level": "warning",
+        "--timeout-graceful-shutdown": str(GRACE),
+    }
+    return [sys.executable, "-m", "uvicorn", APP, "--factory", "--no-access-log", *chain(*options.items())]
+
+
+def gunicorn_command(port: int, workers: int) -> list[str]:
+    options = {
+        "--config": "python:perfkit_demo.gunicorn_settings",
+        "--bind": f"{HOST}:{port}",
+        "--workers": str(workers),
+        "--graceful-timeout": str(GRACE),
+    }
+    return [sys.executable, "-m", "gunicorn", f"{APP}()", *chain(*options.items())]
+
+
 class InProcessServer:
-    """One worker: uvicorn in a thread of this process."""
+    """One worker of FastAPI: uvicorn in a thread of this process."""
 
     def __init__(self, bound: socket.socket) -> None:
         """Serve on the socket *bound*, and close it at the end."""
+        import uvicorn
+
         config = uvicorn.Config(
             APP,
             factory=True,
@@ -105,30 +140,18 @@ class InProcessServer:
 
 
 class WorkersServer:
-    """Several workers: `uvicorn --workers`, in a process group of its own: Ctrl-C is for the demo."""
+    """A server with processes of its own, in a process group of its own: Ctrl-C is for the demo."""
 
-    def __init__(self, bound: socket.socket, workers: int) -> None:
-        """Serve with *workers* on the port of *bound*, which is given free for them."""
-        self._port: int = bound.getsockname()[1]
-        self._workers = workers
+    def __init__(self, bound: socket.socket, command: Sequence[str]) -> None:
+        """Run *command*, which serves on the port of *bound*; that is given free for it."""
         self._bound = bound
+        self._command = command
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Begin to serve; return at once."""
         self._bound.close()
-        options = {
-            "--host": HOST,
-            "--port": str(self._port),
-            "--workers": str(self._workers),
-            "--lifespan": "on",
-            "--log-level": "warning",
-            "--timeout-graceful-shutdown": str(GRACE),
-        }
-        command = [sys.executable, "-m", "uvicorn", APP, "--factory", "--no-access-log"]
-        for option, value in options.items():
-            command += [option, value]
-        self._process = subprocess.Popen(command, process_group=0)
+        self._process = subprocess.Popen(self._command, process_group=0)
 
     def is_running(self) -> bool:
         """Tell whether it has not ended by itself."""

@@ -8,8 +8,12 @@ from importlib.util import find_spec
 
 __all__ = ["add_arguments", "run"]
 
-PACKAGES = ("fastapi", "uvicorn", "sqlalchemy", "greenlet", "aiosqlite")
-"""What the extra `demo` brings."""
+PACKAGES = {
+    "fastapi": ("fastapi", "uvicorn", "sqlalchemy", "greenlet", "aiosqlite"),
+    "flask": ("flask", "gunicorn", "sqlalchemy"),
+    "django": ("django", "gunicorn"),
+}
+"""What the shop of each framework needs, all of it in the extra `demo`."""
 
 MOST_WORKERS = 16
 
@@ -17,6 +21,13 @@ MOST_WORKERS = 16
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """Add the options of `perfkit demo` to *command*."""
     add = command.add_argument
+    add(
+        "--framework",
+        choices=PACKAGES,
+        default="fastapi",
+        metavar="FRAMEWORK",
+        help="framework of the shop: fastapi, flask or django (fastapi)",
+    )
     add(
         "--port",
         type=whole_number(0, 65535),
@@ -38,7 +49,7 @@ def run(options: argparse.Namespace) -> None:
     """
     from perfkit.core.errors import MissingDependencyError
 
-    for package in PACKAGES:
+    for package in PACKAGES[options.framework]:
         if find_spec(package) is None:
             raise MissingDependencyError(package, extra="demo", wanted_by="perfkit demo")
 
@@ -47,6 +58,7 @@ def run(options: argparse.Namespace) -> None:
 
     run_demo(
         Demo(
+            framework=options.framework,
             port=options.port,
             workers=options.workers,
             traffic=not options.no_traffic,

@@ -1,1 +1,1 @@
-"""The shop's routes in FastAPI, a module for each corner of the shop."""
+"""The shop in FastAPI: `app.py` puts it together, the other modules are its corners."""

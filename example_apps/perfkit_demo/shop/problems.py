@@ -14,9 +14,12 @@ class Problem:
     Attributes:
         number: Its place in the list, from 1.
         name: The word for it, as short as an option.
-        route: Method and route template where it shows; the leak shows in the process, not on a route.
+        route: Method and route template (as FastAPI writes it) where it shows; the leak shows in the process, not on
+            a route.
         code: The finding that names it, or "" for the route that must stay without any.
         title: What is wrong, in a few words.
+        needs_loop: Whether it shows only where all share an event loop. In a shop that serves each request in a
+            thread the same call makes one request slow, and nobody else.
     """
 
     number: int
@@ -24,6 +27,7 @@ class Problem:
     route: str
     code: str
     title: str
+    needs_loop: bool = False
 
 
 PROBLEMS = (
@@ -31,7 +35,14 @@ PROBLEMS = (
     Problem(number=2, name="index", route="GET /search", code="PK201", title="no index on product.sku"),
     Problem(number=3, name="cpu", route="GET /recommend", code="", title="compares every pair of products"),
     Problem(number=4, name="storm", route="GET /home", code="PK301", title="all build an expired page at once"),
-    Problem(number=5, name="block", route="GET /reports/daily", code="PK401", title="sleeps on the event loop"),
+    Problem(
+        number=5,
+        name="block",
+        route="GET /reports/daily",
+        code="PK401",
+        title="sleeps while it prints, on the event loop where there is one",
+        needs_loop=True,
+    ),
     Problem(number=6, name="leak", route="", code="PK402", title="the audit list never forgets"),
     Problem(
         number=7,

@@ -1,4 +1,4 @@
-"""The shop's tables in SQLite; `models.py` and the twins in other frameworks map onto them."""
+"""The shop's tables in SQLite; the models of SQLAlchemy and of Django map onto them."""
 
 from __future__ import annotations
 
@@ -33,12 +33,13 @@ CREATE TABLE orders (
     total_cents INTEGER NOT NULL
 );
 CREATE TABLE cart_item (
+    id INTEGER PRIMARY KEY,
     cart_id INTEGER NOT NULL,
     line INTEGER NOT NULL,
     product_id INTEGER NOT NULL REFERENCES product (id),
     quantity INTEGER NOT NULL,
-    PRIMARY KEY (cart_id, line)
-) WITHOUT ROWID;
+    UNIQUE (cart_id, line)
+);
 CREATE INDEX review_product ON review (product_id);
 CREATE INDEX orders_placed_on ON orders (placed_on);
 """

@@ -18,7 +18,7 @@ INSERTS = (
     ("INSERT INTO product VALUES (?, ?, ?, ?, ?, ?, ?)", products),
     ("INSERT INTO review VALUES (?, ?, ?, ?, ?)", reviews),
     ("INSERT INTO orders VALUES (?, ?, ?, ?, ?, ?)", orders),
-    ("INSERT INTO cart_item VALUES (?, ?, ?, ?)", cart_items),
+    ("INSERT INTO cart_item (cart_id, line, product_id, quantity) VALUES (?, ?, ?, ?)", cart_items),
 )
 
 

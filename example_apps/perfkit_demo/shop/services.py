@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from random import Random
 from threading import Lock
 
-__all__ = ["PaymentDeclinedError", "Payments", "StockAnswer", "StockService", "StockUnavailableError"]
+__all__ = ["PaymentDeclinedError", "Payments", "StockAnswer", "StockService"]
 
 FAILURES = 0.08
 """Share of the stock service's calls that fail."""
@@ -25,10 +25,6 @@ USUAL_DELAY = 0.012
 
 DECLINED = 0.06
 """Share of the payments that are declined."""
-
-
-class StockUnavailableError(Exception):
-    """The stock service did not answer as it should."""
 
 
 class PaymentDeclinedError(Exception):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from perfkit_demo.models import Base
+from perfkit_demo.database.models import Base
 from perfkit_demo.shop.data import CART_LINES, CARTS, ORDERS, PHOTO_BYTES, PHOTOS, PRODUCTS, REVIEWS, VARIANTS, sku
 from perfkit_demo.shop.schema import DATA_TABLES
 from perfkit_demo.shop.seed import checksum, seed_database, temporary_shop

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perfkit_demo.fastapi_app import create_app
+from perfkit_demo.fastapi_shop.app import create_app
 from perfkit_demo.shop.audit import LEAK_LIMIT, AuditLog
 from perfkit_demo.shop.pages import PageCache
 from perfkit_demo.shop.problems import PROBLEMS

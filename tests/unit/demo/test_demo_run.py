@@ -10,10 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from perfkit.cli.demo import PACKAGES
 from perfkit.core.errors import ConfigurationError
+from perfkit_demo.described import FRAMEWORKS, Described
+from perfkit_demo.flask_shop.app import create_app as create_flask_app
 from perfkit_demo.run import Demo, announce, environment_of, environment_variables, run, signals
-from perfkit_demo.served import app, is_surprising
+from perfkit_demo.served import FAILURES_LOGGED_BY, app, is_surprising
 from perfkit_demo.servers import listening_socket
+from perfkit_demo.shop.audit import LEAK_LIMIT
 from perfkit_demo.shop.services import PaymentDeclinedError
 
 DATABASE = Path("/somewhere/shop.db")
@@ -34,8 +38,12 @@ def test_another_environment_is_kept_and_gets_a_token(capsys: pytest.CaptureFixt
     assert environment["PERFKIT_TOKEN"] in capsys.readouterr().out
 
 
-def test_several_workers_share_their_numbers_in_the_temporary_folder() -> None:
-    assert environment_of(Demo(workers=2), DATABASE, {})["PERFKIT_STORE__DIRECTORY"] == "/somewhere/numbers"
+@pytest.mark.parametrize("demo", [Demo(workers=2), Demo(framework="flask"), Demo(framework="django", workers=3)])
+def test_worker_processes_share_their_numbers_in_the_temporary_folder(demo: Demo) -> None:
+    assert environment_of(demo, DATABASE, {})["PERFKIT_STORE__DIRECTORY"] == "/somewhere/numbers"
+
+
+def test_one_worker_in_this_process_keeps_its_numbers_in_memory() -> None:
     assert "PERFKIT_STORE__DIRECTORY" not in environment_of(Demo(), DATABASE, {})
 
 
@@ -82,6 +90,21 @@ def test_the_app_says_what_it_needs_when_nobody_told_it_the_database() -> None:
         app({})
 
 
+def test_the_app_says_which_frameworks_there_are() -> None:
+    with pytest.raises(ConfigurationError, match=r"'rails'.*fastapi, flask, django"):
+        app({"PERFKIT_DEMO_DATABASE": "shop.db", "PERFKIT_DEMO_FRAMEWORK": "rails"})
+
+
+def test_what_is_told_to_the_workers_is_what_they_understand() -> None:
+    told = Described(database=DATABASE, framework="django", seed=-3, workers=4)
+    assert Described.from_environment(told.environment) == told
+    assert told.leak_limit == LEAK_LIMIT // 4
+
+
+def test_the_command_line_knows_the_shops_that_there_are() -> None:
+    assert tuple(PACKAGES) == FRAMEWORKS
+
+
 def test_seeded_failures_are_no_news_but_others_are() -> None:
     def line(error: Exception | None) -> logging.LogRecord:
         info = (type(error), error, None) if error else None
@@ -90,3 +113,7 @@ def test_seeded_failures_are_no_news_but_others_are() -> None:
     assert not is_surprising(line(PaymentDeclinedError("declined")))
     assert is_surprising(line(ValueError("news")))
     assert is_surprising(line(None))
+
+
+def test_the_failures_of_flask_are_looked_for_where_flask_tells_them() -> None:
+    assert create_flask_app("unused.db", perfkit=False).logger.name == FAILURES_LOGGED_BY["flask"]

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import Depends, FastAPI
-from sqlalchemy import event
-from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async_engine
+from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine
 
+from perfkit_demo.database.connections import prepare
 from perfkit_demo.fastapi_shop import catalogue, entrance, sales
 from perfkit_demo.fastapi_shop.api import create_api
 from perfkit_demo.fastapi_shop.dependencies import audited
+from perfkit_demo.fastapi_shop.errors import handle_errors
 from perfkit_demo.shop.audit import LEAK_LIMIT
 from perfkit_demo.shop.state import Shop
 
@@ -37,7 +38,8 @@ def create_app(
         leak_limit: Bytes at which the leak stops.
         settings: perfkit's settings, handed on to its middleware.
     """
-    engine = create_engine(database)
+    engine = create_async_engine(f"sqlite+aiosqlite:///{database}")
+    prepare(engine.sync_engine)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -51,6 +53,7 @@ def create_app(
     app.include_router(entrance.router)
     app.include_router(catalogue.router, dependencies=[Depends(audited)])
     app.include_router(sales.router, dependencies=[Depends(audited)])
+    handle_errors(app)
     api = create_api()
     api.state = app.state
     app.mount("/api/v1", api)
@@ -59,17 +62,3 @@ def create_app(
 
         app.add_middleware(PerfkitMiddleware, service="shop", **settings)
     return app
-
-
-def create_engine(database: Path | str) -> AsyncEngine:
-    """Make the engine over a SQLite file that may be lost: nothing is flushed to the disk."""
-    engine = create_async_engine(f"sqlite+aiosqlite:///{database}")
-
-    @event.listens_for(engine.sync_engine, "connect")
-    def prepare(connection: Any, record: Any) -> None:
-        cursor = connection.cursor()
-        cursor.execute("PRAGMA synchronous = OFF")
-        cursor.execute("PRAGMA busy_timeout = 5000")
-        cursor.close()
-
-    return engine

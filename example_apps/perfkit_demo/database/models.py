@@ -1,4 +1,4 @@
-"""The shop's tables for SQLAlchemy, used by the shops in FastAPI and Flask; `shop/schema.py` makes them."""
+"""The shop's tables for SQLAlchemy; `shop/schema.py` makes them."""
 
 from __future__ import annotations
 
@@ -52,11 +52,12 @@ class Order(Base):
 
 
 class CartItem(Base):
-    """One line of a cart."""
+    """One line of a cart; there is one of each number."""
 
     __tablename__ = "cart_item"
 
-    cart_id: Mapped[int] = mapped_column(primary_key=True)
-    line: Mapped[int] = mapped_column(primary_key=True)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    cart_id: Mapped[int]
+    line: Mapped[int]
     product_id: Mapped[int] = mapped_column(ForeignKey("product.id"))
     quantity: Mapped[int]

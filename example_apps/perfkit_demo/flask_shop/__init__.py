@@ -1,0 +1,1 @@
+"""The shop in Flask: `app.py` puts it together, the other modules are its corners."""

@@ -1,0 +1,146 @@
+"""What the shop answers: the JSON, the CSV and the one page, the same in every framework."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from html import escape
+from typing import Any
+
+from perfkit_demo.shop.problems import PROBLEMS
+
+__all__ = [
+    "ABOUT",
+    "EXPORT_HEAD",
+    "NO_STOCK",
+    "api_order",
+    "api_product",
+    "cart_changed",
+    "cart_shown",
+    "daily_report",
+    "error",
+    "export_lines",
+    "found",
+    "home_page",
+    "index_page",
+    "listed",
+    "no_order",
+    "no_product",
+    "order_placed",
+    "product_shown",
+    "recommended",
+    "stock_shown",
+    "wrong_parameter",
+]
+
+Answer = dict[str, Any]
+
+ABOUT: Answer = {"name": "The shop", "since": "2026"}
+
+NO_STOCK = "The stock service answered with an error."
+
+EXPORT_HEAD = "id,customer,placed_on,product_id,quantity,total_cents\n"
+
+
+def index_page() -> str:
+    """Return the page that says what is here and what is wrong with it."""
+    rows = "".join(
+        f"<tr><td>{problem.number}<td>{escape(problem.route or 'the process')}<td>{escape(problem.title)}"
+        for problem in PROBLEMS
+    )
+    return (
+        '<!doctype html><html lang="en"><title>The shop</title><h1>The shop</h1>'
+        "<p>A web shop with ten seeded problems. <a href='perfkit/'>See what perfkit finds</a>.</p>"
+        f"<table><tr><th>#<th>Where<th>What{rows}</table>"
+    )
+
+
+def home_page(best: Iterable[Sequence[Any]]) -> Answer:
+    """Return the home page; *best* are the best sellers as (id, name, sold)."""
+    sellers = [{"id": product_id, "name": name, "sold": sold} for product_id, name, sold in best]
+    return {"banner": "Summer sale", "best": sellers}
+
+
+def listed(product_id: int, name: str, price_cents: int, rating: float | None) -> Answer:
+    """Return one product of the list; *rating* is None while nobody reviewed it."""
+    return {"id": product_id, "name": name, "price_cents": price_cents, "rating": rating}
+
+
+def product_shown(product: Any) -> Answer:
+    """Return one product, whatever mapped it."""
+    return {"id": product.id, "sku": product.sku, "name": product.name, "price_cents": product.price_cents}
+
+
+def stock_shown(product_id: int, units: int) -> Answer:
+    """Return how many *units* of a product are in stock."""
+    return {"id": product_id, "units": units}
+
+
+def found(products: Iterable[Sequence[Any]]) -> list[Answer]:
+    """Return what a search found; *products* are (id, sku, name)."""
+    return [{"id": product_id, "sku": sku, "name": name} for product_id, sku, name in products]
+
+
+def recommended(products: list[int]) -> Answer:
+    """Return the recommended *products*, the best first."""
+    return {"products": products}
+
+
+def cart_shown(cart: int, lines: Iterable[Sequence[int]], *, total: int, shipping: int, discount: int) -> Answer:
+    """Return a cart with its *lines* as (product, quantity) and its sums in cents."""
+    return {
+        "cart": cart,
+        "items": [{"product": product, "quantity": quantity} for product, quantity in lines],
+        "total_cents": total,
+        "shipping_cents": shipping,
+        "discount_cents": discount,
+    }
+
+
+def cart_changed(cart: int, total: int) -> Answer:
+    """Return what a cart comes to after a change, in cents."""
+    return {"cart": cart, "total_cents": total}
+
+
+def order_placed(order_id: int, receipt: str, total: int) -> Answer:
+    """Return a new order with the number of its receipt and its sum in cents."""
+    return {"order": order_id, "receipt": receipt, "total_cents": total}
+
+
+def daily_report(days: Iterable[Sequence[Any]]) -> list[Answer]:
+    """Return the report; *days* are (day, orders, cents)."""
+    return [{"day": day, "orders": count, "total_cents": total} for day, count, total in days]
+
+
+def export_lines(orders: Iterable[Sequence[Any]]) -> str:
+    """Return *orders* as lines of CSV, in the columns of `EXPORT_HEAD`."""
+    return "".join(",".join(map(str, order)) + "\n" for order in orders)
+
+
+def api_product(sku: str, price_cents: int) -> Answer:
+    """Return what a machine wants to know about a product."""
+    return {"sku": sku, "price_cents": price_cents}
+
+
+def api_order(placed_on: str, total_cents: int) -> Answer:
+    """Return what a machine wants to know about an order."""
+    return {"placed_on": placed_on, "total_cents": total_cents}
+
+
+def error(detail: str) -> Answer:
+    """Return what is said instead of an answer."""
+    return {"detail": detail}
+
+
+def no_product(product_id: int) -> str:
+    """Say that there is no such product."""
+    return f"There is no product {product_id}."
+
+
+def no_order(order_id: int) -> str:
+    """Say that there is no such order."""
+    return f"There is no order {order_id}."
+
+
+def wrong_parameter(name: str) -> str:
+    """Say that the parameter *name* cannot be used."""
+    return f"{name} is missing or wrong."
