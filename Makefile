@@ -4,9 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 SOURCES := perfkit integrations example_apps tests benchmarks noxfile.py
+QUICK_TESTS := tests/unit tests/property tests/architecture tests/typing
+
+# Compiled tests are kept whatever the shell says: to compile them anew each time takes a third of a check.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check acceptance bench format
+.PHONY: help demo test check check-code check-tests acceptance bench format
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -25,15 +29,22 @@ $(STAMP): pyproject.toml
 demo: .venv/.demo ## Run the demo shop under live traffic with its dashboard
 	@exec $(BIN)/perfkit demo $(ARGS)
 
-test: check ## Run everything that must hold before a merge
+test: check-code ## Run everything that must hold before a merge
+	$(BIN)/pytest $(QUICK_TESTS) -m "not acceptance"
 	$(BIN)/pytest tests/integrations tests/acceptance tests/browser tests/parity tests/docs tests/packaging -m "not acceptance" $(ARGS)
 
+# The two halves run beside each other, each shown when it has ended.
 check: $(STAMP) ## Format, lint, layers, types, unit and property tests: seconds
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target check-code check-tests
+
+check-code: $(STAMP)
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/lint-imports
 	$(BIN)/mypy
-	$(BIN)/pytest tests/unit tests/property tests/architecture tests/typing -q -m "not acceptance"
+
+check-tests: $(STAMP)
+	$(BIN)/pytest $(QUICK_TESTS) -q -m "not acceptance and not process" --hypothesis-profile=quick
 
 acceptance: test ## The full proof: fleets under kill, hostile load, every benchmark
 	$(BIN)/pytest tests -m acceptance $(ARGS)

@@ -13,7 +13,9 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted(
-    path for folder in ("perfkit/store", "perfkit/http", "integrations") for path in (ROOT / folder).rglob("*.py")
+    path
+    for folder in ("perfkit/store", "perfkit/metrics", "perfkit/http", "integrations")
+    for path in (ROOT / folder).rglob("*.py")
 )
 SLOTS = {"values", "slots", "_old"}
 

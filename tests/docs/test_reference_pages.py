@@ -27,6 +27,9 @@ TOKEN = "a-token-for-the-pages"
 PUBLIC = (
     "perfkit",
     "perfkit_asgi",
+    "perfkit_wsgi",
+    "perfkit_flask",
+    "perfkit_django",
     "perfkit.config",
     *(f"perfkit.{name}" for name in COMPONENTS),
     "perfkit.store",
@@ -37,6 +40,7 @@ PUBLIC = (
     "perfkit.core.errors",
     "perfkit.testing",
     "perfkit.testing.adapter_kit",
+    "perfkit.testing.receiver_kit",
     "perfkit.testing.exposition",
 )
 
@@ -110,7 +114,9 @@ def documented_paths() -> list[tuple[str, int, int]]:
 @pytest.fixture
 def client() -> TestClient:
     app = Starlette()
-    app.add_middleware(PerfkitMiddleware, access={"token": TOKEN}, environment="testing")
+    # The tests themselves have imported prometheus_client, whose own metrics would show.
+    metrics = {"prometheus_client": "off"}
+    app.add_middleware(PerfkitMiddleware, access={"token": TOKEN}, environment="testing", metrics=metrics)
     with TestClient(app, follow_redirects=False) as client:
         yield client
 

@@ -12,8 +12,9 @@ from asgi_driver import scope_of
 from perfkit.core.families import Histogram
 from perfkit.core.names import ERRORS, WEBSOCKET_DURATION, WEBSOCKETS
 from perfkit.system import PerformanceSystem
+from perfkit.testing.adapter_kit import Recorded, recorded
 
-__all__ = ["call", "internal_errors", "lifespan", "open_websockets", "text_of", "websocket", "websockets_closed"]
+__all__ = ["call", "internal_errors", "lifespan", "one", "open_websockets", "text_of", "websocket", "websockets_closed"]
 
 Messages = list[dict[str, Any]]
 
@@ -109,6 +110,14 @@ async def websocket(app: Any, path: str, incoming: list[str], **changes: Any) ->
 
     await app(scope, receive, send)
     return sent
+
+
+def one(system: PerformanceSystem) -> Recorded:
+    """Return the one exchange that was recorded; it is over."""
+    (found,) = recorded(system)
+    assert found.count == 1
+    assert system.store.in_flight() == 0
+    return found
 
 
 def internal_errors(system: PerformanceSystem) -> dict[tuple[str, ...], int]:

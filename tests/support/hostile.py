@@ -10,7 +10,8 @@ import gc
 import random
 import string
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,12 @@ from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
+from perfkit.core.names import ERRORS, REQUEST_DURATION
 from perfkit.system import PerformanceSystem
 from perfkit.testing import FakeClock
 from perfkit_asgi import PerfkitMiddleware
 
-__all__ = ["Attack", "Expected", "attacked_app", "bare_app", "pass_second", "perfkit_of", "resident", "slope"]
+__all__ = ["Attack", "Expected", "assert_bounded", "attacked", "bare_app", "pass_second", "resident", "slope"]
 
 KNOWN = ("GET", "GET", "GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "CONNECT", "QUERY")
 OURS = (
@@ -39,6 +41,10 @@ OURS = (
 )
 STATUSES = (200, 201, 204, 301, 400, 401, 403, 404, 409, 418, 429, 500, 502, 503)
 LETTERS = string.ascii_letters + string.digits + "-._~%/?&=+;:@!$'()*, \x00\x7f\u00e9\u2603\U0001f4a3"
+
+
+MOST_SERIES = 1_200
+"""Methods times routes times statuses times schemes that the attacked app can show; each of them is its own choice."""
 
 
 class Expected(Exception):
@@ -97,6 +103,30 @@ def attacked_app(directory: Path | None) -> tuple[Starlette, PerformanceSystem, 
     return app, system, clock
 
 
+@contextmanager
+def attacked(directory: Path | None) -> Iterator[tuple[Starlette, PerformanceSystem, FakeClock]]:
+    """Give `attacked_app`; its system is stopped at the end."""
+    app, system, clock = attacked_app(directory)
+    try:
+        yield app, system, clock
+    finally:
+        system.stop()
+
+
+def assert_bounded(app: Starlette, system: PerformanceSystem, attack: Attack) -> None:
+    """All that *attack* sent was counted, without an error, and left no more behind than the app's own choices."""
+    families = {family.definition.name: family for family in system.store.families()}
+    requests, life = families[REQUEST_DURATION.name].points, perfkit_of(app)._life
+    assert attack.raised == []
+    assert ERRORS.name not in families
+    assert sum(point.value.count for point in requests) == attack.measured > 0.9 * attack.sent
+    assert 100 < len(requests) < MOST_SERIES
+    assert system.store.in_flight() == 0
+    assert len(life.instrumentation._rows) <= 1.25 * len(requests)
+    assert len(life.instrumentation._held) < 20
+    assert len(life.routes._places) < 20
+
+
 def pass_second(system: PerformanceSystem, clock: FakeClock) -> None:
     """Let a second pass, and do what the scheduler does each second."""
     clock.advance(1.0)
@@ -118,6 +148,7 @@ class Attack:
     Attributes:
         answers: Statuses that came back, how often.
         measured: Requests that perfkit had to count: all but those that it answered itself.
+        sent: Requests and connections, measured or not.
         raised: Errors that reached the server and that *bare* alone does not raise.
     """
 
@@ -127,7 +158,7 @@ class Attack:
         self._chance = random.Random(seed)
         self.answers: Counter[int] = Counter()
         self.measured = 0
-        self.sockets = 0
+        self.sent = self.sockets = 0
         self.raised: list[BaseException] = []
 
     async def run(self, total: int) -> None:
@@ -135,6 +166,7 @@ class Attack:
         for _ in range(total):
             if len(self.raised) > 5:
                 return
+            self.sent += 1
             if self._chance.random() < 0.01:
                 await self._socket()
             else:

@@ -28,7 +28,7 @@ class RawAnswer:
         return next((value for key, value in self.headers if key == name), None)
 
 
-def raw_exchange(port: int, request: bytes, *, patience: float = 10.0, hangs_up: bool = False) -> RawAnswer:
+def raw_exchange(port: int, request: bytes, *, patience: float = 60.0, hangs_up: bool = False) -> RawAnswer:
     """Send *request* to *port* of loopback and read until the end, or until *patience* seconds pass in silence.
 
     Args:

@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import subprocess
-import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import psutil
-from fleet import HERE, ROOT, TOKEN, Fleet, await_ready, free_port, stop
+from fleet import PATIENT, Fleet, started
 
-__all__ = ["family_of", "served"]
+__all__ = ["served"]
 
 
 @contextlib.contextmanager
@@ -26,7 +21,7 @@ def served(
     options: tuple[str, ...] = (),
     before: Callable[[], None] | None = None,
 ) -> Iterator[Fleet]:
-    """Run `proof_app` with *workers*; everything of it is gone at the end.
+    """Run `proof_app` with *workers*, all of them there; everything of it is gone at the end.
 
     Args:
         directory: The store's; None leaves the choice to the store.
@@ -34,32 +29,13 @@ def served(
         options: More options for uvicorn.
         before: Called in the server's process before it runs.
     """
-    port = free_port()
-    with tempfile.TemporaryDirectory(prefix="perfkit-served-") as folder:
-        log = Path(folder, "server.log")
-        variables = {name: value for name, value in os.environ.items() if not name.startswith("PERFKIT_")} | {
-            "PYTHONPATH": os.pathsep.join(map(str, (HERE, ROOT, ROOT / "integrations"))),
-            "PERFKIT_TOKEN": TOKEN,
-            "PERFKIT_ENVIRONMENT": environment,
-            "TMPDIR": folder,
-            **({"PERFKIT_STORE__DIRECTORY": str(directory)} if directory else {}),
-            **(env or {}),
-        }
-        command = [sys.executable, "-m", "uvicorn", "proof_app:app", "--port", str(port), *options]
-        command += ["--workers", str(workers)] if workers > 1 else []
-        with log.open("wb") as output:
-            process = subprocess.Popen(
-                command, env=variables, stdout=output, stderr=output, start_new_session=True, preexec_fn=before
-            )
-        running = Fleet(process, port, Path(folder), log)
-        try:
-            await_ready(running)
-            yield running
-        finally:
-            stop(process)
-
-
-def family_of(pid: int) -> list[psutil.Process]:
-    """Return the process *pid* and all below it."""
-    process = psutil.Process(pid)
-    return [process, *process.children(recursive=True)]
+    arguments = ["-m", "uvicorn", "proof_app:app", "--port", "{port}", *options]
+    if workers > 1:
+        arguments += ["--workers", str(workers), *PATIENT]
+    variables = {
+        "PERFKIT_ENVIRONMENT": environment,
+        **({"PERFKIT_STORE__DIRECTORY": str(directory)} if directory else {}),
+        **(env or {}),
+    }
+    with started(arguments, variables, workers=workers if workers > 1 else 0, before=before) as running:
+        yield running

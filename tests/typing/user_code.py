@@ -24,7 +24,7 @@ from perfkit.config import Issue, Validation
 from perfkit.core.checks import CheckResult, HealthCheck
 from perfkit.core.component import Component
 from perfkit.health import CheckSnapshot, HealthChecker, HealthSnapshot
-from perfkit.metrics import MetricsCollector
+from perfkit.metrics import Counter, Gauge, Histogram, MetricsCollector, Summary, Timer
 from perfkit.performance import (
     Latency,
     PerformanceMonitor,
@@ -137,3 +137,15 @@ def mistakes(system: PerformanceSystem) -> None:
     system.performance.get_performance_summary(window="60")  # type: ignore[arg-type]  # seconds are a number
     HealthCheck(name="mine", run=lambda: "healthy")  # type: ignore[arg-type,return-value]  # not a CheckResult
     PerfkitMiddleware(system)  # type: ignore[arg-type]  # not an app
+
+
+def count() -> None:
+    metrics = MetricsCollector()
+    orders = metrics.define_metric("orders", "counter", labels=("kind",))
+    assert_type(orders, Counter)
+    orders.labels("book").increment()
+    assert_type(metrics.define_metric("queue", "gauge"), Gauge)
+    assert_type(metrics.define_metric("size", "histogram", buckets=(1.0, 10.0)), Histogram)
+    assert_type(metrics.define_metric("spread", "summary"), Summary)
+    assert_type(metrics.define_metric("work", "timer"), Timer)
+    assert_type(metrics.time_function("work", len, "four"), int)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from html.parser import HTMLParser
 from zoneinfo import ZoneInfo
 
@@ -54,6 +55,7 @@ class Page(HTMLParser):
         return next(cells for cells in self.cells if cells[0].startswith(start))
 
 
+@cache
 def page(name: str) -> Page:
     return Page(overview(STATES[name]))
 

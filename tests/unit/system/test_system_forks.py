@@ -15,7 +15,7 @@ from perfkit.http.instrumentation import Instrumentation
 from perfkit.system import PerformanceSystem
 
 
-def in_a_child(work: Callable[[], object], seconds: int = 20) -> object:
+def in_a_child(work: Callable[[], object], seconds: int = 90) -> object:
     """Run *work* in a forked child and return the text of its result; a child that hangs is killed."""
     read, write = os.pipe()
     pid = os.fork()
@@ -123,17 +123,17 @@ def test_a_lock_held_at_the_fork_does_not_hold_up_the_child() -> None:
 
     def listener(payload: object) -> None:
         held.set()
-        leave.wait(20)
+        leave.wait(90)
 
     system.on("initialized", listener)
     starter = threading.Thread(target=system.start)
     starter.start()
-    held.wait(10)
+    held.wait(90)
     try:
-        assert in_a_child(lambda: system.start().is_running, seconds=10) == "True"
+        assert in_a_child(lambda: system.start().is_running) == "True"
     finally:
         leave.set()
-        starter.join(10)
+        starter.join(90)
     assert system.is_running
     system.stop()
 

@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from patience import until
+from schedulers import schedulers
 
 from perfkit.core.checks import CheckResult, HealthCheck
 from perfkit.core.errors import UnknownEventError
@@ -23,25 +25,7 @@ from perfkit.performance import PerformanceMonitor
 from perfkit.system import PerformanceSystem
 from perfkit.testing import FakeClock
 
-
-def schedulers() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name == "perfkit-scheduler"]
-
-
-@pytest.fixture(autouse=True)
-def no_thread_stays() -> Iterator[None]:
-    before = set(schedulers())
-    yield
-    if set(schedulers()) - before:
-        gc.collect()
-    assert not set(schedulers()) - before
-
-
-@pytest.fixture
-def system() -> Iterator[PerformanceSystem]:
-    system = PerformanceSystem(environment="testing")
-    yield system
-    system.stop()
+pytestmark = pytest.mark.usefixtures("no_thread_stays")
 
 
 def internal_errors(system: PerformanceSystem) -> dict[tuple[str, ...], Any]:
@@ -168,7 +152,7 @@ async def test_a_coroutine_may_listen(system: PerformanceSystem) -> None:
 
     system.on("started", listener)
     system.start()
-    await asyncio.wait_for(heard.wait(), 5)
+    await asyncio.wait_for(heard.wait(), 60)
 
 
 def test_a_listener_may_be_taken_off(system: PerformanceSystem) -> None:
@@ -235,14 +219,14 @@ def test_many_threads_that_start_it_at_once_start_it_once(system: PerformanceSys
     barrier = threading.Barrier(8)
 
     def start() -> None:
-        barrier.wait(10)
+        barrier.wait(90)
         system.start()
 
     threads = [threading.Thread(target=start) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(10)
+        thread.join(90)
     assert heard == ["initialized", "started"]
     assert len(schedulers()) == 1
 
@@ -252,11 +236,8 @@ def test_the_scheduler_ticks_store_and_components() -> None:
     with PerformanceSystem({"performance": {"collect_interval": 0.1}}, environment="testing", clock=clock) as system:
         before = system.health.get_health_summary().checks[0].checked_at or 0.0
         clock.advance(2.0)
-        deadline = time.monotonic() + 10
-        while system.health.get_health_summary().checks[0].checked_at == before and time.monotonic() < deadline:
-            time.sleep(0.01)
-        assert (system.health.get_health_summary().checks[0].checked_at or 0.0) >= before + 2.0
-        assert system.performance.get_performance_summary().cpu is not None
+        until(lambda: (system.health.get_health_summary().checks[0].checked_at or 0.0) >= before + 2.0)
+        until(lambda: system.performance.get_performance_summary().cpu is not None)
 
 
 def test_drain_answers_not_ready_on_all_workers(system: PerformanceSystem) -> None:
@@ -291,6 +272,7 @@ def test_a_dropped_system_frees_its_store_and_components() -> None:
     assert [part() for part in parts] == [None] * 4
 
 
+@pytest.mark.process
 def test_a_system_that_outlives_the_interpreter_stops_itself(tmp_path: Path) -> None:
     script = (
         "import sys\n"
@@ -302,9 +284,9 @@ def test_a_system_that_outlives_the_interpreter_stops_itself(tmp_path: Path) -> 
     )
     began = time.monotonic()
     command = [sys.executable, "-W", "error", "-c", script, str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "ready\n", "")
-    assert time.monotonic() - began < 30
+    assert time.monotonic() - began < 90
 
 
 def test_an_endless_loop_of_systems_leaves_nothing() -> None:
