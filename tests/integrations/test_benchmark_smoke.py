@@ -46,7 +46,7 @@ def test_every_layer_runs_and_counts_each_request_once(framework: str) -> None:
     for peer in PEERS:
         pytest.importorskip(peer)
     results = by_name(run_json("overhead", "--only", framework)[framework])
-    assert len(results) == (12 if framework == "starlette" else 14)
+    assert len(results) == (13 if framework == "starlette" else 15)
     for name, result in results.items():
         assert result["rounds"] == 2
         assert result["counted"] == (None if name in COUNTING_NOTHING else result["calls"]), name

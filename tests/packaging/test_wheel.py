@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = {"perfkit", "perfkit_asgi", "perfkit_demo"}
+PACKAGES = {"perfkit", "perfkit_asgi", "perfkit_wsgi", "perfkit_flask", "perfkit_django", "perfkit_demo"}
 
 pytestmark = pytest.mark.timeout(900)
 
