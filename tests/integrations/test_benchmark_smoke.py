@@ -53,6 +53,7 @@ def test_every_layer_runs_and_counts_each_request_once(framework: str) -> None:
     assert {name for name, result in results.items() if result["verdict"]} == {
         "perfkit, in memory",
         "perfkit, shared file",
+        "perfkit, exchange open",
         "perfkit, everything on",
     }
 
