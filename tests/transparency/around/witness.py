@@ -1,0 +1,72 @@
+"""Writes down what perfkit did in a suite: each app that it lay around, each exchange, each internal error of its own.
+
+One JSON object a line, appended at once: the processes of a suite end in many ways.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import traceback
+import weakref
+from pathlib import Path
+from typing import Any
+
+import perfkit.system
+from perfkit.core.errors import ErrorLog
+from perfkit.http.attachment import Attachment
+from perfkit.store.layout import FINISHED, STARTED
+
+FOLDER = "TRANSPARENCY_FOLDER"
+"""The environment variable that names the folder for everything that a run leaves."""
+
+FILE = "witness.jsonl"
+
+open_file, write_file, close_file = os.open, os.write, os.close
+"""As they are now: Starlette's suite forbids them in an event loop by putting others in their place."""
+
+
+_stores: weakref.WeakKeyDictionary[Any, list[float]] = weakref.WeakKeyDictionary()
+"""What has been written of each store of this process: exchanges started, and finished."""
+
+
+def watch() -> None:
+    """Begin to write, in this process."""
+    serve, release, warn = Attachment.begin_serving, perfkit.system._release, ErrorLog.warn
+
+    def begin_serving(self: Attachment, base: str) -> None:
+        _write(kind="app", adapter=self.adapter)
+        serve(self, base)
+        _stores.setdefault(self.system().store, [0.0, 0.0])
+
+    def released(scheduler: Any, components: Any, store: Any, errors: Any) -> None:
+        tally(store)
+        release(scheduler, components, store, errors)
+
+    def warned(self: ErrorLog, component: str, kind: str, message: str, error: BaseException | None = None) -> None:
+        trace = "" if error is None else "".join(traceback.format_exception(error, limit=-12))
+        _write(kind="error", component=component, name=kind, message=message, trace=trace)
+        warn(self, component, kind, message, error)
+
+    Attachment.begin_serving = begin_serving  # type: ignore[method-assign]
+    perfkit.system._release = released
+    ErrorLog.warn = warned  # type: ignore[method-assign]
+
+
+def tally(*stores: Any) -> None:
+    """Write the exchanges of *stores*, or of all of this process, that are new since the last time."""
+    for store in stores or list(_stores):
+        known, now = _stores.get(store), [store.values[STARTED], store.values[FINISHED]]
+        if known is not None and now != known:
+            _write(kind="exchanges", started=now[0] - known[0], finished=now[1] - known[1])
+            _stores[store] = now
+
+
+def _write(**fields: Any) -> None:
+    fields |= {"pid": os.getpid(), "test": os.environ.get("PYTEST_CURRENT_TEST", "")}
+    line = f"{json.dumps(fields)}\n".encode()
+    file = open_file(Path(os.environ[FOLDER], FILE), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        write_file(file, line)
+    finally:
+        close_file(file)
