@@ -32,6 +32,7 @@ from perfkit.core.errors import ComponentNotFoundError, ErrorLog
 from perfkit.core.events import Events
 from perfkit.core.families import Family
 from perfkit.core.findings import Finding
+from perfkit.core.loops import Loops
 from perfkit.core.names import BUILD_INFO, ERRORS
 from perfkit.core.scheduler import Scheduler
 from perfkit.core.status import Status
@@ -98,6 +99,7 @@ class PerformanceSystem:
         config: The settings in force.
         clock: The time that everything inside takes.
         errors: Where internal errors end.
+        loops: The event loops that serve the app in this process.
     """
 
     def __init__(
@@ -125,6 +127,7 @@ class PerformanceSystem:
         self.errors = ErrorLog(clock=self.clock)
         self._events = Events(self.errors)
         self._scheduler = Scheduler(clock=self.clock, errors=self.errors)
+        self.loops = Loops(self.errors)
         self.store = Store(
             self.config.store,
             service=self.config.service,
@@ -142,6 +145,7 @@ class PerformanceSystem:
             errors=self.errors,
             events=self._events,
             scheduler=self._scheduler,
+            loops=self.loops,
             thresholds=msgspec.structs.asdict(self.config.performance.thresholds),
             targets=dict(self.config.performance.targets),
         )

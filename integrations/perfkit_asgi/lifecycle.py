@@ -82,6 +82,7 @@ class Lifecycle(Attachment):
             system = self.instrumentation.system
             scope["perfkit"] = system  # an inner perfkit leaves the lifespan to us, as it leaves the exchanges
             system.start()
+            system.loops.enter()
             if "state" in scope:
                 scope["state"]["perfkit"] = system
 

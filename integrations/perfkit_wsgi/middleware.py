@@ -41,7 +41,7 @@ MAX_DEPTH = 20
 class PerfkitMiddleware:
     """Measures a WSGI app and answers perfkit's own paths. User code has the system in ``environ["perfkit.system"]``.
 
-    An adapter for a framework with routes is a subclass that sets `route_of`.
+    An adapter for a framework with routes is a subclass that has `route_of`, and may know more than this of a result.
 
     Attributes:
         app: The app inside.
@@ -106,10 +106,14 @@ class PerfkitMiddleware:
         except BaseException as error:
             exchange.fail(error)
             raise
-        if type(result) is list and len(result) == 1:
+        if (type(result) is list and len(result) == 1) or self.is_at_hand(result):
             exchange.finish()
             return result
         return followed(exchange, result)
+
+    def is_at_hand(self, result: Any) -> bool:
+        """Return True if *result* is known to hold a body of one piece, so that to hand it over is to hand over all."""
+        return False
 
     def lose(self, error: Exception, spans: list[Span] | None = None, *, is_begun: bool = False) -> None:
         """Count and log the internal *error* that an exchange met, and end it if it *is_begun*."""

@@ -12,6 +12,7 @@ from perfkit.core.errors import ErrorLog
 from perfkit.core.events import Events
 from perfkit.core.families import Family
 from perfkit.core.findings import Finding
+from perfkit.core.loops import Loops
 from perfkit.core.scheduler import Scheduler
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ class Context:
         database: What `initialize(database)` was given, or None.
         thresholds: Where good ends, by name: the fields of `performance.thresholds`.
         targets: Seconds of a response by method and route, where one has a threshold of its own.
+        loops: The event loops that serve the app in this process.
         checks, families, findings: What all components report now; the system fills them in.
     """
 
@@ -44,6 +46,7 @@ class Context:
     errors: ErrorLog = field(default_factory=ErrorLog)
     events: Events = field(default_factory=Events)
     scheduler: Scheduler = field(default_factory=Scheduler)
+    loops: Loops = field(default_factory=Loops)
     database: object | None = None
     thresholds: Mapping[str, float] = field(default_factory=dict)
     targets: Mapping[str, float] = field(default_factory=dict)

@@ -143,6 +143,7 @@ class Attachment:
         response = None
         with self.errors.guarded(self.adapter, "could not answer"):
             self._ensure_started()
+            self.instrumentation.system.loops.enter()
             response = await self._routes.arespond(request)
         return response
 

@@ -117,6 +117,7 @@ class Instrumentation:
         with self._lock:
             if not (self.system.is_running or self.system.is_stopped):
                 self.system.start()
+        self.system.loops.enter()
 
     def learn(
         self,
