@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from perfkit.core.errors import PerfkitError
     from perfkit.core.findings import Finding
     from perfkit.core.status import Status
-    from perfkit.system import PerformanceDashboard, PerformanceSystem
+    from perfkit.snapshot import PerformanceDashboard
+    from perfkit.system import PerformanceSystem
 
 __version__ = "0.1.0.dev0"
 
@@ -34,7 +35,7 @@ _HOMES = {
     "Finding": "perfkit.core.findings",
     "PerfkitError": "perfkit.core.errors",
     "PerformanceConfig": "perfkit.config",
-    "PerformanceDashboard": "perfkit.system",
+    "PerformanceDashboard": "perfkit.snapshot",
     "PerformanceSystem": "perfkit.system",
     "Status": "perfkit.core.status",
     "get_performance_config": "perfkit.config",

@@ -36,6 +36,7 @@ from perfkit.core.loops import Loops
 from perfkit.core.names import BUILD_INFO, ERRORS
 from perfkit.core.scheduler import Scheduler
 from perfkit.core.status import Status
+from perfkit.snapshot import DashboardSummary, PerformanceDashboard
 from perfkit.store import Store
 
 if TYPE_CHECKING:
@@ -44,52 +45,12 @@ if TYPE_CHECKING:
     from perfkit.metrics import MetricsCollector
     from perfkit.performance import PerformanceMonitor
 
-__all__ = ["DashboardSummary", "PerformanceDashboard", "PerformanceSystem"]
+__all__ = ["PerformanceSystem"]
 
 logger = logging.getLogger("perfkit")
 
 TICK = 1.0
 """Seconds between two ticks of the store and the components."""
-
-
-class DashboardSummary(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer in short.
-
-    Attributes:
-        overall_score: 0–100; None while there is nothing to score from.
-    """
-
-    verdict: Verdict
-    overall_score: int | None = None
-
-
-class PerformanceDashboard(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything as of now, typed.
-
-    Attributes:
-        at: Unix seconds.
-        uptime: Seconds since the oldest live worker of the service started.
-        components: Each component's snapshot by its word.
-        is_shared: True where several workers count together.
-        degraded: Why the numbers are those of this worker only; empty if they are not.
-    """
-
-    status: Status
-    at: float
-    uptime: float
-    service: str
-    environment: str
-    release: str | None
-    version: str
-    summary: DashboardSummary
-    components: dict[str, Any]
-    is_shared: bool
-    degraded: str
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain dictionaries, lists, numbers and texts, ready for JSON."""
-        result: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(self))
-        return result
 
 
 class PerformanceSystem:
@@ -226,6 +187,11 @@ class PerformanceSystem:
         import asyncio
 
         await asyncio.to_thread(self.stop)
+
+    @property
+    def scheduler(self) -> Scheduler:
+        """The one background thread, for what an adapter has to do off the request."""
+        return self._scheduler
 
     @property
     def is_running(self) -> bool:

@@ -14,11 +14,9 @@ from perfkit.core.message import Request, Response
 from perfkit.dashboard import OverviewData, live_interval, overview
 from perfkit.http.negotiate import accepts_gzip, gzipped
 from perfkit.http.responses import entity_tag, is_unchanged, reply
+from perfkit.snapshot import SCHEMA_VERSION
 
-__all__ = ["SCHEMA_VERSION", "Overview"]
-
-SCHEMA_VERSION = 1
-"""Of the JSON: a field may join within a version; one that goes or changes its meaning raises it."""
+__all__ = ["Overview"]
 
 LIFETIME = 1.0
 """Seconds for which one computation answers everybody."""

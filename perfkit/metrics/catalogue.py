@@ -20,6 +20,7 @@ from perfkit.metrics.instruments import CLASSES, Gauge, Instrument
 from perfkit.metrics.recording import Recording
 from perfkit.metrics.sampler import GaugeSampler
 from perfkit.metrics.settings import MetricsSettings
+from perfkit.metrics.snapshot import MetricSnapshot
 
 __all__ = ["Catalogue"]
 
@@ -118,6 +119,19 @@ class Catalogue:
                 f"Use {_CALLS[instrument.kind]}."
             )
         return instrument  # type: ignore[return-value]  # or one of the others, which have the same verbs
+
+    def snapshots(self) -> tuple[MetricSnapshot, ...]:
+        """Return what was defined, in the order in which it was."""
+        return tuple(
+            MetricSnapshot(
+                name=instrument.sketch.name,
+                type=instrument.kind.value,
+                description=instrument.sketch.description,
+                unit=instrument.sketch.unit,
+                labels=instrument.label_names,
+            )
+            for instrument in list(self._owners.values())
+        )
 
     def forget(self) -> None:
         """Let all instruments ask again for room."""

@@ -21,6 +21,7 @@ from perfkit.metrics.exposition import Escaping, Exposition, Format, Selection
 from perfkit.metrics.exposition.series import base_name, series_names
 from perfkit.metrics.instruments import Counter, Gauge, Histogram, Instrument, Summary, Timer
 from perfkit.metrics.settings import MetricsSettings
+from perfkit.metrics.snapshot import MetricsSnapshot
 from perfkit.metrics.timing import timed_call
 
 if TYPE_CHECKING:
@@ -250,6 +251,10 @@ class MetricsCollector(Component):
         registry = registry or REGISTRY
         attach = self._catalogue.recording.exemplars.attach
         registry.register(self._bridge.exported(lambda: map(attach, self._ours()), registry))
+
+    def snapshot(self) -> MetricsSnapshot:
+        """Return which metrics this worker's code defined; their values are on the metrics page."""
+        return MetricsSnapshot(metrics=self._catalogue.snapshots(), max_metrics=self.settings.max_metrics)
 
     def families(self) -> Iterable[Family]:
         """Return prometheus_client's metrics that are not in the store."""

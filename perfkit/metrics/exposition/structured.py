@@ -7,39 +7,57 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import isfinite
-from typing import Any
+from typing import Literal
 
 import msgspec
 
-from perfkit.core.families import Definition, Point
+from perfkit.core.families import Definition, MetricType, Point
 from perfkit.metrics.exposition.identifiers import utf8
 from perfkit.metrics.exposition.numbers import number
 from perfkit.metrics.exposition.series import samples
 
-__all__ = ["document", "family_json"]
+__all__ = ["FamilyDocument", "SampleDocument", "document", "family_json"]
+
+
+class SampleDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """One sample; *value* is a text where JSON has no number for it."""
+
+    name: str
+    labels: dict[str, str]
+    value: float | Literal["NaN", "+Inf", "-Inf"]
+
+
+class FamilyDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """One metric with its samples; a histogram's are its buckets, sum and count."""
+
+    name: str
+    type: MetricType
+    help: str
+    unit: str
+    samples: list[SampleDocument]
 
 
 def family_json(definition: Definition, points: Sequence[Point]) -> bytes:
-    """Return one family: ``{"name", "type", "help", "unit", "samples": [{"name", "labels", "value"}]}``."""
+    """Return one family as JSON."""
     return msgspec.json.encode(
-        {
-            "name": utf8(definition.name),
-            "type": definition.type,
-            "help": utf8(definition.description),
-            "unit": utf8(definition.unit),
-            "samples": [
+        FamilyDocument(
+            name=utf8(definition.name),
+            type=definition.type,
+            help=utf8(definition.description),
+            unit=utf8(definition.unit),
+            samples=[
                 _sample(name, labels, value) for point in points for name, labels, value in samples(definition, point)
             ],
-        }
+        )
     )
 
 
-def _sample(name: str, labels: dict[str, str], value: float) -> dict[str, Any]:
-    return {
-        "name": utf8(name),
-        "labels": {utf8(label): utf8(text) for label, text in labels.items()},
-        "value": value if isfinite(value) else number(value),
-    }
+def _sample(name: str, labels: dict[str, str], value: float) -> SampleDocument:
+    return SampleDocument(
+        name=utf8(name),
+        labels={utf8(label): utf8(text) for label, text in labels.items()},
+        value=value if isfinite(value) else number(value),  # type: ignore[arg-type]  # one of the three texts
+    )
 
 
 def document(families: Sequence[bytes]) -> bytes:

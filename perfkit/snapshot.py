@@ -1,0 +1,58 @@
+"""What the system knows as of now: typed, for people's own code and as JSON."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from perfkit.advice import Verdict
+from perfkit.core.status import Status
+
+__all__ = ["SCHEMA_VERSION", "DashboardSummary", "PerformanceDashboard"]
+
+SCHEMA_VERSION = 1
+"""Of all JSON: a field may join within a version; one that goes or changes its meaning raises it."""
+
+
+class DashboardSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer in short.
+
+    Attributes:
+        overall_score: 0–100; None while there is nothing to score from.
+    """
+
+    verdict: Verdict
+    overall_score: int | None = None
+
+
+class PerformanceDashboard(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything as of now, typed.
+
+    Attributes:
+        at: Unix seconds.
+        uptime: Seconds since the oldest live worker of the service started.
+        version: Of perfkit.
+        components: Each component's snapshot by its word.
+        is_shared: True where several workers count together.
+        degraded: Why the numbers are those of this worker only; empty if they are not.
+        schema_version: Of this struct as JSON.
+    """
+
+    status: Status
+    at: float
+    uptime: float
+    service: str
+    environment: str
+    release: str | None
+    version: str
+    summary: DashboardSummary
+    components: dict[str, Any]
+    is_shared: bool
+    degraded: str
+    schema_version: int = SCHEMA_VERSION
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain dictionaries, lists, numbers and texts, ready for JSON."""
+        result: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(self))
+        return result
