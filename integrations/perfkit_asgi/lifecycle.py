@@ -6,11 +6,13 @@ started with the server's lifespan or at that exchange, and stopped at lifespan 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from perfkit.http.attachment import AppFacts, Attachment
+from perfkit.http.queueing import header_of
 from perfkit_asgi.answers import hide_token, request_of, send_response
 from perfkit_asgi.routes import RouteTable, routed
+from perfkit_asgi.sightings import describer
 from perfkit_asgi.types import ASGIApp, Message, Receive, Scope, Send
 
 if TYPE_CHECKING:
@@ -28,6 +30,8 @@ Hot: TypeAlias = (
 )
 """What the hot path needs, in one look-up: our own paths, the hot parts of the instrumentation, the system."""
 
+T = TypeVar("T")
+
 LAST_MESSAGES = ("lifespan.shutdown.complete", "lifespan.shutdown.failed", "lifespan.startup.failed")
 """Messages after which the app serves nothing any more."""
 
@@ -43,6 +47,7 @@ class Lifecycle(Attachment):
         """Check *settings* now, make the system later."""
         super().__init__("asgi", system=system, settings=settings)
         self._app = app
+        self._is_described = False
         self.routes = RouteTable()
 
     def system_now(self) -> PerformanceSystem:
@@ -61,7 +66,19 @@ class Lifecycle(Attachment):
     def first_exchange(self, scope: Scope) -> Hot:
         """Start, and tell the developer where the dashboard is, now that we know our address; return the hot parts."""
         self.begin_serving(_base(scope))
+        if not self._is_described:
+            self._is_described = True
+            with self.errors.guarded("asgi", "cannot tell which requests a blocked loop keeps waiting"):
+                system = self.instrumentation.system
+                system.loops.describe_with(describer(system, self._app, scope))
         return (self.paths, *self.instrumentation.hot_parts, self.instrumentation.system)
+
+    def look(self, middleware: T, scope: Scope, cool: Callable[[T], object]) -> None:
+        """Look how long this request waited; *cool* makes *middleware* come here with another one later."""
+        with self.errors.guarded("asgi", "could not look how long a request waited"):
+            queue_time = self.instrumentation.queue_time
+            queue_time.look(header_of(scope.get("headers", ())))
+            queue_time.watch(middleware, cool)
 
     async def answer(self, path: str, scope: Scope, send: Send) -> bool:
         """Answer a request to our own *path*; return False if it is refused or not ours: the app shall answer."""
@@ -83,8 +100,6 @@ class Lifecycle(Attachment):
             scope["perfkit"] = system  # an inner perfkit leaves the lifespan to us, as it leaves the exchanges
             system.start()
             system.loops.enter()
-            if "state" in scope:
-                scope["state"]["perfkit"] = system
 
         async def observed_send(message: Message) -> None:
             if message["type"] in LAST_MESSAGES:

@@ -158,7 +158,9 @@ class PerfkitMiddleware:
             record_incomplete(self._life, scope, receive, status, start, spans, None)
 
     async def _rare(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Take what is not a plain request: the lifespan, the very first exchange, a WebSocket, an inner perfkit's."""
+        """Take what is no plain request: the lifespan, the very first exchange and one now and then that is looked at,
+        a WebSocket, an inner perfkit's.
+        """
         life = self._life
         if (
             MARK in scope
@@ -172,4 +174,10 @@ class PerfkitMiddleware:
             await serve_websocket(life, self.app, scope, receive, send)
         else:
             self._hot = life.first_exchange(scope)
+            life.look(self, scope, _cool)
             await self(scope, receive, send)
+
+
+def _cool(middleware: PerfkitMiddleware) -> None:
+    """Have the next exchange of *middleware* be as the first: it is looked at."""
+    middleware._hot = None

@@ -69,6 +69,8 @@ def _at_once(receive: Receive) -> Any:
         steps.close()
     except StopIteration as done:
         return done.value
-    except Exception:  # noqa: BLE001 - a server may refuse to be asked once the exchange is over
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException:  # noqa: BLE001 - who is asked may refuse, or be cancelled: the app's own end must come through
         return None
     return None

@@ -14,6 +14,7 @@ from django.apps import apps
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
+from perfkit.http.queueing import variable_of
 from perfkit_django.answers import base_url
 from perfkit_django.settings import usable
 from perfkit_django.site import Site
@@ -32,7 +33,8 @@ class Lifecycle:
 
     Attributes:
         hot: What the hot path needs, in one look-up: our own paths, what records, whether a proxy tells the scheme,
-            the site and its system. None before the first exchange, and after a setting changed.
+            the site and its system. None before the first exchange, after a setting changed, and before an exchange
+            that is to be looked at.
     """
 
     hot: Hot | None = None
@@ -66,7 +68,10 @@ class Lifecycle:
             site.stop()
 
     def begin(self, request: Any) -> bool:
-        """At the first exchange: start, and tell the developer where the dashboard is; False: go on without us."""
+        """At the first exchange: start, and tell the developer where the dashboard is; False: go on without us.
+
+        Now and then another exchange comes here, to be looked at.
+        """
         site = self.site
         if not site.attach_now():
             return False
@@ -76,7 +81,15 @@ class Lifecycle:
         site.begin_serving(base)
         recorder, is_proxied = site.instrumentation, settings.SECURE_PROXY_SSL_HEADER is not None
         self.hot = (site.paths, recorder.hot_parts, is_proxied, site, recorder.system)
+        with site.errors.guarded(site.adapter, "could not look how long a request waited"):
+            recorder.queue_time.look(variable_of(request.META))
+            recorder.queue_time.watch(self, _cool)
         return True
+
+
+def _cool(life: Lifecycle) -> None:
+    """Have the next exchange be as the first: it is looked at."""
+    life.hot = None
 
 
 def lifecycle() -> Lifecycle:

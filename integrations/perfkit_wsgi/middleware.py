@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from perfkit.core.spans import Span
 from perfkit.http.attachment import AppFacts, Attachment
+from perfkit.http.queueing import variable_of
 from perfkit_wsgi.answers import as_sent, base_url, hide_token, request_of, send_response
 from perfkit_wsgi.bodies import followed
 from perfkit_wsgi.exchange import Exchange
@@ -137,7 +138,7 @@ class PerfkitMiddleware:
         return None if response is None else send_response(response, start_response)
 
     def _rare(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        """Take the very first exchange, and those that an outer perfkit records."""
+        """Take the very first exchange, one now and then that is looked at, and those that an outer perfkit records."""
         attachment = self._attachment
         if MARK in environ or not attachment.attach(self.look):
             return self.app(environ, start_response)
@@ -148,7 +149,15 @@ class PerfkitMiddleware:
         instrumentation = attachment.instrumentation
         self.record = instrumentation.record
         self._hot = (frozenset(map(as_sent, attachment.paths)), instrumentation.begin, instrumentation.system)
+        with attachment.errors.guarded(self.adapter, "could not look how long a request waited"):
+            instrumentation.queue_time.look(variable_of(environ))
+            instrumentation.queue_time.watch(self, _cool)
         return self(environ, start_response)
+
+
+def _cool(middleware: PerfkitMiddleware) -> None:
+    """Have the next exchange of *middleware* be as the first: it is looked at."""
+    middleware._hot = None
 
 
 def _origin(app: object) -> str:

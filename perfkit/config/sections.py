@@ -26,7 +26,7 @@ Access = Literal["auto", "token", "off"] | Callable[[Request], bool | Awaitable[
 
 
 class HttpSettings(Settings, frozen=True):
-    """The paths that perfkit itself answers. None switches one off."""
+    """The paths that perfkit itself answers (None switches one off), and what it reads of other requests."""
 
     prefix: Annotated[
         str,
@@ -58,6 +58,13 @@ class HttpSettings(Settings, frozen=True):
             extra={"expected": EXPECTED_PATH.format("/perfkit") + ", or None"},
         ),
     ] = "/perfkit"
+    queue_time: Annotated[
+        bool,
+        Meta(
+            description="Measure how long requests waited before the app, where a proxy tells when it got them "
+            "(X-Request-Start or X-Queue-Start). Switch it off where clients can send that header themselves."
+        ),
+    ] = True
 
     def conflicts(self) -> Iterator[tuple[tuple[str, ...], str]]:
         """Yield each pair of paths of which one hides the other."""

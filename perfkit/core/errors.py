@@ -4,8 +4,11 @@ PerfkitError
 ├── ConfigurationError      (ValueError)    settings that cannot be used; lists all of them
 ├── MetricError             (ValueError)    a metric defined or used wrongly
 ├── AlertError              (ValueError)    an alert rule, objective, silence or receiver that cannot work
+├── HealthError             (ValueError)    a health check that cannot work as it was registered
 ├── DeliveryError           (OSError)       a receiver did not take what it was given
+├── CacheError              (ValueError)    a cache set up or used wrongly, a value that it cannot carry
 ├── ComponentNotFoundError  (LookupError)   no such component, or it is disabled
+├── TimerError              (LookupError)   no timer of that name runs, or it has ended
 ├── UnknownEventError       (LookupError)   no such event
 ├── LifecycleError          (RuntimeError)  a call at a moment that does not allow it
 ├── StoreError              (OSError)       the store's directory cannot be used
@@ -25,15 +28,18 @@ from perfkit.core.clock import Clock, SystemClock
 
 __all__ = [
     "AlertError",
+    "CacheError",
     "ComponentNotFoundError",
     "ConfigurationError",
     "DeliveryError",
     "ErrorLog",
+    "HealthError",
     "LifecycleError",
     "MetricError",
     "MissingDependencyError",
     "PerfkitError",
     "StoreError",
+    "TimerError",
     "UnknownEventError",
 ]
 
@@ -62,6 +68,14 @@ class AlertError(PerfkitError, ValueError):
     """An alert rule, an objective, a silence or a receiver cannot work as it was given."""
 
 
+class HealthError(PerfkitError, ValueError):
+    """A health check cannot work as it was registered, or there is none of that name."""
+
+
+class CacheError(PerfkitError, ValueError):
+    """A cache was set up or used wrongly, or cannot carry a value."""
+
+
 class DeliveryError(PerfkitError, OSError):
     """A receiver did not take what it was given.
 
@@ -78,6 +92,10 @@ class DeliveryError(PerfkitError, OSError):
 
 class ComponentNotFoundError(PerfkitError, LookupError):
     """There is no such component, or it is disabled."""
+
+
+class TimerError(PerfkitError, LookupError):
+    """No timer of that name runs in this context, or it has ended already."""
 
 
 class UnknownEventError(PerfkitError, LookupError):

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["EVENTS", "Events"]
 
-EVENTS = ("initialized", "started", "stopped", "alert", "metric_recorded")
+EVENTS = ("initialized", "started", "stopped", "alert", "metric_recorded", "blocked_loop")
 """The names of all events."""
 
 Listener = Callable[..., Any]

@@ -10,15 +10,16 @@ import os
 import sys
 import threading
 import weakref
-from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeAlias
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from perfkit.core.errors import ErrorLog
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
+    from types import FrameType
 
-__all__ = ["Loops", "ServedLoop"]
+__all__ = ["Loops", "SeenExchange", "ServedLoop"]
 
 MOST_LOOPS = 16
 """Loops remembered at once; test suites make a new one for each test."""
@@ -46,7 +47,23 @@ class ServedLoop:
         return None if loop is None or loop.is_closed() else loop
 
 
+class SeenExchange(NamedTuple):
+    """A request that was met in the frames of a task, without it having told anybody.
+
+    Attributes:
+        key: The same for all frames of one request.
+        route: Template; empty while none has matched.
+        age: Seconds since it began; None where the frame does not tell.
+    """
+
+    key: int
+    method: str
+    route: str
+    age: float | None = None
+
+
 Listener: TypeAlias = Callable[[ServedLoop], object]
+Describer: TypeAlias = "Callable[[FrameType], SeenExchange | None]"
 
 
 class Loops:
@@ -56,6 +73,7 @@ class Loops:
         """Know no loop yet; listeners that fail are reported to *errors*."""
         self._errors = errors or ErrorLog()
         self._listeners: list[Listener] = []
+        self._describers: list[Describer] = []
         self._reset()
 
     def _reset(self) -> None:
@@ -99,6 +117,24 @@ class Loops:
             self._listeners.append(listener)
         for each in self.alive():
             self._tell(listener, each)
+
+    def describe_with(self, describer: Describer) -> None:
+        """Ask *describer* which request a frame of a running app belongs to; an adapter gives one that is cheap."""
+        if len(self._describers) < MOST_LOOPS:
+            self._describers.append(describer)
+
+    def exchange_in(self, frames: Iterable[FrameType]) -> SeenExchange | None:
+        """Return the request that *frames*, those of one task, belong to; its age where one of them tells it."""
+        found: SeenExchange | None = None
+        for frame in frames if self._describers else ():
+            for describer in self._describers:
+                seen = None
+                with self._errors.guarded("loops", "a request could not be described"):
+                    seen = describer(frame)
+                if seen is not None and seen.age is not None:
+                    return seen
+                found = found or seen
+        return found
 
     def _tell(self, listener: Listener, served: ServedLoop) -> None:
         with self._errors.guarded("loops", "an event loop could not be told"):

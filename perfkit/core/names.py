@@ -20,6 +20,7 @@ __all__ = [
     "PROCESS_START",
     "PROCESS_THREADS",
     "REQUEST_DURATION",
+    "REQUEST_QUEUE",
     "WEBSOCKETS",
     "WEBSOCKET_DURATION",
     "WORKER_CPU",
@@ -48,6 +49,14 @@ REQUEST_DURATION = Definition(
     unit="seconds",
     boundaries=HTTP_BOUNDARIES,
     detailed=True,
+)
+
+REQUEST_QUEUE = Definition(
+    name="perfkit_request_queue_seconds",
+    type=MetricType.HISTOGRAM,
+    description="Time between the proxy and the app, of a sample of the requests for which the proxy tells its own.",
+    unit="seconds",
+    boundaries=(0.001, *HTTP_BOUNDARIES, 30.0, 60.0),
 )
 
 WEBSOCKET_DURATION = Definition(

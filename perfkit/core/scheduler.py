@@ -81,6 +81,11 @@ class Scheduler:
             if job in self._jobs:
                 self._jobs.remove(job)
 
+    def jobs(self) -> tuple[Job, ...]:
+        """Return what is planned."""
+        with self._own_lock():
+            return tuple(self._jobs)
+
     def start(self) -> None:
         """Start the thread; harmless if it runs. In a forked child it starts one of the child's own."""
         with self._own_lock():

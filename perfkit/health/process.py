@@ -1,18 +1,28 @@
-"""The built-in checks of this process: memory, open files, uptime, the store."""
+"""The built-in checks of this process: memory, open files, uptime, disk, CPU, the store."""
 
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Iterable
 from functools import partial
+from pathlib import Path
 
+from perfkit.core import limits as machine
 from perfkit.core.checks import CheckResult, HealthCheck
 from perfkit.core.clock import Clock
 from perfkit.core.context import Context
+from perfkit.core.limits import Limits
 from perfkit.core.status import Status
 from perfkit.health.settings import HealthSettings
 
-__all__ = ["process_checks"]
+__all__ = ["BUILT_IN", "process_checks"]
+
+BUILT_IN = ("memory", "open_files", "disk", "cpu", "uptime", "store", "event_loop", "database")
+"""Names of the checks that perfkit brings along, and that others may depend on."""
+
+MINUTE = 60.0
+GIB = 2.0**30
 
 
 def process_checks(settings: HealthSettings, context: Context) -> Iterable[HealthCheck]:
@@ -21,9 +31,12 @@ def process_checks(settings: HealthSettings, context: Context) -> Iterable[Healt
     None of them fails readiness: when the machine runs short, taking every worker out of service makes it an outage.
     """
     began = context.clock.monotonic()
+    limits = Limits()
     return (
-        HealthCheck(name="memory", run=partial(_memory, settings), critical=False),
+        HealthCheck(name="memory", run=partial(_memory, settings, limits), critical=False),
         HealthCheck(name="open_files", run=partial(_open_files, settings), critical=False),
+        HealthCheck(name="disk", run=partial(_disk, settings, context), critical=False, interval=10.0),
+        HealthCheck(name="cpu", run=_Cpu(settings, limits, context.clock).check, critical=False, interval=5.0),
         HealthCheck(name="uptime", run=partial(_uptime, context.clock, began), critical=False),
         HealthCheck(name="store", run=partial(_store, context), critical=False),
     )
@@ -34,41 +47,13 @@ def _graded(value: float, warning: float, critical: float, message: str) -> Chec
     return CheckResult(status, message, value, "ratio")
 
 
-def _memory(settings: HealthSettings) -> CheckResult:
+def _memory(settings: HealthSettings, limits: Limits) -> CheckResult:
     """Memory of the machine or, where one is set, of the container's limit, used by all processes in it."""
-    import psutil
-
-    limit = _container_limit()
-    memory = psutil.virtual_memory()
-    if limit is None or limit[1] >= memory.total:
-        used, total, of = memory.total - memory.available, memory.total, "the machine's"
-    else:
-        (used, total), of = limit, "the container's"
-    share = used / total if total else 0.0
-    message = f"{share:.0%} of {of} {total / 2**20:,.0f} MiB are in use"
-    return _graded(share, settings.memory_warning, settings.memory_critical, message)
-
-
-def _container_limit() -> tuple[int, int] | None:
-    """Return used and allowed bytes of this control group (version 2), or None where none is set."""
-    try:
-        with open("/sys/fs/cgroup/memory.max") as file:
-            allowed = file.read().strip()
-        with open("/sys/fs/cgroup/memory.current") as file:
-            used = int(file.read())
-        return None if allowed == "max" else (used - _file_cache(), int(allowed))
-    except (OSError, ValueError):
-        return None
-
-
-def _file_cache() -> int:
-    """Return the bytes of the control group's memory that the kernel gives back at need."""
-    with open("/sys/fs/cgroup/memory.stat") as file:
-        for line in file:
-            name, _, value = line.partition(" ")
-            if name == "inactive_file":
-                return int(value)
-    return 0
+    usage = limits.memory()
+    if usage is None:
+        return CheckResult(Status.UNKNOWN, "this platform does not tell how much memory is in use")
+    message = f"{usage.ratio:.0%} of the {usage.source}'s {usage.total / 2**20:,.0f} MiB are in use"
+    return _graded(usage.ratio, settings.memory_warning, settings.memory_critical, message)
 
 
 def _open_files(settings: HealthSettings) -> CheckResult:
@@ -84,6 +69,61 @@ def _open_files(settings: HealthSettings) -> CheckResult:
     share = used / allowed
     message = f"{used} of at most {allowed} files are open"
     return _graded(share, settings.open_files_warning, settings.open_files_critical, message)
+
+
+def _disk(settings: HealthSettings, context: Context) -> CheckResult:
+    """Grade the fullest of the file systems that hold the store and the working directory."""
+    fullest: CheckResult | None = None
+    for name, path in (("the store", context.store.directory), ("the working directory", Path(os.curdir))):
+        usage = None if path is None else machine.disk(path)
+        if usage is None:
+            continue
+        message = f"{usage.ratio:.0%} in use where {name} lies, {usage.free / GIB:,.1f} GiB free"
+        result = _graded(usage.ratio, settings.disk_warning, settings.disk_critical, message)
+        if 0 < settings.disk_plenty <= usage.free:
+            result = CheckResult(Status.HEALTHY, message, usage.ratio, "ratio")
+        if fullest is None or (result.value or 0.0) > (fullest.value or 0.0):
+            fullest = result
+    return fullest or CheckResult(Status.UNKNOWN, "this platform does not tell how full its disks are")
+
+
+class _Cpu:
+    """How busy the CPU was over the last minute; where a quota is set, in how many of its periods it stopped us."""
+
+    def __init__(self, settings: HealthSettings, limits: Limits, clock: Clock) -> None:
+        self._settings, self._limits, self._clock = settings, limits, clock
+        self._samples: deque[tuple[float, float, float]] = deque()
+
+    def check(self) -> CheckResult:
+        sample = self._sample()
+        if sample is None:
+            return CheckResult(Status.UNKNOWN, "this platform does not tell how busy its CPU is")
+        now, (busy, total), word = self._clock.monotonic(), sample[:2], sample[2]
+        samples = self._samples
+        samples.append((now, busy, total))
+        while now - samples[0][0] > MINUTE and len(samples) > 2:
+            samples.popleft()
+        elapsed = total - samples[0][2]
+        if elapsed <= 0.0:
+            return CheckResult(Status.UNKNOWN, "the first sample was taken just now")
+        share = min(1.0, max(0.0, (busy - samples[0][1]) / elapsed))
+        warning = self._settings.cpu_warning
+        # A short burst is no illness: only a whole minute counts.
+        is_long = now - samples[0][0] >= MINUTE - 10.0
+        status = Status.WARNING if warning < 1.0 and share >= warning and is_long else Status.HEALTHY
+        return CheckResult(status, f"{share:.0%} of the {word}", share, "ratio")
+
+    def _sample(self) -> tuple[float, float, str] | None:
+        """Return what is busy and all there was, since some time ago, and what it is; None if it is not told."""
+        throttling = self._limits.throttling()
+        if throttling is not None:
+            return throttling.throttled, throttling.periods, "periods of the CPU quota were cut short"
+        try:
+            with open("/proc/stat") as file:
+                times = [float(word) for word in file.readline().split()[1:9]]
+        except (OSError, ValueError):
+            return None
+        return (sum(times) - times[3] - times[4], sum(times), "machine's CPU time is used") if len(times) > 4 else None
 
 
 def _uptime(clock: Clock, began: float) -> CheckResult:

@@ -13,7 +13,7 @@ __all__ = ["HealthSettings"]
 
 
 class HealthSettings(Settings, frozen=True):
-    """When the built-in checks of this process warn and fail."""
+    """When the built-in checks warn and fail, and what registered checks do where they do not say."""
 
     enabled: Annotated[bool, Meta(description="Run health checks.")] = True
     memory_warning: Annotated[
@@ -28,6 +28,35 @@ class HealthSettings(Settings, frozen=True):
     open_files_critical: Annotated[
         float, Meta(gt=0, le=1, description="Fail from this ratio of the limit of open files on, 0-1.")
     ] = 0.95
+    disk_warning: Annotated[
+        float, Meta(gt=0, le=1, description="Warn from this ratio of a file system in use on, 0-1.")
+    ] = 0.9
+    disk_critical: Annotated[
+        float, Meta(gt=0, le=1, description="Fail from this ratio of a file system in use on, 0-1.")
+    ] = 0.97
+    disk_plenty: Annotated[
+        int,
+        Meta(ge=0, description="Bytes free with which a disk is well whatever the ratio; 0: the ratio alone."),
+    ] = 20 * 2**30
+    cpu_warning: Annotated[
+        float,
+        Meta(gt=0, le=1, description="Warn from this ratio of the CPU busy over a minute on, 0-1; 1 never warns."),
+    ] = 1.0
+    event_loop_warning: Annotated[
+        float, Meta(gt=0, le=3600, description="Warn when the event loop comes so many seconds late.")
+    ] = 1.0
+    event_loop_critical: Annotated[
+        float, Meta(gt=0, le=3600, description="Fail when the event loop comes so many seconds late.")
+    ] = 5.0
+    event_loop_stall: Annotated[
+        float, Meta(ge=3, le=3600, description="Fail liveness when the event loop is stuck for so many seconds.")
+    ] = 30.0
+    check_interval: Annotated[
+        float, Meta(ge=1, le=86_400, description="Seconds between two runs of a registered check.")
+    ] = 10.0
+    check_timeout: Annotated[
+        float, Meta(ge=0.01, le=60, description="Seconds that a run of a registered check may take.")
+    ] = 2.0
     scheduler_stall: Annotated[
         float,
         Meta(ge=3, le=3600, description="Fail, liveness too, when no check ran for this many seconds."),
@@ -35,7 +64,7 @@ class HealthSettings(Settings, frozen=True):
 
     def conflicts(self) -> Iterator[tuple[tuple[str, ...], str]]:
         """Yield each pair in which the warning does not come before the failure."""
-        for resource in ("memory", "open_files"):
+        for resource in ("memory", "open_files", "disk", "event_loop"):
             warning, critical = f"{resource}_warning", f"{resource}_critical"
             if getattr(self, warning) >= getattr(self, critical):
                 yield (
@@ -43,3 +72,9 @@ class HealthSettings(Settings, frozen=True):
                     f"{{0}} is {getattr(self, warning)}, but {{1}} is {getattr(self, critical)}. "
                     "A warning must come first, so {0} must be the lower one. Lower {0}, or raise {1}.",
                 )
+        if self.check_timeout > self.check_interval:
+            yield (
+                ("check_timeout", "check_interval"),
+                f"{{0}} is {self.check_timeout:g}, but {{1}} is {self.check_interval:g}. A run must be over before the "
+                "next one is due. Lower {0}, or raise {1}.",
+            )

@@ -72,6 +72,7 @@ class Attachment:
         self._given = self._system = system
         self.errors = system.errors if system is not None else ErrorLog()
         self._retry_at = 0.0
+        self._is_announced = False
         self._lock, self._pid = threading.RLock(), os.getpid()
         if system is None:
             get_performance_config(settings=self.settings)
@@ -121,14 +122,16 @@ class Attachment:
         self.is_attached = True
 
     def begin_serving(self, base: str) -> None:
-        """At the first exchange of a process: start, and tell the developer where the dashboard is.
+        """At the first exchange of a process: start, and tell the developer once where the dashboard is.
 
         Args:
             base: The URL that our paths lie below; empty if the server has no address.
         """
         with self.errors.guarded(self.adapter, "could not start"):
             self.instrumentation.ensure_started()
-            self._front.announce(base)
+            if not self._is_announced:
+                self._is_announced = True
+                self._front.announce(base)
 
     def respond(self, request: Request) -> Response | None:
         """Answer *request* to one of our `paths`; None if it is refused: the app shall answer. Never raises."""

@@ -17,6 +17,7 @@ from typing import TypeAlias
 
 from perfkit.core.names import KNOWN_METHODS, OTHER, OTHER_METHOD, REQUEST_DURATION, WEBSOCKET_DURATION, WEBSOCKETS
 from perfkit.core.spans import PRODUCERS, SEALED, Span, seal_exchange, set_exchange
+from perfkit.http.queueing import QueueTime
 from perfkit.store import Row, Store
 from perfkit.store.layout import FINISHED, STARTED
 from perfkit.store.series.rows import bounds_of
@@ -46,6 +47,7 @@ class Instrumentation:
         hot_parts: What both are made of, for an adapter that has them stand in its own hot path in full: the store,
             what gives the row of a key, the bounds of its buckets, the offset of its sum, and the lock to be held
             where threads run truly at once (None elsewhere).
+        queue_time: Looks at a request now and then, if the adapter has it look.
     """
 
     def __init__(self, system: PerformanceSystem) -> None:
@@ -61,6 +63,7 @@ class Instrumentation:
         lock = UPDATE_LOCK if is_free_threaded() else None
         self.hot_parts: HotParts = (self._store, self._rows.get, bounds, len(bounds) + 1, lock)
         self.begin, self.record = self._hot_path()
+        self.queue_time = QueueTime(system)
 
     def _hot_path(self) -> tuple[Callable[[], list[Span] | None], Callable[[Hashable, float, list[Span] | None], bool]]:
         """Return `begin` and `record`. What they use are local names, as these are the cheapest to reach."""

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from perfkit.core.errors import MetricError
 from perfkit.core.families import Histogram, Point
-from perfkit.core.names import CLIENT_DISCONNECTED, OTHER
+from perfkit.core.names import CLIENT_DISCONNECTED, OTHER, REQUEST_DURATION
 from perfkit.performance.snapshot import Latency, RouteSnapshot, Trend
 from perfkit.store.history.columns import TOTAL
+from perfkit.store.layout import FINISHED, STARTED
 from perfkit.store.quantiles import quantile
+from perfkit.store.series.updates import guard
 
 if TYPE_CHECKING:
-    from perfkit.store import Tick
+    from perfkit.store import Store, Tick
 
-__all__ = ["Total", "summarize", "trend"]
+__all__ = ["Total", "record", "summarize", "trend"]
 
 MINIMUM = 20
 """Observations below which a percentile is not shown."""
@@ -108,6 +111,39 @@ def _route(method: str, route: str, tally: _Tally, duration: float, seconds: flo
         share=tally.seconds / seconds if seconds > 0 else 0.0,
         latency=tally.latency(),
     )
+
+
+NAMES = ("route", "endpoint", "name", "method", "status", "error")
+"""The labels of a request that was recorded by hand."""
+
+
+def record(store: Store, success: bool, duration: float, labels: Mapping[str, str]) -> None:
+    """Count one request of *duration* seconds; see `PerformanceMonitor.record_request`."""
+    unknown = [name for name in labels if name not in NAMES]
+    if unknown:
+        raise MetricError(
+            f"record_request() was given the label {unknown[0]!r}. The labels of a request are {', '.join(NAMES)}. "
+            "Count what else you want to know with a metric of your own."
+        )
+    seconds = float(duration)
+    if not 0.0 <= seconds < float("inf"):
+        raise MetricError(
+            f"record_request() was given a duration of {duration!r}. It must be seconds from 0 up. "
+            "Measure it with start_timer() and end_timer()."
+        )
+    route = labels.get("route") or labels.get("endpoint") or labels.get("name") or ""
+    error = "" if success else str(labels.get("error") or "error")
+    row = store.row(
+        store.define(REQUEST_DURATION),
+        (str(labels.get("method", "")), str(route), str(labels.get("status", "")), "", error),
+    )
+    with guard():
+        values = store.values
+        values[STARTED] += 1.0
+    store.observe(row, seconds)
+    with guard():
+        values = store.values
+        values[FINISHED] += 1.0
 
 
 def trend(ticks: Iterable[Tick], *, now: float, seconds: float, step: float) -> Trend:

@@ -9,7 +9,7 @@ from msgspec import Meta, field
 
 from perfkit.core.settings import Settings
 
-__all__ = ["PerformanceSettings", "Thresholds"]
+__all__ = ["Blocking", "MemoryWatch", "PerformanceSettings", "Thresholds"]
 
 Target = Annotated[str, Meta(pattern=r"^[A-Z]+ /[^?#\s]*\Z", max_length=500)]
 Seconds = Annotated[float, Meta(gt=0, le=3600)]
@@ -33,6 +33,46 @@ class Thresholds(Settings, frozen=True):
         float,
         Meta(gt=0, le=1, description="Memory used as a ratio of the machine or the container's limit, 0-1."),
     ] = 0.9
+    event_loop_lag: Annotated[
+        float,
+        Meta(gt=0, le=60, description="Seconds that 95 of 100 callbacks at most should wait for the event loop."),
+    ] = 0.1
+    queue_time: Annotated[
+        float,
+        Meta(gt=0, le=600, description="Seconds that 95 of 100 requests at most should wait between proxy and app."),
+    ] = 0.5
+
+
+class Blocking(Settings, frozen=True):
+    """The watch over the event loops: which call blocks one, and which requests it keeps waiting."""
+
+    enabled: Annotated[bool, Meta(description="Measure the lag of event loops and report calls that block one.")] = True
+    threshold: Annotated[
+        float, Meta(ge=0.02, le=60, description="Seconds from which a call that blocks is reported; those 10 % longer are all found.")
+    ] = 0.1
+    max_sites: Annotated[
+        int, Meta(ge=1, le=2000, description="Call sites that a worker remembers; then the oldest makes room.")
+    ] = 200
+
+
+class MemoryWatch(Settings, frozen=True):
+    """The watch over the memory of each worker: does it grow without end?"""
+
+    enabled: Annotated[bool, Meta(description="Look whether the memory of a worker keeps growing.")] = True
+    window: Annotated[
+        float, Meta(ge=600, le=86_400, description="Seconds of growth that are judged; a third is the least.")
+    ] = 3600.0
+    growth: Annotated[
+        int, Meta(ge=1_048_576, description="Bytes by which a worker must have grown in the window to be suspected.")
+    ] = 16_777_216
+    types: Annotated[
+        bool,
+        Meta(description="Count objects by type in a suspected worker, off the requests; holds it up for some ms."),
+    ] = False
+    tracemalloc: Annotated[
+        bool,
+        Meta(description="Trace where memory is allocated; every allocation costs more from the start on."),
+    ] = False
 
 
 class PerformanceSettings(Settings, frozen=True):
@@ -48,6 +88,8 @@ class PerformanceSettings(Settings, frozen=True):
             extra={"expected": "a dict of method and route (such as GET /reports) to seconds above 0, at most 3600"},
         ),
     ] = field(default_factory=dict)
+    blocking: Blocking = field(default_factory=Blocking)
+    memory: MemoryWatch = field(default_factory=MemoryWatch)
     collect_interval: Annotated[
         float, Meta(ge=0.1, le=60, description="Seconds between two samples of process and event loop.")
     ] = 1.0

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
-__all__ = ["Latency", "PerformanceSnapshot", "RouteSnapshot", "Trend", "WorkerSnapshot"]
+from perfkit.performance.blocking.report import BlockedSite
+
+__all__ = ["Breach", "Latency", "PerformanceSnapshot", "RouteSnapshot", "Trend", "WorkerSnapshot"]
 
 
 class Latency(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,6 +87,23 @@ class Trend(msgspec.Struct, frozen=True, kw_only=True):
     p99: tuple[float | None, ...] = ()
 
 
+class Breach(msgspec.Struct, frozen=True, kw_only=True):
+    """A threshold that is exceeded now.
+
+    Attributes:
+        name: The field of `performance.thresholds`.
+        route: Method and route where that has a target of its own; empty for the service.
+        value: What it is now, in the unit of the threshold; of times the 95th percentile.
+        since: Unix seconds at which the worker that answers first saw it.
+    """
+
+    name: str
+    value: float
+    threshold: float
+    since: float
+    route: str = ""
+
+
 class PerformanceSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     """The service over the window, all workers together.
 
@@ -97,6 +116,11 @@ class PerformanceSnapshot(msgspec.Struct, frozen=True, kw_only=True):
         cpu: Cores used by all workers over the last second.
         memory: Resident bytes of all workers.
         uptime: Seconds since the oldest live worker started.
+        event_loop_lag: How long what is ready waits for its event loop, over the window.
+        queue_time: How long requests waited between proxy and app, over the window; where the proxy tells.
+        breaches: The thresholds that are exceeded now.
+        blocked: What blocked event loops since the workers started, dearest first, at most ten call sites.
+        unavailable: Why a metric is not told on this platform, by its name.
     """
 
     at: float
@@ -116,3 +140,8 @@ class PerformanceSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     routes: tuple[RouteSnapshot, ...]
     workers: tuple[WorkerSnapshot, ...]
     trend: Trend
+    event_loop_lag: Latency = Latency()
+    queue_time: Latency = Latency()
+    breaches: tuple[Breach, ...] = ()
+    blocked: tuple[BlockedSite, ...] = ()
+    unavailable: dict[str, str] = {}

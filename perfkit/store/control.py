@@ -90,6 +90,11 @@ class Control:
         """True while the commands reach other processes."""
         return self._log >= 0
 
+    @property
+    def is_settled(self) -> bool:
+        """True if whoever listens has been told all that was read: right after `poll`, all that was ever said."""
+        return not self._pending and not self._delivering.locked()
+
     def open(self, directory: Path, number: int, *, locked: Locked, is_live: Callable[[int], bool]) -> None:
         """Share the commands of *directory* as worker *number*; older ones are not replayed.
 

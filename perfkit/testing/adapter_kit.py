@@ -30,8 +30,9 @@ from typing import Any
 import pytest
 
 from perfkit.core.families import Histogram
-from perfkit.core.names import CLIENT_DISCONNECTED, REQUEST_DURATION
+from perfkit.core.names import CLIENT_DISCONNECTED, REQUEST_DURATION, REQUEST_QUEUE
 from perfkit.core.spans import PRODUCERS, Span, add_span, expect_spans, set_exchange
+from perfkit.http.queueing import QUEUE_TIME
 from perfkit.system import PerformanceSystem
 
 __all__ = ["AdapterKit", "Answer", "Recorded", "recorded"]
@@ -85,6 +86,13 @@ def recorded(system: PerformanceSystem) -> list[Recorded]:
 def _five(labels: tuple[str, ...]) -> tuple[str, str, str, str, str]:
     method, route, status, scheme, error = labels
     return method, route, status, scheme, error
+
+
+def _waits(system: PerformanceSystem) -> float:
+    """Return how many waits before the app were measured, all of them of 2 s and little more."""
+    waits = [point.value for family in system.store.families({REQUEST_QUEUE.name}) for point in family.points]
+    counts = [wait.count for wait in waits if isinstance(wait, Histogram) and 2.0 * wait.count <= wait.sum]
+    return sum(counts)
 
 
 class AdapterKit:
@@ -293,6 +301,22 @@ class AdapterKit:
         assert page.status == 200
         assert page.headers["content-type"].startswith("text/html")
         assert sum(one.count for one in recorded(system)) == 1
+
+    def test_how_long_requests_waited_is_measured_where_a_proxy_tells(
+        self, app: Any, system: PerformanceSystem
+    ) -> None:
+        def ask() -> float:
+            told = {"x-request-start": f"t={system.clock.time() - 2.0:.6f}"}
+            assert self.exchange(app, "GET", "/hello/ann", headers=told).status == 200
+            return _waits(system)
+
+        assert ask() == 1.0, "the first request of a process is looked at"
+        before = ask()
+        for job in system.scheduler.jobs():
+            if job.name == QUEUE_TIME:
+                job.run(system.clock.monotonic())
+        assert ask() > before, "so is the next one after the scheduler has asked for it"
+        assert sum(one.count for one in recorded(system)) == 3
 
     def test_user_code_reaches_the_system(self, app: Any, system: PerformanceSystem) -> None:
         assert self.exchange(app, "GET", "/state").body == b"yes"

@@ -261,3 +261,21 @@ async def test_requests_in_flight_are_seen_while_they_last(system: PerformanceSy
         await server.end()
     assert system.store.in_flight() == 0
     assert [one.count for one in recorded(system)] == [20]
+
+
+@pytest.mark.parametrize("refusal", [asyncio.CancelledError, GeneratorExit, RuntimeError])
+async def test_a_server_that_is_cancelled_when_asked_does_not_hide_how_the_app_ended(
+    system: PerformanceSystem, refusal: type[BaseException]
+) -> None:
+    async def broken(scope: Any, receive: Any, send: Any) -> None:
+        raise asyncio.CancelledError("the app's own")
+
+    async def receive() -> Any:
+        raise refusal("not to be asked any more")
+
+    async def send(message: Any) -> None:
+        raise AssertionError("nothing is sent")
+
+    with pytest.raises(asyncio.CancelledError, match="the app's own"):
+        await PerfkitMiddleware(broken, system=system)(scope_of("GET", "/"), receive, send)
+    assert [each.error for each in recorded(system)] == ["cancelled"]

@@ -84,7 +84,6 @@ async def test_perfkit_around_perfkit_runs_one_system() -> None:
     inner = PerfkitMiddleware(bare(), environment="testing", service="inner")
     outer = make_wrapped(inner, service="outer")
     async with lifespan(outer) as state:
-        assert state["perfkit"] is outer.system
         assert len(schedulers()) == 1
         assert text_of(await call(outer, "GET", "/reach", state=dict(state))) == (200, "outer True")
     assert not outer.system.is_running
@@ -172,11 +171,15 @@ async def test_an_unknown_kind_of_scope_passes_untouched() -> None:
     assert seen[0][1:] == (receive, send)
 
 
-async def test_user_code_reaches_the_system_through_the_state_of_the_lifespan() -> None:
+async def test_user_code_reaches_the_system_through_the_state_of_a_request() -> None:
     app = make_app()
     async with lifespan(app) as state:
-        assert isinstance(state["perfkit"], PerformanceSystem)
         assert text_of(await call(app, "GET", "/reach", state=dict(state))) == (200, "shop True")
+
+
+async def test_the_state_of_the_lifespan_holds_what_the_app_put_there_and_nothing_else() -> None:
+    async with lifespan(make_app()) as state:
+        assert state == {}
 
 
 async def test_user_code_reaches_the_system_where_the_server_knows_no_state() -> None:
@@ -196,7 +199,7 @@ async def test_the_state_of_the_users_own_lifespan_is_kept() -> None:
     app = Starlette(routes=[Route("/show", show)], lifespan=of_the_user)
     app.add_middleware(PerfkitMiddleware, environment="testing")
     async with lifespan(app) as state:
-        assert set(state) == {"database", "perfkit", "perfkit_other"}
+        assert set(state) == {"database", "perfkit_other"}
         assert text_of(await call(app, "GET", "/show", state=dict(state))) == (200, "pool True")
 
 
@@ -343,8 +346,11 @@ def test_settings_that_cannot_be_used_are_an_error_before_the_first_request() ->
 async def test_the_debug_mode_of_the_app_says_which_environment_it_is(
     debug: bool, environment: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    async def tell(request: Request) -> Response:
+        return PlainTextResponse(request.state.perfkit.config.environment)
+
     monkeypatch.delenv("PERFKIT_ENVIRONMENT", raising=False)
-    app = Starlette(debug=debug, routes=[Route("/reach", lambda request: PlainTextResponse("reached"))])
+    app = Starlette(debug=debug, routes=[Route("/tell", tell)])
     app.add_middleware(PerfkitMiddleware, store={"mode": "memory"})
-    async with lifespan(app) as state:
-        assert state["perfkit"].config.environment == environment
+    async with lifespan(app):
+        assert text_of(await call(app, "GET", "/tell")) == (200, environment)

@@ -100,6 +100,13 @@ def test_no_count_is_lost_when_workers_are_killed_and_files_stay_few() -> None:
     assert theirs[-1]["files"] > theirs[0]["files"]
 
 
+def test_sampling_is_measured_beside_the_collectors_of_prometheus_client() -> None:
+    found = run_json("runtime")
+    assert found["perfkit: everything, as the monitor does each second"] > 0.0
+    assert found["prometheus_client: process, platform, gc"] > 0.0
+    assert "% of a core each second" in run("runtime")
+
+
 def test_the_footprint_of_perfkit_is_measured() -> None:
     found = run_json("footprint")["footprint"]
     ours = found["perfkit, perfkit_asgi"]

@@ -10,7 +10,7 @@ import tempfile
 from importlib.metadata import version
 from pathlib import Path
 
-__all__ = ["CACHE", "SourceMissing", "source_of"]
+__all__ = ["CACHE", "SourceMissing", "pip_says", "source_of"]
 
 CACHE = Path(__file__).parents[2] / ".cache" / "transparency"
 """Where unpacked sources stay for the next time; may be deleted at any time."""
@@ -39,20 +39,23 @@ def source_of(distribution: str) -> Path:
     return place
 
 
+def pip_says(command: list[str], timeout: float) -> str:
+    """Run *command*, which is one of pip; return why it failed, empty where it did not."""
+    environ = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    try:
+        done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=timeout)
+    except subprocess.TimeoutExpired:
+        return f"pip took more than {timeout:.0f} s."
+    return "pip said: " + " ".join(done.stderr.split())[-300:] if done.returncode else ""
+
+
 def _downloaded(distribution: str, folder: Path) -> Path:
     pinned = f"{distribution}=={version(distribution)}"
     pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", distribution, pinned]
-    environ = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    try:
-        done = subprocess.run(
-            [*pip, "--dest", os.fspath(folder)], env=environ, capture_output=True, text=True, timeout=TIMEOUT
-        )
-    except subprocess.TimeoutExpired:
-        raise SourceMissing(f"pip download {pinned} took more than {TIMEOUT:.0f} s.") from None
+    said = pip_says([*pip, "--dest", os.fspath(folder)], TIMEOUT)
     archives = sorted(folder.glob("*.tar.gz"))
-    if done.returncode or not archives:
-        said = " ".join(done.stderr.split())[-300:]
-        raise SourceMissing(f"pip download {pinned} gave no source. A package index must be reached; pip said: {said}")
+    if said or not archives:
+        raise SourceMissing(f"pip download {pinned} gave no source. A package index must be reached; {said}")
     return archives[0]
 
 

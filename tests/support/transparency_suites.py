@@ -15,7 +15,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -23,6 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from transparency_environment import python_of_suites
 from transparency_sources import source_of
 
 __all__ = ["SUITES", "Run", "Suite", "SuiteBroken", "run"]
@@ -48,7 +48,7 @@ class Suite:
     Attributes:
         distribution: The package whose source has them.
         everything: Arguments for all tests.
-        subset: Arguments for those that exercise apps; a few minutes for all suites together.
+        subset: Arguments for those that exercise apps, patterns of files among them; a few minutes for all suites.
         is_django: True for Django's own runner, else it is pytest.
         least_exchanges: Exchanges that perfkit must have seen in the subset: else it lay around nothing.
         limit: Seconds for one run of everything.
@@ -78,6 +78,7 @@ class Run:
         others: What did not pass: id to outcome.
         started: Exchanges that perfkit began.
         finished: Exchanges that perfkit recorded.
+        open: Exchanges that began in a test and were not recorded in it: how many, by the test, as far as it is known.
         errors: Internal errors of perfkit.
         seconds: Duration.
     """
@@ -87,6 +88,7 @@ class Run:
     seconds: float
     started: float = 0
     finished: float = 0
+    open: dict[str, float] = field(default_factory=dict)
     errors: list[dict[str, Any]] = field(default_factory=list)
 
     @property
@@ -94,6 +96,8 @@ class Run:
         """The tests that did not do what they should."""
         return {name for name, outcome in self.others.items() if outcome in ("failed", "xpassed")}
 
+
+FASTAPI_SUBSET = ("after_yield", "exception", "middleware", "router", "sse", "stream", "ws_")
 
 DJANGO_SUBSET = (
     "asgi",
@@ -131,6 +135,12 @@ SUITES = {
     suite.name: suite
     for suite in (
         Suite(distribution="Starlette", everything=("tests",), subset=("tests",), least_exchanges=1200),
+        Suite(
+            distribution="FastAPI",
+            everything=("tests",),
+            subset=tuple(f"tests/test_*{part}*.py" for part in FASTAPI_SUBSET),
+            least_exchanges=250,
+        ),
         Suite(distribution="Flask", everything=("tests",), subset=("tests",), least_exchanges=350),
         Suite(
             distribution="Werkzeug",
@@ -161,39 +171,56 @@ def run(suite: Suite, tests: Sequence[str], *, is_around: bool, is_alone: bool =
         SourceMissing: The suite could not be downloaded.
         SuiteBroken: It came to no end.
     """
-    source = source_of(suite.distribution)
+    python, source = os.fspath(python_of_suites()), source_of(suite.distribution)
     started_at = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="transparency-") as folder:
-        command = _command(suite, source, tests, is_around=is_around, is_alone=is_alone)
+        command = _command(suite, python, source, tests, is_around=is_around, is_alone=is_alone)
         environ = {name: value for name, value in os.environ.items() if not name.startswith(NOT_INHERITED)}
         environ |= OURS | {"TRANSPARENCY_FOLDER": folder, "PYTHONPATH": os.fspath(AROUND), "TMPDIR": folder}
         written = _finish(command, source / "tests" if suite.is_django else source, environ, suite.limit)
         try:
             outcomes = json.loads(Path(folder, "outcomes.json").read_bytes())
         except OSError:
-            raise SuiteBroken(f"{suite.distribution}'s suite came to no end. It wrote:\n{written[-3000:]}") from None
+            outcomes = {"total": 0, "others": {}}
+        if not (outcomes["total"] or outcomes["others"]):
+            raise SuiteBroken(f"{suite.distribution}'s suite did not run to its end. It wrote:\n{written[-3000:]}")
         witness = Path(folder, "witness.jsonl")
         seen = [json.loads(line) for line in witness.read_bytes().splitlines()] if witness.exists() else []
     exchanges = [each for each in seen if each["kind"] == "exchanges"]
+    still_open: dict[str, float] = {}
+    for each in exchanges:
+        still_open[each["test"]] = still_open.get(each["test"], 0.0) + each["started"] - each["finished"]
     return Run(
         total=outcomes["total"],
         others=outcomes["others"],
         seconds=time.monotonic() - started_at,
         started=sum(each["started"] for each in exchanges),
         finished=sum(each["finished"] for each in exchanges),
+        open={test: count for test, count in still_open.items() if count},
         errors=[each for each in seen if each["kind"] == "error"],
     )
 
 
-def _command(suite: Suite, source: Path, tests: Sequence[str], *, is_around: bool, is_alone: bool) -> list[str]:
+def _command(
+    suite: Suite, python: str, source: Path, tests: Sequence[str], *, is_around: bool, is_alone: bool
+) -> list[str]:
     module = (suite.around or f"around_{suite.name}") if is_around else "outcomes"
     if suite.is_django:
         labels = [_label(test) for test in tests]
         processes = f"--parallel={1 if is_alone else 2}"
         runner = [os.fspath(AROUND / "django_suite.py"), module, os.fspath(source / "tests" / "runtests.py")]
-        return [sys.executable, *runner, processes, "--noinput", *sorted(set(labels))]
+        return [python, *runner, processes, "--noinput", *sorted(set(labels))]
     plugins = ["-p", "outcomes", "-p", "no:cacheprovider", *(["-p", module] if is_around else [])]
-    return [sys.executable, "-m", "pytest", "-q", "--timeout", "60", *plugins, *tests]
+    return [python, "-m", "pytest", "-q", "--timeout", "60", *plugins, *_found(source, tests)]
+
+
+def _found(source: Path, tests: Sequence[str]) -> list[str]:
+    """Return *tests* with the files of *source* in the place of patterns; the id of a test may hold a star, too."""
+    found: list[str] = []
+    for test in tests:
+        files = [] if "::" in test or "*" not in test else sorted(source.glob(test))
+        found += [os.fspath(each.relative_to(source)) for each in files] or [test]
+    return list(dict.fromkeys(found))
 
 
 def _label(test: str) -> str:

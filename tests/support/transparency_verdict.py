@@ -93,7 +93,7 @@ def judge(suite: Suite, *, is_everything: bool = False) -> Verdict:
     if around.started < suite.least_exchanges:
         missing.append(f"perfkit saw {around.started:.0f} exchanges, at least {suite.least_exchanges} were expected")
     if around.started != around.finished:
-        missing.append(f"{around.started - around.finished:.0f} exchanges were begun and never recorded")
+        missing.append(f"{around.started - around.finished:.0f} exchanges were begun and never recorded: {around.open}")
     suspects = around.failed - known.keys()
     failing_bare: set[str] = set()
     if is_everything:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from perfkit.alerts.alert import Severity
-from perfkit.alerts.rules import capacity
 from perfkit.alerts.rules.rule import Rule
 from perfkit.alerts.rules.slo import ERRORS
-from perfkit.core.names import ABANDONED, PROCESS_CPU, PROCESS_MEMORY, REQUEST_DURATION
+from perfkit.core.limits import Limits
+from perfkit.core.names import ABANDONED, PROCESS_CPU, PROCESS_MEMORY, REQUEST_DURATION, REQUEST_QUEUE
 
 __all__ = ["MINIMUM_REQUESTS", "default_rules"]
 
@@ -22,7 +22,6 @@ HYSTERESIS = 0.8
 """Part of the threshold at which a firing alert is well again."""
 
 LAG = "perfkit_event_loop_lag_seconds"
-QUEUE = "perfkit_request_queue_seconds"
 
 
 def default_rules(thresholds: Mapping[str, float], targets: Mapping[str, float]) -> Iterator[Rule]:
@@ -34,15 +33,16 @@ def default_rules(thresholds: Mapping[str, float], targets: Mapping[str, float])
         yield _slow(f"SlowResponses {route}", seconds, {"http_request_method": method, "http_route": template})
     if (ratio := thresholds.get("error_rate")) is not None:
         yield from _errors(ratio)
+    limits = Limits()
     if (ratio := thresholds.get("cpu")) is not None:
-        yield _cpu(ratio)
-    limit = capacity.memory()
-    if (ratio := thresholds.get("memory")) is not None and limit is not None:
-        yield _memory(ratio, limit)
+        yield _cpu(ratio, limits.cpu())
+    memory = limits.memory()
+    if (ratio := thresholds.get("memory")) is not None and memory is not None:
+        yield _memory(ratio, memory.total)
     if (seconds := thresholds.get("event_loop_lag")) is not None:
         yield _waiting("EventLoopLag", LAG, seconds, "the event loop was late by")
     if (seconds := thresholds.get("queue_time")) is not None:
-        yield _waiting("RequestsQueue", QUEUE, seconds, "requests waited for a worker for")
+        yield _waiting("RequestsQueue", REQUEST_QUEUE.name, seconds, "requests waited for a worker for")
     yield Rule(
         name="RequestsLost",
         metric=ABANDONED.name,
@@ -92,13 +92,13 @@ def _errors(ratio: float) -> Iterator[Rule]:
         )
 
 
-def _cpu(ratio: float) -> Rule:
+def _cpu(ratio: float, cores: float) -> Rule:
     return Rule(
         name="CpuUsage",
         metric=PROCESS_CPU.name,
         measure="rate",
         window=300.0,
-        per=capacity.cores(),
+        per=cores,
         above=ratio,
         clear=ratio * HYSTERESIS,
         unit="ratio",

@@ -57,8 +57,9 @@ base.settings = checks.settings = HandlersSettings(base.settings)
 
 
 def cleaned_up(cls: type[SimpleTestCase]) -> None:
+    """Write at the end of each class: worker processes are ended without a word."""
     clean_up(cls)
-    witness.tally()  # at the end of each class: worker processes are ended without a word
+    witness.tally_settled(f"{cls.__module__}.{cls.__qualname__}")
 
 
 clean_up = SimpleTestCase.doClassCleanups.__func__  # type: ignore[attr-defined]  # a class method

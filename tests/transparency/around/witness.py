@@ -10,6 +10,7 @@ import os
 import traceback
 import weakref
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Any
 
 import perfkit.system
@@ -22,8 +23,8 @@ FOLDER = "TRANSPARENCY_FOLDER"
 
 FILE = "witness.jsonl"
 
-open_file, write_file, close_file = os.open, os.write, os.close
-"""As they are now: Starlette's suite forbids them in an event loop by putting others in their place."""
+open_file, write_file, close_file, dumps = os.open, os.write, os.close, json.dumps
+"""As they are now: suites put others in their place, Starlette's to forbid them in an event loop."""
 
 
 _stores: weakref.WeakKeyDictionary[Any, list[float]] = weakref.WeakKeyDictionary()
@@ -53,18 +54,35 @@ def watch() -> None:
     ErrorLog.warn = warned  # type: ignore[method-assign]
 
 
-def tally(*stores: Any) -> None:
-    """Write the exchanges of *stores*, or of all of this process, that are new since the last time."""
+PATIENCE = 5.0
+"""Seconds that a server's thread may take to end an exchange whose test is over."""
+
+
+def tally_settled(test: str) -> None:
+    """Write the new exchanges of this process, those of *test*, when all have ended."""
+    until = monotonic() + PATIENCE
+    while any(_open(store) > known[0] - known[1] for store, known in list(_stores.items())) and monotonic() < until:
+        sleep(0.01)
+    tally(test=test)
+
+
+def _open(store: Any) -> float:
+    started, finished = store.values[STARTED], store.values[FINISHED]
+    return float(started - finished)
+
+
+def tally(*stores: Any, test: str = "") -> None:
+    """Write the exchanges of *stores*, or of all of this process, that are new since the last time: since *test*."""
     for store in stores or list(_stores):
         known, now = _stores.get(store), [store.values[STARTED], store.values[FINISHED]]
         if known is not None and now != known:
-            _write(kind="exchanges", started=now[0] - known[0], finished=now[1] - known[1])
+            _write(kind="exchanges", started=now[0] - known[0], finished=now[1] - known[1], test=test)
             _stores[store] = now
 
 
 def _write(**fields: Any) -> None:
-    fields |= {"pid": os.getpid(), "test": os.environ.get("PYTEST_CURRENT_TEST", "")}
-    line = f"{json.dumps(fields)}\n".encode()
+    fields["test"] = fields.get("test") or os.environ.get("PYTEST_CURRENT_TEST", "")
+    line = f"{dumps(fields)}\n".encode()
     file = open_file(Path(os.environ[FOLDER], FILE), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     try:
         write_file(file, line)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +11,6 @@ from perfkit.alerts import Rule, Severity, Slo, Spending
 from perfkit.alerts.numbers.measures import bad_and_total, measure_burn, measure_rule
 from perfkit.alerts.numbers.numbers import Numbers
 from perfkit.alerts.parsing import parse_inhibition, parse_rule, parse_slo
-from perfkit.alerts.rules import capacity
 from perfkit.alerts.rules.defaults import default_rules
 from perfkit.alerts.rules.slo import SPENDINGS, detection_time, factor
 from perfkit.alerts.states.machine import Reading
@@ -279,17 +277,6 @@ def test_the_default_rules_follow_the_thresholds() -> None:
     assert rules["SlowResponses GET /reports"].where == {"http_request_method": "GET", "http_route": "/reports"}
     assert rules["ErrorRateSevere"].severity is Severity.CRITICAL
     assert rules["SlowResponses"].minimum_traffic == 50
-
-
-def test_limits_are_those_of_the_container(tmp_path: Path) -> None:
-    (tmp_path / "cpu.max").write_text("50000 100000\n")
-    (tmp_path / "memory.max").write_text("1048576\n")
-    assert (capacity.cores(tmp_path), capacity.memory(tmp_path)) == (0.5, 1_048_576.0)
-    (tmp_path / "cpu.max").write_text("max 100000\n")
-    (tmp_path / "memory.max").write_text("max\n")
-    assert capacity.cores(tmp_path) >= 1.0
-    assert (capacity.memory(tmp_path) or 0.0) > 1_048_576.0
-    assert capacity.cores(tmp_path / "absent") >= 1.0
 
 
 def test_the_factors_are_those_of_the_workbook() -> None:

@@ -28,7 +28,7 @@ BAD: dict[str, tuple[dict[Any, Any], str, str]] = {
     "slip in a section": ({"stor": {"mode": "auto"}}, "stor", "Write store instead."),
     "slip in a key": ({"store": {"directroy": "/x"}}, "store.directroy", "Write store.directory instead."),
     "camelCase": ({"performance": {"collectInterval": 1}}, "performance.collectInterval", "collect_interval instead"),
-    "key one level too high": ({"window": 60}, "window", "Write performance.window instead."),
+    "key one level too high": ({"retention": 60}, "retention", "Write store.retention instead."),
     "key that is no text": ({"health": {5: 1}}, 'health["5"]', "is not a setting"),
     "unknown environment": ({"environment": "prod"}, "environment", 'Set it to "production"'),
     "environment that is no text": ({"environment": ["testing"]}, "environment", "of type list"),

@@ -15,7 +15,7 @@ from perfkit.core.checks import CheckResult, HealthCheck
 from perfkit.core.context import Context
 from perfkit.core.errors import ErrorLog
 from perfkit.core.status import Status
-from perfkit.health import CheckSnapshot, HealthChecker, HealthSettings, HealthSnapshot
+from perfkit.health import CheckSnapshot, HealthChecker, HealthSettings, HealthSnapshot, StatusChange
 from perfkit.store import Store, StoreSettings
 from perfkit.testing import FakeClock
 
@@ -103,6 +103,7 @@ def test_the_start_runs_every_check_once_so_that_there_is_an_answer(health: Heal
         liveness=False,
         changed_at=health.clock.unix,
         checked_at=health.clock.unix,
+        history=(StatusChange(health.clock.unix, Status.HEALTHY, "answers"),),
     )
 
 

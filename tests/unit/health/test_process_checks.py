@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import builtins
-import io
 import os
 import resource
 from contextlib import ExitStack
-from types import SimpleNamespace
 from typing import Any
 
-import psutil
 import pytest
 
+from perfkit.core import limits
 from perfkit.core.checks import CheckResult
 from perfkit.core.context import Context
+from perfkit.core.limits import Limits, Throttling, Usage
 from perfkit.core.status import Status
 from perfkit.health import HealthChecker, HealthSettings
-from perfkit.health.process import process_checks
+from perfkit.health.process import BUILT_IN, process_checks
 from perfkit.store import Store, StoreSettings
 from perfkit.testing import FakeClock
 
@@ -30,99 +28,105 @@ def run(name: str, *, settings: HealthSettings | None = None, context: Context |
     return {check.name: check for check in process_checks(settings or HealthSettings(), context)}[name].run()
 
 
-def machine(patch: pytest.MonkeyPatch, *, total: int, available: int) -> None:
-    patch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(total=total, available=available))
+def memory(patch: pytest.MonkeyPatch, *, total: int, used: int, source: str = "machine") -> None:
+    usage = Usage(float(used), float(total), source)  # type: ignore[arg-type]  # a literal
+    patch.setattr(Limits, "memory", lambda self: usage)
 
 
-def container(patch: pytest.MonkeyPatch, files: dict[str, str]) -> None:
-    """Let the files of the control group say what *files* says; the others are not there."""
-    real = builtins.open
-
-    def fake_open(path: Any, *arguments: Any, **named: Any) -> Any:
-        name = str(path)
-        if not name.startswith("/sys/fs/cgroup/"):
-            return real(path, *arguments, **named)
-        if (text := files.get(name.removeprefix("/sys/fs/cgroup/"))) is None:
-            raise FileNotFoundError(name)
-        return io.StringIO(text)
-
-    patch.setattr(builtins, "open", fake_open)
-
-
-def test_there_are_four_and_none_of_them_takes_a_worker_out_of_service() -> None:
+def test_there_are_six_and_none_of_them_takes_a_worker_out_of_service() -> None:
     context = Context(store=Store(StoreSettings(mode="memory")))
     checks = list(process_checks(HealthSettings(), context))
-    assert [check.name for check in checks] == ["memory", "open_files", "uptime", "store"]
+    assert [check.name for check in checks] == ["memory", "open_files", "disk", "cpu", "uptime", "store"]
     assert not any(check.critical or check.liveness for check in checks)
+    assert {check.name for check in checks} < set(BUILT_IN)
 
 
 def test_on_this_machine_each_of_them_answers() -> None:
-    checker = HealthChecker()
+    clock = FakeClock()
+    checker = HealthChecker(clock=clock)
     checker.start()
-    checks = checker.get_health_summary().checks
-    assert len(checks) == 4
-    assert all(check.message and check.status is not Status.UNKNOWN for check in checks)
-    assert not any("raised" in check.message for check in checks)
+    assert len(checker.get_health_summary().checks) == 6
+    for check in checker.get_health_summary().checks:
+        assert check.message
+        assert "raised" not in check.message
+        assert check.status is not Status.UNKNOWN or check.name == "cpu"
 
 
 @pytest.mark.parametrize(
-    ("available", "status"),
-    [(500, Status.HEALTHY), (151, Status.HEALTHY), (150, Status.WARNING), (50, Status.CRITICAL)],
+    ("used", "status"),
+    [(500, Status.HEALTHY), (849, Status.HEALTHY), (850, Status.WARNING), (950, Status.CRITICAL)],
 )
-def test_memory_is_graded_by_the_machine_where_no_container_limits_it(
-    available: int, status: Status, monkeypatch: pytest.MonkeyPatch
+def test_memory_is_graded_by_what_the_process_may_use(
+    used: int, status: Status, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    container(monkeypatch, {})
-    machine(monkeypatch, total=1000 * MIB, available=available * MIB)
+    memory(monkeypatch, total=1000 * MIB, used=used * MIB, source="container")
     found = run("memory")
-    assert found.status is status
-    assert found.value == pytest.approx(1 - available / 1000)
-    assert found.unit == "ratio"
-    assert found.message.endswith("of the machine's 1,000 MiB are in use")
+    assert (found.status, found.unit) == (status, "ratio")
+    assert found.value == pytest.approx(used / 1000)
+    assert found.message.endswith("of the container's 1,000 MiB are in use")
 
 
-def test_memory_is_graded_by_the_container_without_the_files_that_the_kernel_gives_back(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    machine(monkeypatch, total=10_000 * MIB, available=9_000 * MIB)
-    stat = f"anon 1\ninactive_file {40 * MIB}\nactive_file 5\n"
-    container(monkeypatch, {"memory.max": f"{100 * MIB}\n", "memory.current": f"{130 * MIB}\n", "memory.stat": stat})
-    found = run("memory")
-    assert (found.status, found.value) == (Status.WARNING, 0.9)
-    assert found.message == "90% of the container's 100 MiB are in use"
-
-
-@pytest.mark.parametrize(
-    "files",
-    [
-        {"memory.max": "max\n", "memory.current": "5\n", "memory.stat": ""},
-        {"memory.max": "garbage", "memory.current": "5\n", "memory.stat": ""},
-        {"memory.max": "100\n"},
-        {"memory.max": f"{2**50}\n", "memory.current": "5\n", "memory.stat": "inactive_file 1\n"},
-    ],
-    ids=["no limit", "not a number", "half a control group", "more than the machine has"],
-)
-def test_a_container_without_a_limit_of_its_own_is_graded_by_the_machine(
-    files: dict[str, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    machine(monkeypatch, total=1000 * MIB, available=800 * MIB)
-    container(monkeypatch, files)
-    found = run("memory")
-    assert (found.status, found.value) == (Status.HEALTHY, pytest.approx(0.2))
-    assert "the machine's" in found.message
-
-
-def test_a_container_that_does_not_tell_its_file_cache_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    machine(monkeypatch, total=10_000 * MIB, available=9_000 * MIB)
-    container(monkeypatch, {"memory.max": f"{100 * MIB}", "memory.current": f"{50 * MIB}", "memory.stat": "anon 1\n"})
-    assert run("memory").value == 0.5
+def test_where_memory_is_not_told_the_check_does_not_know(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Limits, "memory", lambda self: None)
+    assert run("memory").status is Status.UNKNOWN
 
 
 def test_the_thresholds_are_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    container(monkeypatch, {})
-    machine(monkeypatch, total=1000 * MIB, available=700 * MIB)
+    memory(monkeypatch, total=1000 * MIB, used=300 * MIB)
     assert run("memory", settings=HealthSettings(memory_warning=0.2)).status is Status.WARNING
     assert run("memory", settings=HealthSettings(memory_warning=0.1, memory_critical=0.3)).status is Status.CRITICAL
+
+
+@pytest.mark.parametrize(
+    ("used", "plenty", "status"),
+    [
+        (89, 0, Status.HEALTHY),
+        (90, 0, Status.WARNING),
+        (97, 0, Status.CRITICAL),
+        (97, 3 * MIB, Status.HEALTHY),
+        (97, 4 * MIB, Status.CRITICAL),
+    ],
+)
+def test_a_disk_is_graded_by_ratio_unless_plenty_is_left(
+    used: int, plenty: int, status: Status, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "disk", lambda path: Usage(float(used * MIB), 100.0 * MIB))
+    found = run("disk", settings=HealthSettings(disk_plenty=plenty))
+    assert found.status is status
+    assert found.value == pytest.approx(used / 100)
+
+
+def test_where_disks_are_not_told_the_check_does_not_know(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "disk", lambda path: None)
+    assert run("disk").status is Status.UNKNOWN
+
+
+def throttled(patch: pytest.MonkeyPatch, told: list[float]) -> None:
+    """Let each look find 100 more periods, of which so many as *told* were cut short."""
+    periods = iter(range(100, 100_000, 100))
+    total = iter([sum(told[: index + 1]) for index in range(len(told))])
+    patch.setattr(Limits, "throttling", lambda self: Throttling(float(next(periods)), next(total), 0.0))
+
+
+def test_a_busy_cpu_is_shown_and_warns_only_if_that_is_wished(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = FakeClock()
+    context = Context(store=Store(StoreSettings(mode="memory")), clock=clock)
+
+    def looks(settings: HealthSettings, count: int) -> list[CheckResult]:
+        throttled(monkeypatch, [90.0] * count)
+        check = {each.name: each for each in process_checks(settings, context)}["cpu"]
+        found = []
+        for _ in range(count):
+            found.append(check.run())
+            clock.advance(5.0)
+        return found
+
+    quiet = looks(HealthSettings(), 20)
+    assert [each.status for each in quiet] == [Status.UNKNOWN] + [Status.HEALTHY] * 19
+    assert quiet[-1].value == pytest.approx(0.9)
+    strict = looks(HealthSettings(cpu_warning=0.8), 20)
+    assert strict[5].status is Status.HEALTHY  # 25 seconds are a burst
+    assert strict[-1].status is Status.WARNING
 
 
 def test_open_files_are_graded_by_the_limit_of_the_process(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,37 +4,28 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from types import SimpleNamespace
-from typing import Any
 
-import psutil
 import pytest
 
 from perfkit.core.context import Context
 from perfkit.core.names import PROCESS_CPU
 from perfkit.performance import PerformanceMonitor
+from perfkit.performance.runtime.reader import ProcessReader
 from perfkit.store import Store, StoreSettings
 from perfkit.testing import FakeClock
 
 
 class Process:
-    """This process as psutil would show it, with CPU seconds that the test says."""
+    """This process as it reads, but for the CPU seconds, which the test says."""
 
     def __init__(self) -> None:
         self.seconds = 5.0
-        self._real = psutil.Process()
-
-    def cpu_times(self) -> Any:
-        return SimpleNamespace(user=self.seconds - 1.0, system=1.0)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._real, name)
 
 
 @pytest.fixture
 def process(monkeypatch: pytest.MonkeyPatch) -> Process:
-    process = Process()
-    monkeypatch.setattr(psutil, "Process", lambda pid: process)
+    process, read = Process(), ProcessReader.read
+    monkeypatch.setattr(ProcessReader, "read", lambda reader: read(reader) | {"cpu": process.seconds})
     return process
 
 

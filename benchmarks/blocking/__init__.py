@@ -1,0 +1,1 @@
+"""The event-loop watch: what it finds and what it costs."""

@@ -1,0 +1,1 @@
+"""What it costs to sample process, interpreter and container once a second."""

@@ -1,0 +1,1 @@
+"""Checks that users register: damped, paced, run in threads and loops, shared between workers."""

@@ -1,0 +1,1 @@
+"""The event-loop watch: how late a loop is, which call blocked it, and which requests waited meanwhile."""

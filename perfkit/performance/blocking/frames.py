@@ -1,0 +1,129 @@
+"""Stacks of other threads as code and lines, and which of them are the user's own. Nothing here keeps a frame alive."""
+
+from __future__ import annotations
+
+import os
+import sys
+import sysconfig
+from functools import lru_cache
+from types import CodeType, FrameType
+from typing import Any, NamedTuple
+
+__all__ = ["MAX_DEPTH", "Place", "frame_of", "is_idle", "is_users", "place_of", "root_of", "source_line", "walked"]
+
+MAX_DEPTH = 60
+"""Frames of a stack that are looked at, from the innermost."""
+
+MAX_SOURCE = 120
+"""Characters of a source line that are shown."""
+
+HOME = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))) + os.sep
+"""Where perfkit itself lies."""
+
+_ADAPTERS = tuple(
+    f"{os.sep}{name}{os.sep}" for name in ("perfkit_asgi", "perfkit_wsgi", "perfkit_flask", "perfkit_django")
+)
+_PACKAGES = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
+
+
+class Place(NamedTuple):
+    """A line of code.
+
+    Attributes:
+        path: Relative to the working directory where it lies below it.
+        function: Qualified name.
+    """
+
+    path: str
+    line: int
+    function: str
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line} in {self.function}"
+
+
+@lru_cache(4096)
+def is_users(filename: str) -> bool:
+    """Return True if *filename* is neither Python's, nor an installed package's, nor perfkit's."""
+    if filename.startswith("<") or any(part in filename for part in _PACKAGES):
+        return False
+    if filename.startswith(HOME) or any(part in filename for part in _ADAPTERS):
+        return False
+    return not filename.startswith(_standard())
+
+
+@lru_cache(1)
+def _standard() -> tuple[str, ...]:
+    paths = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib")}
+    return tuple(path + os.sep for path in paths if path)
+
+
+def place_of(code: CodeType, line: int) -> Place:
+    """Return *line* of *code*, for people."""
+    path, here = code.co_filename, os.getcwd() + os.sep
+    return Place(path.removeprefix(here), line, getattr(code, "co_qualname", code.co_name))
+
+
+def source_line(place: Place) -> str:
+    """Return what stands at *place*; reads the file, so never call it where anybody waits."""
+    import linecache
+
+    return linecache.getline(place.path, place.line).strip()[:MAX_SOURCE]
+
+
+def walked(frame: FrameType | None) -> list[FrameType]:
+    """Return *frame* and its callers, innermost first. Drop the list soon: frames keep all their variables alive."""
+    frames: list[FrameType] = []
+    while frame is not None and len(frames) < MAX_DEPTH:
+        frames.append(frame)
+        frame = frame.f_back
+    return frames
+
+
+def is_idle(frame: FrameType, base: CodeType | None) -> bool:
+    """Return True if a loop's thread whose innermost frame is *frame* waits for something to do.
+
+    asyncio waits in a selector. Another loop (uvloop) has no frame of its own, so the innermost is *base*, the code
+    that its callbacks come from; that alone does not tell it from a task at work, so ask for the task as well.
+    """
+    caller = frame.f_back
+    if caller is not None and caller.f_code.co_name in ("_run_once", "_poll", "select"):
+        return caller.f_code.co_filename.endswith(_LOOP_FILES)
+    return frame.f_code is base
+
+
+_LOOP_FILES = tuple(f"asyncio{os.sep}{name}.py" for name in ("base_events", "windows_events"))
+
+
+def root_of(frames: list[FrameType], task: Any) -> Any:
+    """Return what tells one call of the loop from the next; None if it makes none.
+
+    That is asyncio's frame that makes the call, and the task; in another loop the task alone.
+    """
+    for frame in frames:
+        code = frame.f_code
+        if code.co_name == "_run" and code.co_filename.endswith(f"asyncio{os.sep}events.py"):
+            return _Root(frame, task)
+    if task is None and frames[0].f_code.co_filename.endswith(_LOOP_FILES):
+        return None
+    return _Root(None, task)
+
+
+class _Root:
+    """Holds on to what it names, so that no other object can get its identity. Short-lived."""
+
+    __slots__ = ("_frame", "_task")
+
+    def __init__(self, frame: FrameType | None, task: Any) -> None:
+        self._frame, self._task = frame, task
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Root) and self._frame is other._frame and self._task is other._task
+
+    def __hash__(self) -> int:
+        return hash((id(self._frame), id(self._task)))
+
+
+def frame_of(thread: int) -> FrameType | None:
+    """Return the innermost frame of *thread*, None if it has none."""
+    return sys._current_frames().get(thread)
