@@ -48,7 +48,12 @@ class Blocking(Settings, frozen=True):
 
     enabled: Annotated[bool, Meta(description="Measure the lag of event loops and report calls that block one.")] = True
     threshold: Annotated[
-        float, Meta(ge=0.02, le=60, description="Seconds from which a call that blocks is reported; those 10 % longer are all found.")
+        float,
+        Meta(
+            ge=0.02,
+            le=60,
+            description="Seconds from which a call that blocks is reported; those 10 % longer are all found.",
+        ),
     ] = 0.1
     max_sites: Annotated[
         int, Meta(ge=1, le=2000, description="Call sites that a worker remembers; then the oldest makes room.")
