@@ -242,9 +242,9 @@ class Runner:
         self._done(run, result)
 
     def _done(self, run: Run, result: CheckResult | None) -> None:
-        run.is_over = True
         with self._errors.guarded("health", "the result of a check could not be kept"):
             run.on_done(run, result)
+        run.is_over = True  # only now: whoever sees it reads the result
         for listener in list(run.listeners):
             with self._errors.guarded("health", "who waits for a check could not be told"):
                 listener()
