@@ -52,7 +52,7 @@ class Blocking(Settings, frozen=True):
         Meta(
             ge=0.02,
             le=60,
-            description="Seconds from which a call that blocks is reported; those 10 % longer are all found.",
+            description="Seconds from which a call that blocks is reported; 10 % longer ones all are.",
         ),
     ] = 0.1
     max_sites: Annotated[

@@ -38,6 +38,11 @@ def warnings(running: Fleet) -> list[str]:
     return [line for line in running.log.read_text().splitlines() if LINE.match(line)]
 
 
+def of_store(running: Fleet) -> list[str]:
+    """Return the warnings of the store: on a busy machine the loop's watch may warn of slow imports, too."""
+    return [line for line in warnings(running) if line.startswith("perfkit.store: ")]
+
+
 def assert_unharmed(running: Fleet, workers: set[int]) -> None:
     """The server lives with the very same workers: none crashed (a SIGBUS would kill one) and was replaced."""
     assert running.process.poll() is None
@@ -64,10 +69,10 @@ def test_without_any_room_every_worker_counts_alone_and_warns_once(workers: int,
             before = pids_of(running.process.pid)
             assert Load(running.port, "/pid").run(1_000).acknowledged == 1_000
             assert degraded(running) == {1.0}
-            until(lambda: len(warnings(running)) >= workers)
+            until(lambda: len(of_store(running)) >= workers)
             time.sleep(3)  # in which nobody says it again
             assert_unharmed(running, before)
-            lines = warnings(running)
+            lines = of_store(running)
             assert len(lines) == workers, lines
             assert all("counts alone" in line for line in lines), lines
             document = json.loads(running.get("/perfkit/api/overview", token=True)[1])

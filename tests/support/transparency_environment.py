@@ -6,6 +6,7 @@ which would change perfkit's own tests.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import shutil
@@ -36,12 +37,14 @@ def python_of_suites() -> Path:
     text = "\n".join([sys.version, sys.prefix, REQUIREMENTS.read_text(encoding="utf-8"), *present])
     place = CACHE / f"environment-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
     python = place / "bin" / "python"
-    if not (place / "complete").exists():
-        for old in CACHE.glob("environment-*"):
-            shutil.rmtree(old)
-        CACHE.mkdir(parents=True, exist_ok=True)
-        _make(place, python, present)
-        (place / "complete").touch()
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / "environment.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (place / "complete").exists():
+            for old in CACHE.glob("environment-*"):
+                shutil.rmtree(old)
+            _make(place, python, present)
+            (place / "complete").touch()
     return python
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import sysconfig
@@ -9,13 +10,15 @@ from functools import lru_cache
 from types import CodeType, FrameType
 from typing import Any, NamedTuple
 
-__all__ = ["MAX_DEPTH", "Place", "frame_of", "is_idle", "is_users", "place_of", "root_of", "source_line", "walked"]
+__all__ = ["MAX_DEPTH", "Place", "is_idle", "is_users", "place_of", "root_of", "source_line", "stack_of"]
 
 MAX_DEPTH = 60
 """Frames of a stack that are looked at, from the innermost."""
 
 MAX_SOURCE = 120
 """Characters of a source line that are shown."""
+
+COLLECTS_ANYWHERE = sys.version_info < (3, 12)
 
 HOME = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))) + os.sep
 """Where perfkit itself lies."""
@@ -71,25 +74,38 @@ def source_line(place: Place) -> str:
     return linecache.getline(place.path, place.line).strip()[:MAX_SOURCE]
 
 
-def walked(frame: FrameType | None) -> list[FrameType]:
-    """Return *frame* and its callers, innermost first. Drop the list soon: frames keep all their variables alive."""
-    frames: list[FrameType] = []
-    while frame is not None and len(frames) < MAX_DEPTH:
-        frames.append(frame)
-        frame = frame.f_back
-    return frames
+def stack_of(thread: int, depth: int = MAX_DEPTH) -> list[FrameType]:
+    """Return the frames of another *thread*, innermost first; empty if it has none.
+
+    Drop the list soon: frames keep all their variables alive. Up to CPython 3.11 making a frame's object may start a
+    garbage collection, whose callbacks let other threads run; when the frame is left meanwhile, the interpreter goes on
+    with memory that is not its any more and crashes. So nothing is collected for these microseconds. Later versions
+    collect between two instructions only.
+    """
+    pauses = COLLECTS_ANYWHERE and gc.isenabled()
+    if pauses:
+        gc.disable()
+    try:
+        frame = sys._current_frames().get(thread)
+        frames: list[FrameType] = []
+        while frame is not None and len(frames) < depth:
+            frames.append(frame)
+            frame = frame.f_back
+        return frames
+    finally:
+        if pauses:
+            gc.enable()
 
 
-def is_idle(frame: FrameType, base: CodeType | None) -> bool:
-    """Return True if a loop's thread whose innermost frame is *frame* waits for something to do.
+def is_idle(frames: list[FrameType], base: CodeType | None) -> bool:
+    """Return True if a loop's thread whose innermost *frames* these are (two suffice) waits for something to do.
 
     asyncio waits in a selector. Another loop (uvloop) has no frame of its own, so the innermost is *base*, the code
     that its callbacks come from; that alone does not tell it from a task at work, so ask for the task as well.
     """
-    caller = frame.f_back
-    if caller is not None and caller.f_code.co_name in ("_run_once", "_poll", "select"):
-        return caller.f_code.co_filename.endswith(_LOOP_FILES)
-    return frame.f_code is base
+    if len(frames) > 1 and frames[1].f_code.co_name in ("_run_once", "_poll", "select"):
+        return frames[1].f_code.co_filename.endswith(_LOOP_FILES)
+    return bool(frames) and frames[0].f_code is base
 
 
 _LOOP_FILES = tuple(f"asyncio{os.sep}{name}.py" for name in ("base_events", "windows_events"))
@@ -122,8 +138,3 @@ class _Root:
 
     def __hash__(self) -> int:
         return hash((id(self._frame), id(self._task)))
-
-
-def frame_of(thread: int) -> FrameType | None:
-    """Return the innermost frame of *thread*, None if it has none."""
-    return sys._current_frames().get(thread)

@@ -15,6 +15,8 @@ from time import monotonic, thread_time
 from types import CodeType
 from typing import TYPE_CHECKING
 
+from perfkit.performance.blocking.frames import stack_of
+
 if TYPE_CHECKING:
     from perfkit.core.loops import ServedLoop
 
@@ -33,17 +35,20 @@ class Heartbeat:
         fine_at: Monotonic seconds at which the loop was known to be idle, or answered, last.
         thread: Identifier of the thread that the loop ran in last.
         base: The code that the loop runs callbacks from; a thread whose innermost frame it is runs none.
+        is_late: True between a late answer and the watchdog's verdict.
         was_asleep: Set by the watchdog that finds the loop not running: nobody was kept waiting then.
     """
 
     __slots__ = (
         "_cpu",
+        "_idle_code",
         "_interval",
         "_on_late",
         "_patience",
         "asked_at",
         "base",
         "fine_at",
+        "is_late",
         "observe",
         "served",
         "thread",
@@ -73,8 +78,17 @@ class Heartbeat:
         self._interval, self._patience, self._on_late = interval, patience, on_late
         self.asked_at, self.fine_at, self.thread = 0.0, monotonic(), served.thread
         self.base: CodeType | None = None
-        self.was_asleep = False
+        self.is_late = self.was_asleep = False
         self._cpu = 0.0
+        # Whose callee waits, while asyncio's own loops have nothing to do.
+        self._idle_code = getattr(getattr(served.loop, "_run_once", None), "__code__", None)
+
+    def waits_in_asyncio(self) -> bool:
+        """Return True if the loop's thread is in the selector of asyncio's loop; the cheapest of all looks."""
+        frames = stack_of(self.thread, 2)
+        if self.base is None or len(frames) < 2 or frames[1].f_code is not self._idle_code:
+            return False
+        return frames[0].f_code.co_name == "select"
 
     def ask(self) -> bool:
         """Ask for a sign of life; return False if the loop is closed. From the watchdog's thread."""
@@ -102,6 +116,7 @@ class Heartbeat:
             for each in missed(lag, self._interval):
                 self.observe(each)
             if lag >= self._patience:
+                self.is_late = True
                 self._on_late(self, asked_at, now, used)
         self._cpu = cpu
         self.fine_at = now
@@ -111,4 +126,4 @@ class Heartbeat:
 def missed(lag: float, interval: float) -> list[float]:
     """Return *lag* and those of the answers that would have come while it lasted, each *interval* seconds."""
     step = max(interval, lag / MOST_MISSED)
-    return [lag - n * step for n in range(int(lag / step) + 1)]
+    return [max(lag - n * step, 0.0) for n in range(int(lag / step) + 1)]

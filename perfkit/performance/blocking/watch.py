@@ -19,7 +19,7 @@ from collections import deque
 from time import monotonic, process_time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from perfkit.performance.blocking.frames import frame_of, is_idle, root_of, source_line, walked
+from perfkit.performance.blocking.frames import is_idle, root_of, source_line, stack_of
 from perfkit.performance.blocking.heartbeat import Heartbeat
 from perfkit.performance.blocking.metrics import BLOCKED_SECONDS, BLOCKS, LOOP_LAG, SUSPENDED
 from perfkit.performance.blocking.report import BlockedLoop, Victim
@@ -31,6 +31,7 @@ from perfkit.store.series.bound import BoundHistogram
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
+    from types import FrameType
 
     from perfkit.core.context import Context
     from perfkit.core.loops import SeenExchange, ServedLoop
@@ -84,7 +85,7 @@ class LoopWatch:
     def _begin(self) -> None:
         self._pid = os.getpid()
         self._lock = threading.Lock()
-        self._beats: list[Heartbeat] = []
+        self._beats: tuple[Heartbeat, ...] = ()
         self._worked_at = 0.0
         self._stalls: dict[Heartbeat, Stall] = {}
         self._late: deque[Late] = deque(maxlen=64)
@@ -115,16 +116,22 @@ class LoopWatch:
             return
         self._is_running = False
         with self._lock:
-            self._beats = []
+            self._beats = ()
             self._stalls.clear()
             thread, self._thread = self._thread, None
+            alarm, self._alarm = self._alarm, threading.Lock()
         if thread is not None and thread is not threading.current_thread():
-            self._ring()
+            _release(alarm)
             thread.join(1.0)
 
     def tick(self, now: float) -> None:
-        """Write down what changed."""
+        """Write down what changed, and forget loops that are closed; once a second."""
         self.sites.tick(now)
+        with self._lock:
+            if any(beat.served.loop is None for beat in self._beats):
+                self._beats = tuple(beat for beat in self._beats if beat.served.loop is not None)
+                for beat in [each for each in self._stalls if each not in self._beats]:
+                    del self._stalls[beat]
 
     def _enter(self, served: ServedLoop) -> None:
         """Watch one more loop; from any thread."""
@@ -139,20 +146,15 @@ class LoopWatch:
             on_late=self._on_late,
         )
         with self._lock:
-            self._beats.append(beat)
+            self._beats = (*self._beats, beat)
             self._worked_at = monotonic()
             if self._thread is None:
                 self._alarm.acquire(blocking=False)
-                self._thread = threading.Thread(target=self._run, name="perfkit-loop-watch", daemon=True)
+                self._thread = threading.Thread(
+                    target=self._run, args=(self._alarm,), name="perfkit-loop-watch", daemon=True
+                )
                 self._thread.start()
-        self._ring()
-
-    def _ring(self) -> None:
-        """Wake the watchdog now."""
-        try:
-            self._alarm.release()
-        except RuntimeError:  # it was rung already
-            return
+        _release(self._alarm)
 
     def _on_late(self, beat: Heartbeat, asked_at: float, at: float, cpu: float) -> None:
         """In the loop, right after it was late: look who was kept waiting, and who comes in now."""
@@ -169,21 +171,25 @@ class LoopWatch:
                 return
             arrived = max(0, int(self._store.values[STARTED] - began))
             self._late.append(Late(beat, asked_at, at, cpu, seen, arrived))
-            self._ring()
+            _release(self._alarm)
 
         turn(TURNS)
 
-    def _run(self) -> None:
-        alarm, errors, clock, used = self._alarm, self._context.errors, monotonic, process_time
-        while self._is_running and self._pid == os.getpid() and self._thread is threading.current_thread():
+    def _run(self, alarm: threading.Lock) -> None:
+        """Look again and again, until there is another alarm. The rest of a wake-up costs more than the look itself."""
+        errors, clock, used, look = self._context.errors, monotonic, process_time, self._look
+        now = clock()
+        while self._alarm is alarm:
             wait = 1.0
-            with errors.guarded("performance", "the watch over the event loops failed"):
-                wait = self._look(clock())
+            try:
+                wait = look(now)
+            except Exception as error:  # noqa: BLE001 - the boundary: the watch goes on
+                errors.report("performance", error, doing="the watch over the event loops failed")
             planned, cpu = clock() + wait, used()
             alarm.acquire(timeout=wait)
-            late = clock() - planned
-            if late >= self._interval:
-                self._note_late(planned, planned + late, used() - cpu)
+            now = clock()
+            if now - planned >= self._interval:
+                self._note_late(planned, now, used() - cpu)
 
     def _note_late(self, since: float, until: float, cpu: float) -> None:
         """Remember that the watchdog itself came late, and that everything stood still if little CPU was used."""
@@ -196,21 +202,29 @@ class LoopWatch:
         """Look at all loops; return the seconds until the next look."""
         while self._late:
             self._judge(self._late.popleft())
-        with self._lock:
-            beats = list(self._beats)
-        waits = [self._look_at(beat, now) for beat in beats]
-        if not waits:
+        beats = self._beats
+        if not beats:
             return 1.0
-        quiet = 2.0 if now - self._worked_at > QUIET else 1.0
-        return min(self._interval * quiet, *waits, 1.0)
+        if self._stalls:
+            self._drop_answered()
+        wait = self._interval * (2.0 if now - self._worked_at > QUIET else 1.0)
+        for beat in beats:
+            if beat.asked_at or not beat.waits_in_asyncio():
+                wait = min(wait, self._look_closely(beat, now))
+            else:
+                beat.fine_at = now
+                beat.observe(0.0)
+        return wait
 
-    def _look_at(self, beat: Heartbeat, now: float) -> float:
-        """Look at one loop; return the seconds until it wants another look."""
+    def _drop_answered(self) -> None:
+        """Let go of looks at loops that answered in time: they hold frames, and these hold what they worked with."""
+        for beat in [each for each in self._stalls if not (each.asked_at or each.is_late)]:
+            del self._stalls[beat]
+
+    def _look_closely(self, beat: Heartbeat, now: float) -> float:
+        """Look at a loop that is not plainly idle; return the seconds until it wants another look."""
         loop, asked_at = beat.served.loop, beat.asked_at
         if loop is None:
-            with self._lock:
-                self._beats = [each for each in self._beats if each is not beat]
-                self._stalls.pop(beat, None)
             return 1.0
         if not loop.is_running():
             beat.was_asleep, beat.fine_at = bool(asked_at), now
@@ -218,7 +232,8 @@ class LoopWatch:
         if asked_at:
             self._sample(beat, loop, asked_at)
             return max(self._settings.threshold / LOOKS, (now - asked_at) / 20)
-        if beat.base is not None and self._is_idle(beat, loop):
+        frames = stack_of(beat.thread, 2)
+        if beat.base is not None and frames and self._is_idle(frames, beat, loop):
             beat.fine_at = now
             beat.observe(0.0)
             return 1.0
@@ -231,22 +246,19 @@ class LoopWatch:
         return 1.0
 
     @staticmethod
-    def _is_idle(beat: Heartbeat, loop: AbstractEventLoop) -> bool:
-        frame = frame_of(beat.thread)
-        if frame is None:
-            return True
-        return is_idle(frame, beat.base) and sys.modules["asyncio"].current_task(loop) is None
+    def _is_idle(frames: list[FrameType], beat: Heartbeat, loop: AbstractEventLoop) -> bool:
+        return is_idle(frames, beat.base) and sys.modules["asyncio"].current_task(loop) is None
 
     def _sample(self, beat: Heartbeat, loop: AbstractEventLoop, asked_at: float) -> None:
         """Add a look at the loop's thread to the stall that began with the question of *asked_at*."""
         stall = self._stalls.get(beat)
-        frames = walked(frame_of(beat.thread))
+        frames = stack_of(beat.thread)
         if stall is None or stall.asked_at != asked_at or not frames:
             return
         task: Any = sys.modules["asyncio"].current_task(loop)
         sample = Sample(
             at=monotonic(),
-            root=None if task is None and is_idle(frames[0], beat.base) else root_of(frames, task),
+            root=None if self._is_idle(frames, beat, loop) else root_of(frames, task),
             frames=tuple((frame.f_code, frame.f_lineno or 0) for frame in frames),
             task=task.get_name() if task is not None else "",
             exchange=self._context.loops.exchange_in(frames) if len(stall.samples) % 8 == 3 else None,
@@ -257,6 +269,7 @@ class LoopWatch:
 
     def _judge(self, late: Late) -> None:
         stall = self._stalls.pop(late.beat, None)
+        late.beat.is_late = False
         if stall is None or stall.asked_at != late.asked_at:
             return
         culprit = stall.culprit(
@@ -302,3 +315,11 @@ class LoopWatch:
             arrived=late.arrived,
             pid=os.getpid(),
         )
+
+
+def _release(alarm: threading.Lock) -> None:
+    """Wake who waits for *alarm*."""
+    try:
+        alarm.release()
+    except RuntimeError:  # it was rung already
+        return

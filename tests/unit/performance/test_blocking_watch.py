@@ -50,7 +50,7 @@ def block(seconds: float) -> None:
 
 
 async def served(context: Context, work: Callable[[], object], is_done: Callable[[], object]) -> None:
-    """Do *work* in a loop that serves, until it had the effect that is waited for; a busy machine needs several."""
+    """Do *work* in a loop that serves until it has its effect; a busy machine needs several goes."""
     context.loops.enter()
     give_up_at = time.monotonic() + 60.0
     while not is_done():
