@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import gc
 import weakref
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 from asgi_peer import call, lifespan, text_of
 from fastapi import FastAPI
+from patience import PATIENCE
 from schedulers import schedulers
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -19,6 +20,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
+from perfkit.core.errors import ConfigurationError
 from perfkit.system import PerformanceSystem
 from perfkit.testing.adapter_kit import recorded
 from perfkit_asgi import PerfkitMiddleware
@@ -44,8 +46,21 @@ def make_app(**settings: Any) -> Starlette:
     return app
 
 
+def is_freed(reference: weakref.ref[Any]) -> bool:
+    gc.collect()
+    return reference() is None
+
+
+async def soon(is_so: Callable[[], bool]) -> None:
+    """Await it: a loop that collects for long counts as blocked, and who looks into it holds its frames until then."""
+    give_up_at = asyncio.get_running_loop().time() + PATIENCE
+    while not is_so():
+        assert asyncio.get_running_loop().time() < give_up_at
+        await asyncio.sleep(0.02)
+
+
 def make_wrapped(app: Any, **settings: Any) -> PerfkitMiddleware:
-    return PerfkitMiddleware(app, environment="testing", **settings)
+    return PerfkitMiddleware(app, **(settings if "system" in settings else {"environment": "testing", **settings}))
 
 
 async def plain(scope: Any, receive: Any, send: Any) -> None:
@@ -229,8 +244,7 @@ async def test_reload_in_one_process_makes_a_second_system_and_frees_the_first()
         await call(first, "GET", "/hello")
         old = weakref.ref(first.system)
     del first
-    gc.collect()
-    assert old() is None
+    await soon(lambda: is_freed(old))
     second = make_wrapped(bare())
     async with lifespan(second):
         await call(second, "GET", "/hello")
@@ -274,9 +288,7 @@ async def test_an_app_that_is_dropped_is_freed_with_its_system_and_thread(make: 
     assert len(schedulers()) == len(before) + 1
     dead = weakref.ref(app)
     del app
-    gc.collect()
-    assert dead() is None
-    assert schedulers() == before
+    await soon(lambda: is_freed(dead) and schedulers() == before)
 
 
 @pytest.mark.parametrize("is_served", [False, True])
@@ -340,6 +352,52 @@ def test_settings_that_cannot_be_used_are_an_error_before_the_first_request() ->
     app.add_middleware(PerfkitMiddleware, environment="testing", performance={"window": 0}, store={"mode": "disc"})
     with pytest.raises(ValueError, match=r"2 settings cannot be used"), TestClient(app):
         raise AssertionError("it must not come up")
+
+
+@pytest.mark.parametrize("make", [Starlette, FastAPI])
+async def test_the_server_is_told_which_settings_cannot_be_used(make: type[Starlette]) -> None:
+    app = make()
+    app.add_middleware(PerfkitMiddleware, sevice="shop")
+    told = list[Any]()
+
+    async def startup() -> dict[str, Any]:
+        return {"type": "lifespan.startup"}
+
+    async def send(message: Any) -> None:
+        told.append(message)
+
+    with pytest.raises(ConfigurationError):
+        await app({"type": "lifespan", "asgi": {"version": "3.0"}, "state": {}}, startup, send)
+    (failed,) = told
+    assert failed["type"] == "lifespan.startup.failed"
+    assert failed["message"].startswith("sevice is not a setting. ")
+    assert failed["message"].endswith(" Write service instead.")
+
+
+async def test_without_a_lifespan_the_app_is_served_though_settings_cannot_be_used(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    app = bare()
+    app.add_middleware(PerfkitMiddleware, sevice="shop")
+    for _ in range(3):
+        assert text_of(await call(app, "GET", "/hello")) == (200, "hello")
+    (said,) = [record.getMessage() for record in caplog.records if record.name == "perfkit"]
+    assert "sevice is not a setting" in said
+
+
+def test_a_system_and_settings_together_are_an_error_as_one_of_them_would_be_ignored(system: PerformanceSystem) -> None:
+    with pytest.raises(ConfigurationError, match="a system and settings as well: service"):
+        PerfkitMiddleware(plain, system=system, service="shop")
+
+
+def test_settings_in_the_place_of_the_system_are_an_error_that_says_so() -> None:
+    with pytest.raises(ConfigurationError, match=r"of type dict\. It must be a PerformanceSystem"):
+        PerfkitMiddleware(plain, {"service": "shop"})  # type: ignore[arg-type]  # that is the mistake
+
+
+def test_settings_that_cannot_be_used_are_an_error_at_once_where_no_server_runs() -> None:
+    with pytest.raises(ConfigurationError, match="sevice is not a setting"):
+        PerfkitMiddleware(plain, sevice="shop")
 
 
 @pytest.mark.parametrize(("debug", "environment"), [(True, "development"), (False, "production")])

@@ -119,7 +119,8 @@ def test_a_disk_that_fills_up_sends_new_series_to_other_and_counts_on(tmp_path: 
         assert early.acknowledged + late.acknowledged <= counted["/pid"] <= early.attempted + late.attempted
         assert counted["_other"] > 100
         assert counted["_other"] + counted["/status/{status:int}"] == others
-        assert set(counted) == {"/pid", "/status/{status:int}", "_other"}
+        # Whether the first of them still found room depends on what the workers wrote before.
+        assert {"/pid", "_other"} <= set(counted) <= {"/pid", "/status/{status:int}", "_other"}
         assert samples[OVERFLOW, ()] > 100
         assert degraded(running) == {0.0}
         assert_unharmed(running, before)
