@@ -14,7 +14,6 @@ import difflib
 import logging
 import os
 import sys
-import threading
 import weakref
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Self
@@ -32,6 +31,7 @@ from perfkit.core.errors import ComponentNotFoundError, ErrorLog
 from perfkit.core.events import Events
 from perfkit.core.families import Family
 from perfkit.core.findings import Finding
+from perfkit.core.locks import OwnLock
 from perfkit.core.loops import Loops
 from perfkit.core.names import BUILD_INFO, ERRORS
 from perfkit.core.scheduler import Scheduler
@@ -86,9 +86,9 @@ class PerformanceSystem:
         self.config = _resolve(config, environment)
         self.clock: Clock = clock or SystemClock()
         self.errors = ErrorLog(clock=self.clock)
-        self._events = Events(self.errors)
-        self._scheduler = Scheduler(clock=self.clock, errors=self.errors)
         self.loops = Loops(self.errors)
+        self._events = Events(self.errors, self.loops)
+        self._scheduler = Scheduler(clock=self.clock, errors=self.errors)
         self.store = Store(
             self.config.store,
             service=self.config.service,
@@ -113,7 +113,7 @@ class PerformanceSystem:
         self._components = _build(self.config, self._context)
         _connect(self._context, self._components)
         self._plan()
-        self._lock, self._lock_pid = threading.RLock(), os.getpid()
+        self._lock = OwnLock()
         self._pid = self._stopped_pid = 0
         self._is_initialized = False
         self._finalizer = weakref.finalize(
@@ -143,7 +143,7 @@ class PerformanceSystem:
         """
         if self._pid == os.getpid():
             return self
-        with self._own_lock():
+        with self._lock:
             if self._pid == os.getpid():
                 return self
             self.initialize()
@@ -161,18 +161,12 @@ class PerformanceSystem:
 
     def stop(self) -> None:
         """Stop everything and release files and threads within 5 s; called again it does nothing."""
-        with self._own_lock():
+        with self._lock:
             if self._pid != os.getpid():
                 return
             self._pid, self._stopped_pid = 0, os.getpid()
             _release(self._scheduler, tuple(self._components.values()), self.store, self.errors)
         self._events.emit("stopped", self)
-
-    def _own_lock(self) -> threading.RLock:
-        """Return the lock of this process: one inherited by a fork may be held by a thread that is not here."""
-        if self._lock_pid != os.getpid():
-            self._lock, self._lock_pid = threading.RLock(), os.getpid()
-        return self._lock
 
     async def ainitialize(self, database: object | None = None) -> Self:
         """`initialize` for async code; it never waits."""
@@ -281,7 +275,9 @@ class PerformanceSystem:
         snapshots = {name: component.snapshot() for name, component in self._components.items()}
         performance, health = snapshots.get("performance"), snapshots.get("health")
         if performance is None or health is None:
-            verdict = Verdict(status=Status.UNKNOWN, headline="Performance or health is switched off in the settings.")
+            off = "performance" if performance is None else "health"
+            action = f"Set {off}.enabled to true."
+            verdict = Verdict(status=Status.UNKNOWN, headline=f"No verdict: {off} is switched off", action=action)
         else:
             verdict = summarize(performance, health, self.targets)
         return PerformanceDashboard(

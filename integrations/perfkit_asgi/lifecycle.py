@@ -6,8 +6,10 @@ started with the server's lifespan or at that exchange, and stopped at lifespan 
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
+from perfkit.core.errors import ConfigurationError
 from perfkit.http.attachment import AppFacts, Attachment
 from perfkit.http.queueing import header_of
 from perfkit_asgi.answers import hide_token, request_of, send_response
@@ -41,11 +43,24 @@ class Lifecycle(Attachment):
 
     Attributes:
         routes: The templates of the app's routes.
+        flaw: Why the settings cannot be used, where that was found out too late to raise it; else None.
     """
 
     def __init__(self, app: ASGIApp, system: PerformanceSystem | None, settings: dict[str, Any]) -> None:
-        """Check *settings* now, make the system later."""
-        super().__init__("asgi", system=system, settings=settings)
+        """Check *settings* now, make the system later.
+
+        Raises:
+            ConfigurationError: Some settings cannot be used. Inside a running loop it is kept for `refuse`: Starlette
+                makes its middleware there, at the first message of the server, which takes an exception at the
+                lifespan for an app without one, serves on and answers 500 to everything.
+        """
+        self.flaw: ConfigurationError | None = None
+        try:
+            super().__init__("asgi", system=system, settings=settings)
+        except ConfigurationError as error:
+            if asyncio._get_running_loop() is None:
+                raise
+            self.flaw = error
         self._app = app
         self._is_described = False
         self.routes = RouteTable()
@@ -58,6 +73,8 @@ class Lifecycle(Attachment):
         """Make what serves the app that *scope* is for; return False if that failed: the app goes on without us."""
 
         def look() -> AppFacts:
+            if self.flaw is not None:
+                raise self.flaw
             self.routes.attach(self._app, scope)
             return _facts(scope.get("app", self._app))
 
@@ -92,6 +109,13 @@ class Lifecycle(Attachment):
         hide_token(scope)
         await send_response(response, send)
         return True
+
+    async def refuse(self, receive: Receive, send: Send) -> None:
+        """Answer the server's startup with what is wrong with the settings, so that it ends and says so."""
+        assert self.flaw is not None
+        await receive()
+        await send({"type": "lifespan.startup.failed", "message": str(self.flaw)})
+        raise self.flaw
 
     async def run(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the lifespan on to the app; start before its startup, stop after its shutdown."""

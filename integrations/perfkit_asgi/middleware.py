@@ -53,7 +53,8 @@ class PerfkitMiddleware:
             settings: Sections and keys, such as ``service="shop"`` or ``store={"retention": 86400}``.
 
         Raises:
-            ConfigurationError: Some settings cannot be used; the message lists all of them.
+            ConfigurationError: Some settings cannot be used; the message lists all of them. Where a running server
+                makes the middleware, as in Starlette, its startup fails with that message.
         """
         self.app = app
         self._life = Lifecycle(app, system, settings)
@@ -162,7 +163,9 @@ class PerfkitMiddleware:
         a WebSocket, an inner perfkit's.
         """
         life = self._life
-        if (
+        if life.flaw is not None and scope["type"] == "lifespan":
+            await life.refuse(receive, send)
+        elif (
             MARK in scope
             or scope["type"] not in ("http", "websocket", "lifespan")
             or (not life.is_attached and not life.attach_to(scope))

@@ -6,6 +6,7 @@ from asyncio import CancelledError
 from typing import Any
 
 from perfkit.core.names import CLIENT_DISCONNECTED
+from perfkit.http.attachment import error_name
 from perfkit_asgi.types import Receive
 
 __all__ = ["is_disconnected", "outcome"]
@@ -39,12 +40,7 @@ def outcome(status: int, error: BaseException | None, receive: Receive) -> tuple
         return status, CLIENT_DISCONNECTED if is_disconnected(receive) else "cancelled"
     if isinstance(error, OSError) and status and is_disconnected(receive):
         return status, CLIENT_DISCONNECTED
-    return status or 500, _qualified(error)
-
-
-def _qualified(error: BaseException) -> str:
-    kind = type(error)
-    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    return status or 500, error_name(error)
 
 
 def is_disconnected(receive: Receive) -> bool:

@@ -42,7 +42,7 @@ class FlaskMiddleware(PerfkitMiddleware):
     def __init__(self, app: Flask, system: PerformanceSystem | None, keywords: Mapping[str, Any]) -> None:
         """Stand around the present `wsgi_app` of *app*."""
         self._flask, self._keywords, self._given = weakref.ref(app), keywords, system
-        self._surround(_without_hold(app.wsgi_app, app), system, settings_of(app, keywords))
+        self._surround(_without_hold(app.wsgi_app, app), system, keywords if system else settings_of(app, keywords))
         got_request_exception.connect(self._note_error, app)
 
     def look(self) -> AppFacts:

@@ -18,6 +18,8 @@ FAILING = 5.0
 """From this many times its target the error rate is failing."""
 ENOUGH = 20
 """Requests in the window from which its error rate and percentiles say something."""
+FEW = 3
+"""Failures from which it is no accident."""
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,7 +63,7 @@ def _errors(performance: PerformanceSnapshot, targets: Targets) -> Iterator[Verd
     failed, requests, share = performance.errors, performance.requests, performance.error_rate
     if requests < ENOUGH:
         # Too few for a rate, but most of a handful failing is no accident.
-        if failed >= 3 and share >= 0.5:
+        if failed >= FEW and share >= 0.5:
             headline = f"{failed} of {count(requests, 'request')} failed in the last {window(performance.window)}"
             yield _blame_errors(performance, Status.WARNING, headline)
         return
@@ -168,17 +170,49 @@ def _healthy(performance: PerformanceSnapshot, targets: Targets) -> Verdict:
             cause=f"{count(performance.total_requests, 'request')} since the start.",
         )
     within = f"p95 is {seconds(performance.latency.p95)}, within its target of {seconds(targets.p95)}"
+    slowest, is_slow = _slowest(performance, targets)
+    remarks = [*_failing_route(performance, targets), *_blocked_loop(performance)]
+    if remarks or is_slow:
+        cause = " ".join(filter(None, (*(remark.cause for remark in remarks), slowest)))
+        return Verdict(status=Status.HEALTHY, headline=within, cause=cause, action=remarks[0].action if remarks else "")
+    return Verdict(status=Status.HEALTHY, headline=f"Nothing to do: {within}", cause=slowest)
+
+
+def _slowest(performance: PerformanceSnapshot, targets: Targets) -> tuple[str, bool]:
+    """Return a sentence about the slowest route, and whether it is slower than it should be."""
     slowest = max(performance.routes, key=lambda route: route.latency.p95 or 0.0, default=None)
     p95 = slowest.latency.p95 if slowest else None
     if slowest is None or p95 is None:
-        return Verdict(status=Status.HEALTHY, headline=f"Nothing to do: {within}")
-    cause = f"Slowest route: {_name(slowest)}, p95 {seconds(p95)}"
+        return "", False
+    said = f"Slowest route: {_name(slowest)}, p95 {seconds(p95)}"
     target = targets.of_route(slowest.method, slowest.route)
     if p95 <= target:
-        return Verdict(status=Status.HEALTHY, headline=f"Nothing to do: {within}", cause=f"{cause}.")
+        return f"{said}.", False
     part = percent(slowest.requests / max(1, performance.requests))
-    cause += f", {_beyond(p95, target)} {seconds(target)}; it answers {part} of requests."
-    return Verdict(status=Status.HEALTHY, headline=within, cause=cause)
+    return f"{said}, {_beyond(p95, target)} {seconds(target)}; it answers {part} of requests.", True
+
+
+def _failing_route(performance: PerformanceSnapshot, targets: Targets) -> Iterator[Verdict]:
+    """Yield a remark about a route that fails often, though seldom enough for the service as a whole."""
+    failing = [
+        route
+        for route in performance.routes
+        if route.errors >= FEW and route.requests >= ENOUGH and route.error_rate > targets.error_rate
+    ]
+    worst = max(failing, key=lambda route: route.errors, default=None)
+    if worst is not None:
+        said = f"{_name(worst)} fails {percent(worst.error_rate)} of its {count(worst.requests, 'request')}."
+        yield Verdict(status=Status.HEALTHY, headline="", cause=said, action=f"Read the app's log for {_name(worst)}.")
+
+
+def _blocked_loop(performance: PerformanceSnapshot) -> Iterator[Verdict]:
+    """Yield a remark about the call that blocked an event loop most, if it did so lately."""
+    since = performance.at - performance.window
+    site = next((each for each in performance.blocked if each.site and each.last_at >= since), None)
+    if site is not None:
+        said = f"{site.site} blocked the event loop {count(site.count, 'time')}, {seconds(site.longest)} at most."
+        action = f"Await an async call at {site.site}, or run it in a thread."
+        yield Verdict(status=Status.HEALTHY, headline="", cause=said, action=action)
 
 
 def _beyond(value: float, target: float) -> str:

@@ -18,26 +18,31 @@ FINE = 0
 WRONG_USE = 2
 INTERRUPTED = 130
 
-COMMANDS = {"demo": "run a small shop with seeded problems, and watch it"}
+COMMANDS = {
+    "demo": "run a small shop with seeded problems, and watch it",
+    "health": "ask a running service how it is",
+    "drain": "have a running service say that it wants no new requests",
+}
 """Every command with its one line of help; its module in this folder has `add_arguments` and `run`."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command that *arguments* (the process's own if None) ask for, and return the exit code.
 
-    0 is fine, 2 a wrong use, a wrong setting or a missing package, 130 Ctrl-C.
+    0 is fine, 1 a service that is not well or did not do what was asked, 2 a wrong use, a wrong setting or a missing
+    package, 130 Ctrl-C.
     """
     options = parser().parse_args(arguments)
     from perfkit.core.errors import PerfkitError
 
     try:
-        import_module(f"perfkit.cli.{options.command}").run(options)
+        code: int | None = import_module(f"perfkit.cli.{options.command}").run(options)
     except PerfkitError as error:
         print(f"perfkit {options.command}: {error}", file=sys.stderr)
         return WRONG_USE
     except KeyboardInterrupt:
         return INTERRUPTED
-    return FINE
+    return code or FINE
 
 
 def parser() -> argparse.ArgumentParser:

@@ -135,6 +135,9 @@ class Conversion:
         self._fail(here, f"{said} {f'Write {meant} instead.' if meant else 'Remove it, or use one of these.'}")
 
     def _meant(self, key: str, names: list[str], path: Path) -> str | None:
+        parts = tuple(key.split("."))
+        if len(parts) > 1 and any(leaf == (*path, *parts) for leaf, _ in leaves(self._root)):
+            return _nested(parts)
         elsewhere = [render(leaf) for leaf, _ in leaves(self._root) if leaf[-1] == key]
         if len(elsewhere) == 1:
             return elsewhere[0]
@@ -152,6 +155,11 @@ class Conversion:
     def _fail(self, path: Path, message: str) -> None:
         self._failed.add(path)
         self.issues.append(Issue(render(path), message))
+
+
+def _nested(path: Path) -> str:
+    """Write a setting at *path* as the dict that it is given in: ``{"store": {"retention": …}}``."""
+    return "".join(f'{{"{key}": ' for key in path) + "…" + "}" * len(path)
 
 
 def _entry_types(field: Field) -> tuple[Any, Any] | None:

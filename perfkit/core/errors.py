@@ -19,12 +19,11 @@ from __future__ import annotations
 
 import errno
 import logging
-import os
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from perfkit.core.clock import Clock, SystemClock
+from perfkit.core.locks import OwnLock
 
 __all__ = [
     "AlertError",
@@ -47,6 +46,9 @@ logger = logging.getLogger("perfkit")
 
 DISK_FULL = "disk_full"
 """The kind under which errors for lack of disk space are counted."""
+
+MOST_CAUSES = 20
+"""Causes of an error that are looked at; one may be its own cause."""
 
 LOG_INTERVAL = 60.0
 """Seconds between two log lines of one kind of internal error."""
@@ -123,11 +125,19 @@ class MissingDependencyError(PerfkitError, ImportError):
 def _full_disk(error: BaseException) -> OSError | None:
     """Return *error*, or what it was raised from, if it says that a disk or a quota is full."""
     found: BaseException | None = error
-    while found is not None:
+    for _ in range(MOST_CAUSES):
         if isinstance(found, OSError) and found.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)):
             return found
-        found = found.__cause__
+        found = None if found is None else found.__cause__
     return None
+
+
+def _message(error: BaseException) -> str:
+    """Return what *error* says; an app's own class may fail at that too."""
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 - its kind and its traceback have to do
+        return "(its message cannot be read)"
 
 
 class ErrorLog:
@@ -139,13 +149,13 @@ class ErrorLog:
         count: Called as ``count(component, kind)`` for each error; the system points it at the store.
     """
 
-    __slots__ = ("_clock", "_lock", "_logged", "_pid", "count")
+    __slots__ = ("_clock", "_lock", "_logged", "count")
 
     def __init__(self, *, clock: Clock | None = None, count: Callable[[str, str], None] | None = None) -> None:
         """Log by *clock*; call *count* with component and kind for each error."""
         self._clock: Clock = clock or SystemClock()
         self._logged: dict[tuple[str, str], tuple[float, int]] = {}
-        self._lock, self._pid = threading.Lock(), os.getpid()
+        self._lock = OwnLock()
         self.count = count
 
     def report(self, component: str, error: BaseException, *, doing: str = "") -> None:
@@ -157,7 +167,7 @@ class ErrorLog:
         what = doing or "an internal error"
         full = _full_disk(error)
         if full is None:
-            self.warn(component, type(error).__name__, f"{what}: {error}", error)
+            self.warn(component, type(error).__name__, f"{what}: {_message(error)}", error)
             return
         where = f" of {full.filename}" if full.filename else ""
         other = ", or let store.directory name a disk that has more" if component == "store" else ""
@@ -193,7 +203,7 @@ class ErrorLog:
         """Return how many lines were held back since the last one, or None if this one is to be held back too."""
         now = self._clock.monotonic()
         key = (component, kind)
-        with self._own_lock():
+        with self._lock:
             last = self._logged.get(key)
             if last is not None and now - last[0] < LOG_INTERVAL:
                 self._logged[key] = (last[0], last[1] + 1)
@@ -202,12 +212,6 @@ class ErrorLog:
                 self._logged.clear()
             self._logged[key] = (now, 0)
             return last[1] if last is not None else 0
-
-    def _own_lock(self) -> threading.Lock:
-        """Return the lock of this process: one inherited by a fork may be held by a thread that is not here."""
-        if self._pid != os.getpid():
-            self._lock, self._pid = threading.Lock(), os.getpid()
-        return self._lock
 
     @contextmanager
     def guarded(self, component: str, doing: str = "") -> Iterator[None]:

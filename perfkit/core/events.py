@@ -1,19 +1,20 @@
 """Events: anyone may listen, a listener that fails never stops the others.
 
 Sync listeners run at once in the thread that emits. Coroutine listeners run as tasks of the running loop where there
-is one, else on the loop that `perfkit.core.shells` keeps for background work.
+is one, else on the loop that serves the app, as what they use (connections, locks) mostly belongs to it; in an app
+without a loop on the one that `perfkit.core.shells` keeps for background work.
 """
 
 from __future__ import annotations
 
 import difflib
 import inspect
-import os
-import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from perfkit.core.errors import ErrorLog, UnknownEventError
+from perfkit.core.locks import OwnLock
+from perfkit.core.loops import Loops
 
 if TYPE_CHECKING:
     import asyncio
@@ -29,12 +30,13 @@ Listener = Callable[..., Any]
 class Events:
     """The listeners of one system. Thread-safe; `emit` costs one dictionary look-up while nobody listens."""
 
-    __slots__ = ("_errors", "_listeners", "_lock", "_pid", "_tasks", "_watchers")
+    __slots__ = ("_errors", "_listeners", "_lock", "_loops", "_tasks", "_watchers")
 
-    def __init__(self, errors: ErrorLog | None = None) -> None:
-        """Report failing listeners to *errors*."""
+    def __init__(self, errors: ErrorLog | None = None, loops: Loops | None = None) -> None:
+        """Report failing listeners to *errors*; run coroutines on the newest of *loops* where no loop runs."""
         self._errors = errors or ErrorLog()
-        self._lock, self._pid = threading.Lock(), os.getpid()
+        self._loops = loops or Loops(self._errors)
+        self._lock = OwnLock()
         self._listeners: dict[str, tuple[Listener, ...]] = dict.fromkeys(EVENTS, ())
         self._tasks: set[asyncio.Future[Any]] = set()
         self._watchers: dict[str, tuple[Callable[[bool], object], ...]] = {}
@@ -46,7 +48,7 @@ class Events:
             UnknownEventError: There is no such event.
         """
         self._check(event)
-        with self._own_lock():
+        with self._lock:
             self._listeners[event] = (*self._listeners[event], listener)
             self._tell(event)
         return listener
@@ -58,7 +60,7 @@ class Events:
             UnknownEventError: There is no such event.
         """
         self._check(event)
-        with self._own_lock():
+        with self._lock:
             before = self._listeners[event]
             if listener not in before:
                 return False
@@ -76,7 +78,7 @@ class Events:
             UnknownEventError: There is no such event.
         """
         self._check(event)
-        with self._own_lock():
+        with self._lock:
             self._watchers[event] = (*self._watchers.get(event, ()), on_change)
             on_change(bool(self._listeners[event]))
 
@@ -99,12 +101,6 @@ class Events:
             except Exception as error:  # noqa: BLE001 - a listener's failure must not stop the others
                 self._errors.report("events", error, doing=f"a listener of {event!r} failed")
 
-    def _own_lock(self) -> threading.Lock:
-        """Return the lock of this process: one inherited by a fork may be held by a thread that is not here."""
-        if self._pid != os.getpid():
-            self._lock, self._pid = threading.Lock(), os.getpid()
-        return self._lock
-
     def _tell(self, event: str) -> None:
         """Tell who watches whether anyone listens. The caller holds the lock, so that the last word is the truth."""
         for on_change in self._watchers.get(event, ()):
@@ -122,9 +118,16 @@ class Events:
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
-            shells.submit(guarded())
+            served = next((found for each in self._loops.alive() if (found := each.loop) and found.is_running()), None)
+            if served is None:
+                shells.submit(guarded())
+            else:
+                served.call_soon_threadsafe(lambda: self._keep(served.create_task(guarded())))
             return
-        task = loop.create_task(guarded())
+        self._keep(loop.create_task(guarded()))
+
+    def _keep(self, task: asyncio.Task[Any]) -> None:
+        """Hold *task* until it has ended; the loop itself holds it weakly only."""
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

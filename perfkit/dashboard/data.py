@@ -23,6 +23,7 @@ class OverviewData(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         release: The app's own release; empty if it is not known.
         version: perfkit's version.
+        missing: Of `performance` and `health` what is switched off; its snapshot is then an empty one.
         at: Unix seconds of the numbers.
         timezone: The server's zone, in which times are shown.
         is_shared: True if the numbers are those of all workers, False if of this one alone.
@@ -41,6 +42,7 @@ class OverviewData(msgspec.Struct, frozen=True, kw_only=True):
     verdict: Verdict
     performance: PerformanceSnapshot
     health: HealthSnapshot
+    missing: tuple[str, ...] = ()
     targets: Targets = Targets()
     at: float
     timezone: tzinfo = UTC

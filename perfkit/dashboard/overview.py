@@ -13,7 +13,7 @@ from perfkit.dashboard.html import Child, Markup, h
 from perfkit.dashboard.page import page
 from perfkit.dashboard.parts import heading, icon, marked, section, status_class, status_mark
 from perfkit.dashboard.scales import thinned
-from perfkit.dashboard.tables import checks_table, routes_table, trend_table, workers_table
+from perfkit.dashboard.tables import blocked_table, checks_table, routes_table, trend_table, workers_table
 from perfkit.performance.snapshot import PerformanceSnapshot, Trend
 
 __all__ = ["overview"]
@@ -26,14 +26,23 @@ def overview(data: OverviewData) -> str:
     performance = data.performance
     trend = thinned(performance.trend)
     content: list[Child] = [_notice(data), _verdict(data)]
-    if performance.total_requests:
+    if "performance" in data.missing:
+        content.append(_switched_off("performance", "Requests and workers"))
+    elif performance.total_requests:
         content += [_numbers(data, trend), _charts(data, trend)]
         note = f"by share of request time, last {window(performance.window)}"
         content.append(section("routes", "Routes", routes_table(performance, data.targets), note=note))
+        if performance.blocked:
+            since = "since the workers started"
+            content.append(section("blocked", "Blocked event loop", blocked_table(performance), note=since))
     else:
         content.append(_first_steps(data))
-    content.append(section("workers", "Workers", workers_table(performance, data.at)))
-    content.append(section("checks", "Health checks", checks_table(data.health, data.at), note=_probes(data)))
+    if "performance" not in data.missing:
+        content.append(section("workers", "Workers", workers_table(performance, data.at)))
+    if "health" in data.missing:
+        content.append(_switched_off("health", "Health checks"))
+    else:
+        content.append(section("checks", "Health checks", checks_table(data.health, data.at), note=_probes(data)))
     status = data.verdict.status
     return page(data, f"{_TITLE_MARKS[status]} {status.word}", content)
 
@@ -193,6 +202,12 @@ def _first_steps(data: OverviewData) -> Markup:
         ),
         note=f"this page loads itself every {data.live} s" if data.live else "then load this page again, or go Live",
     )
+
+
+def _switched_off(word: str, title: str) -> Markup:
+    """Return a card that says which line of the settings brings back what is missing here."""
+    how = [f"{word} is switched off. Set ", h("code", None, f"{word}.enabled"), " to true to see this."]
+    return section(word, title, h("p", {"class": "empty"}, how))
 
 
 def _probes(data: OverviewData) -> Markup:

@@ -15,6 +15,7 @@ __all__ = ["page"]
 _SECTIONS = (
     ("traffic", "Traffic"),
     ("routes", "Routes"),
+    ("blocked", "Blocked event loop"),
     ("workers", "Workers"),
     ("checks", "Health checks"),
 )
@@ -48,7 +49,7 @@ def _skip() -> Markup:
 def _header(data: OverviewData) -> Markup:
     workers = len(data.performance.workers)
     facts = [count(workers, "worker")] if workers else []
-    facts.append(f"up {age(data.performance.uptime)}")
+    facts += [f"up {age(data.performance.uptime)}"] if "performance" not in data.missing else []
     if data.release:
         facts.append(f"release {data.release}")
     return h(
@@ -87,7 +88,7 @@ def _navigation(data: OverviewData) -> Markup:
     sections = [
         h("li", None, h("a", {"href": f"#{anchor}"}, name, badge if anchor == "checks" else None))
         for anchor, name in _SECTIONS
-        if data.performance.total_requests or anchor in ("workers", "checks")
+        if _is_shown(anchor, data)
     ]
     raw = [
         h("li", None, h("a", {"href": url}, _path(url), h("span", {"class": "arrow", "aria-hidden": "true"}, "↗")))
@@ -107,6 +108,15 @@ def _navigation(data: OverviewData) -> Markup:
     )
 
 
+def _is_shown(anchor: str, data: OverviewData) -> bool:
+    """Return True if the page has the section *anchor*: some come with the first request, one with trouble."""
+    if ("health" if anchor == "checks" else "performance") in data.missing:
+        return False
+    if not data.performance.total_requests:
+        return anchor in ("workers", "checks")
+    return anchor != "blocked" or bool(data.performance.blocked)
+
+
 def _path(url: str) -> str:
     """Say where a relative URL leads: ``/health`` for ``../health``."""
     return "/" + url.replace("../", "")
@@ -122,7 +132,7 @@ def _footer(data: OverviewData) -> Markup:
         whose = f"data from {live} of {count(max(live, data.expected_workers or live), 'worker')}"
     else:
         whose = "data from this worker alone"
-    facts = [f"perfkit {data.version}", whose]
+    facts = [f"perfkit {data.version}", *([whose] if "performance" not in data.missing else [])]
     if data.overhead is not None:
         mean = data.performance.latency.mean
         part = f" ({percent(data.overhead / mean)})" if mean else ""

@@ -25,9 +25,10 @@ from perfkit.dashboard.html import Child, Markup, h
 from perfkit.dashboard.parts import cell, marked, status_mark, table
 from perfkit.dashboard.times import clock_time
 from perfkit.health.snapshot import CheckSnapshot, HealthSnapshot
+from perfkit.performance.blocking.report import BlockedSite
 from perfkit.performance.snapshot import PerformanceSnapshot, RouteSnapshot, Trend, WorkerSnapshot
 
-__all__ = ["checks_table", "routes_table", "trend_table", "workers_table"]
+__all__ = ["blocked_table", "checks_table", "routes_table", "trend_table", "workers_table"]
 
 MOST_ROUTES = 50
 MOST_NAMES = 200
@@ -84,9 +85,7 @@ def _route(route: RouteSnapshot, targets: Targets) -> list[Child]:
 
 
 def _name(route: RouteSnapshot) -> Markup:
-    """Return the route's name, which may break behind each slash."""
-    first, *others = route_name(route.method, route.route).split("/")
-    return h("code", None, first, [["/", h("wbr"), part] for part in others])
+    return h("code", None, _breakable(route_name(route.method, route.route)))
 
 
 def _rest(rest: Sequence[RouteSnapshot]) -> list[Child]:
@@ -112,7 +111,7 @@ def workers_table(performance: PerformanceSnapshot, at: float) -> list[Markup]:
         return [_empty("No worker has reported yet; the first numbers come within a second.")]
     columns = [
         ("Worker", ""),
-        ("pid", "number"),
+        ("PID", "number"),
         ("Requests", "number"),
         ("In flight", "number"),
         ("CPU", "number"),
@@ -131,9 +130,8 @@ def workers_table(performance: PerformanceSnapshot, at: float) -> list[Markup]:
 
 
 def _worker(worker: WorkerSnapshot, at: float) -> list[Child]:
-    here = h("span", {"class": "tag"}, "this page") if worker.is_self else None
     return [
-        h("span", None, str(worker.number), here),
+        h("span", None, str(worker.number), _tag("this page") if worker.is_self else None),
         cell(str(worker.pid)),
         cell(count(worker.requests)),
         cell(count(worker.in_flight)),
@@ -143,6 +141,45 @@ def _worker(worker: WorkerSnapshot, at: float) -> list[Child]:
         cell(_maybe(worker.open_files)),
         cell(age(at - worker.started_at)),
     ]
+
+
+def blocked_table(performance: PerformanceSnapshot) -> list[Markup]:
+    """Return one row per call that blocked an event loop, the dearest first."""
+    columns = [
+        ("Call", ""),
+        ("Serving", ""),
+        ("Times", "number"),
+        ("Longest", "number"),
+        ("In all", "number"),
+        ("Others waited", "number"),
+        ("Last", "number"),
+    ]
+    rows = [_blocked(site, performance.at) for site in performance.blocked]
+    advice = (
+        "While one of these ran, its worker answered nobody else. Await an async call there, or run it in a thread."
+    )
+    return [table("Blocked event loop", columns, rows, "blocked"), h("p", {"class": "footnote"}, advice)]
+
+
+def _blocked(site: BlockedSite, at: float) -> list[Child]:
+    last = site.last
+    where = h("code", None, _breakable(site.site)) if site.site else "a call that was not seen"
+    inside = h("span", {"class": "note"}, f" in {site.function}") if site.function else None
+    return [
+        h("span", None, where, inside),
+        cell(h("code", None, _breakable(route_name(last.method, last.route))) if last.method else NOTHING, ""),
+        cell(count(site.count)),
+        cell(seconds(site.longest)),
+        cell(seconds(site.seconds)),
+        cell(count(site.waiting)),
+        cell(f"{age(at - site.last_at)} ago"),
+    ]
+
+
+def _breakable(text: str) -> Child:
+    """Return *text*, which may break behind each slash."""
+    first, *others = text.split("/")
+    return [first, [["/", h("wbr"), part] for part in others]]
 
 
 def checks_table(health: HealthSnapshot, at: float) -> list[Markup]:
@@ -159,7 +196,7 @@ def _check(check: CheckSnapshot, at: float) -> list[Child]:
     probes = [word for word, is_so in (("critical", check.critical), ("liveness", check.liveness)) if is_so]
     ran = check.checked_at is not None
     return [
-        h("span", None, check.name, [h("span", {"class": "tag"}, word) for word in probes]),
+        h("span", None, check.name, [_tag(word) for word in probes]),
         cell(status_mark(check.status), ""),
         cell(check.message or (NOTHING if ran else "Not run yet."), "text"),
         cell(_value(check)),
@@ -196,6 +233,10 @@ def trend_table(trend: Trend, at: float, timezone: tzinfo) -> Markup:
         rows.append(cells)
     shown = table("The charts in numbers", columns, rows, "numbers")
     return h("details", {"class": "as-table"}, h("summary", None, "Show as table"), shown)
+
+
+def _tag(word: str) -> Child:
+    return [" ", h("span", {"class": "tag"}, word)]
 
 
 def _maybe(value: int | None) -> str:

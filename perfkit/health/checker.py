@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import random
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any, Self, TypeVar
 
 from perfkit.core.checks import CheckResult, HealthCheck
@@ -20,6 +20,7 @@ from perfkit.core.context import Context
 from perfkit.core.errors import ErrorLog
 from perfkit.core.status import Status
 from perfkit.health import asking
+from perfkit.health.draining import Draining
 from perfkit.health.fleet import Fleet
 from perfkit.health.heartbeat import LoopHeartbeat
 from perfkit.health.process import BUILT_IN, process_checks
@@ -27,7 +28,7 @@ from perfkit.health.registered.registration import Registration, check_registrat
 from perfkit.health.registered.roster import Roster, RunnerFactory
 from perfkit.health.settings import HealthSettings
 from perfkit.health.snapshot import CheckSnapshot, HealthSnapshot, WorkerHealth
-from perfkit.health.view import registered_checks, together
+from perfkit.health.view import View, registered_checks
 from perfkit.health.watched import Watched
 
 __all__ = ["HealthChecker"]
@@ -75,8 +76,9 @@ class HealthChecker(Component):
         self._roster = Roster(context, rng=rng or random.Random(), runner=runner)
         self._fleet = Fleet(context.store, context.clock, context.errors, on_states=self._roster.adopt)
         self._database: object | None = None
+        self._view = View()
         self._began: float | None = None
-        self._is_draining = False
+        self._draining = Draining(context.clock, seconds=self.settings.drain_on_sigterm)
         self._last_tick: float | None = None
         context.store.control.on(DRAIN, self._on_drain)
 
@@ -97,7 +99,7 @@ class HealthChecker(Component):
         self._roster.begin()
         self._heartbeat = LoopHeartbeat(self._context.loops, self._clock, self.settings)
         self._began = self._clock.monotonic()
-        self._is_draining = False
+        self._draining.begin()
         for check in (*process_checks(self.settings, self._context), *self._context.checks()):
             self._watch(check)
         self.tick(self._began)
@@ -108,20 +110,27 @@ class HealthChecker(Component):
         self._last_tick = None
         if was_running:
             self._fleet.leave()
+            self._draining.end()
         self._roster.end()
         with self._lock:
             self._watched = {}
 
     def drain(self) -> None:
         """Answer "not ready" in all workers from now on, so that no new traffic comes; requests are still served."""
-        self._is_draining = True
+        self._draining.is_on = True
         self._context.store.control.append(DRAIN, {})
 
+    @property
+    def is_draining(self) -> bool:
+        """True once no new traffic is wanted."""
+        return self._draining.is_on
+
     def _on_drain(self, payload: dict[str, Any]) -> None:
-        self._is_draining = True
+        self._draining.is_on = True
 
     def tick(self, now: float) -> None:
         """Run what is quick, begin what is due at *now* (monotonic seconds), and tell the others."""
+        self._draining.tick(now)
         if self._began is not None:
             if self._context.loops.alive() and "event_loop" not in self._watched:
                 self._watch(HealthCheck(name="event_loop", run=self._heartbeat.check, critical=False))
@@ -299,7 +308,7 @@ class HealthChecker(Component):
             status=Status.worst(check.counted_status for check in own),
             is_live=self._is_live(own),
             is_started=self.is_started,
-            is_draining=self._is_draining,
+            is_draining=self.is_draining,
             reported_at=self._clock.time(),
         )
 
@@ -307,30 +316,35 @@ class HealthChecker(Component):
         """Return status, probes and checks as of now."""
         return self.get_health_summary()
 
-    def get_health_summary(self, *, tag: str | None = None) -> HealthSnapshot:
-        """Return status, probes and checks of all workers as of now; only checks with *tag* where one is given.
+    def get_health_summary(self, *, tag: str | Collection[str] | None = None) -> HealthSnapshot:
+        """Return status, probes and checks of all workers as of now; only checks with one *tag* where some are given.
 
-        Never runs a check and never waits. Liveness, start, draining and uptime are those of this very process.
+        Never runs a check and never waits. Liveness, start, draining and uptime are those of this very process;
+        whether it is ready is decided by all checks, whatever the *tag*.
         """
         now = self._clock.monotonic()
         own = self._own_checks(now) if self._began is not None or self._roster.records else []
-        reports = [] if self._began is None else list(self._fleet.reports.values())
-        checks = together(own, reports) if len(reports) > 1 else tuple(own)
+        reports = {} if self._began is None else self._fleet.reports
+        view = self._view
+        # Structs that are the same are found equal at once, so an unchanged picture costs one comparison.
+        if view.reports is not reports or view.own != own:
+            view = self._view = View.of(own, reports)
+        checks, status = view.checks, view.status
+        whole = status = Status.CRITICAL if self._is_stalled() else status
         if tag is not None:
-            checks = tuple(check for check in checks if tag in check.tags)
-        is_stalled = self._is_stalled()
-        status = Status.CRITICAL if is_stalled else Status.worst(check.counted_status for check in checks)
+            wanted = {tag} if isinstance(tag, str) else set(tag)
+            checks = tuple(check for check in checks if not wanted.isdisjoint(check.tags))
+            status = status if self._is_stalled() else Status.worst(check.counted_status for check in checks)
         is_started = self.is_started
-        workers = sorted((report.worker for report in reports), key=lambda worker: (worker.number, worker.pid))
         return HealthSnapshot(
             status=status,
             is_live=self._is_live(own),
-            is_ready=is_started and not self._is_draining and status is not Status.CRITICAL,
+            is_ready=is_started and not self.is_draining and whole is not Status.CRITICAL,
             is_started=is_started,
-            is_draining=self._is_draining,
+            is_draining=self.is_draining,
             uptime=0.0 if self._began is None else now - self._began,
             checks=checks,
-            workers=tuple(workers) if len(workers) > 1 else (),
+            workers=view.workers,
         )
 
 

@@ -72,7 +72,7 @@ class LoopHeartbeat:
         if not lags:
             return CheckResult(Status.UNKNOWN, "no event loop serves the app now")
         name, lag = max(lags.items(), key=lambda item: item[1])
-        message = f"the loop {name!r} came {lag:.3f} s late"
+        message = f"the loop {name!r} answered after {lag * 1000:.1f} ms"
         settings = self._settings
         status = (
             Status.CRITICAL

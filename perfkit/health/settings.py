@@ -61,6 +61,14 @@ class HealthSettings(Settings, frozen=True):
         float,
         Meta(ge=3, le=3600, description="Fail, liveness too, when no check ran for this many seconds."),
     ] = 10.0
+    drain_on_sigterm: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=3600,
+            description="Seconds for which SIGTERM is delayed while readiness answers 503; 0 leaves it alone.",
+        ),
+    ] = 0.0
 
     def conflicts(self) -> Iterator[tuple[tuple[str, ...], str]]:
         """Yield each pair in which the warning does not come before the failure."""

@@ -2,16 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
 from perfkit.core.status import Status
 from perfkit.health.fleet import Report
 from perfkit.health.registered.roster import Roster
-from perfkit.health.snapshot import CheckSnapshot
+from perfkit.health.snapshot import CheckSnapshot, WorkerHealth
 
-__all__ = ["registered_checks", "together"]
+__all__ = ["View", "registered_checks", "together"]
+
+
+class View(msgspec.Struct, frozen=True):
+    """The picture that was made of *own* checks and the *reports* of all; kept as long as those are the same.
+
+    Attributes:
+        status: The worst of all checks.
+        workers: What each worker says of itself; empty where there is only one.
+    """
+
+    own: list[CheckSnapshot] = []
+    reports: Mapping[str, Report] = {}
+    checks: tuple[CheckSnapshot, ...] = ()
+    status: Status = Status.UNKNOWN
+    workers: tuple[WorkerHealth, ...] = ()
+
+    @classmethod
+    def of(cls, own: list[CheckSnapshot], reports: Mapping[str, Report]) -> View:
+        """Return the picture of what this worker and all others say."""
+        all_reports = list(reports.values())
+        checks = together(own, all_reports) if len(all_reports) > 1 else tuple(own)
+        workers = sorted((report.worker for report in all_reports), key=lambda worker: (worker.number, worker.pid))
+        return cls(
+            own=own,
+            reports=reports,
+            checks=checks,
+            status=Status.worst(check.counted_status for check in checks),
+            workers=tuple(workers) if len(workers) > 1 else (),
+        )
 
 
 def registered_checks(roster: Roster, now: float) -> list[CheckSnapshot]:

@@ -21,7 +21,7 @@ from perfkit.core.clock import Clock, SystemClock
 from perfkit.core.errors import LOG_INTERVAL, ErrorLog
 from perfkit.core.message import Request
 from perfkit.http.credentials import Cookie, all_query_tokens, authorization_tokens, is_same, query_token, without_token
-from perfkit.http.peers import PeerWindow, is_forwarded, is_local_host, is_loopback, peer_group
+from perfkit.http.peers import PeerWindow, is_foreign_page, is_forwarded, is_local_host, is_loopback, peer_group
 
 __all__ = ["MOUNTS", "WRONG_TOKENS", "Access", "Area", "Decision", "RefusalLog"]
 
@@ -164,6 +164,8 @@ class Access:
             return "not loopback"
         if is_forwarded(request.headers):
             return "forwarded by a proxy"
+        if is_foreign_page(request.headers):
+            return "asked for by a page of another site"
         return ""
 
     def _familiar(self, request: Request, area: Area, distance: str) -> Decision | None:

@@ -7,14 +7,13 @@ stops the system it made; one that it was given is left to its owner.
 
 from __future__ import annotations
 
-import os
-import threading
 from collections.abc import Callable, Mapping
 from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from perfkit.config import get_performance_config
-from perfkit.core.errors import ErrorLog
+from perfkit.core.errors import ConfigurationError, ErrorLog
+from perfkit.core.locks import OwnLock
 from perfkit.core.message import Request, Response
 from perfkit.core.spans import SEALED, Span
 
@@ -66,21 +65,24 @@ class Attachment:
         """Check *settings* now; make the system later, unless *system* is given.
 
         Raises:
-            ConfigurationError: Some settings cannot be used; the message lists all of them.
+            ConfigurationError: Some settings cannot be used; the message lists all of them. Or a system was given and
+                settings too, or what was given is no system.
         """
         self.adapter, self.settings = adapter, settings or {}
         self._given = self._system = system
-        self.errors = system.errors if system is not None else ErrorLog()
+        self.errors = getattr(system, "errors", None) or ErrorLog()
         self._retry_at = 0.0
         self._is_announced = False
-        self._lock, self._pid = threading.RLock(), os.getpid()
+        self._lock = OwnLock()
         if system is None:
             get_performance_config(settings=self.settings)
+        else:
+            _check_given(system, self.settings)
 
     def system(self, look: Callable[[], AppFacts] = AppFacts) -> PerformanceSystem:
         """Return the system; made now if it was not yet, for the app that *look* tells of."""
         if self._system is None:
-            with self._own_lock():
+            with self._lock:
                 if self._system is None:
                     from perfkit.system import PerformanceSystem
 
@@ -99,7 +101,7 @@ class Attachment:
             return True
         if monotonic() < self._retry_at:
             return False
-        with self._own_lock():
+        with self._lock:
             try:
                 if not self.is_attached:
                     facts = look()
@@ -176,11 +178,19 @@ class Attachment:
             if not self.instrumentation.system.is_running:
                 self.instrumentation.ensure_started()
 
-    def _own_lock(self) -> threading.RLock:
-        """Return the lock of this process: one inherited by a fork may be held by a thread that is not here."""
-        if self._pid != os.getpid():
-            self._lock, self._pid = threading.RLock(), os.getpid()
-        return self._lock
+
+def _check_given(system: object, settings: Mapping[str, Any]) -> None:
+    if not hasattr(system, "get_performance_dashboard"):
+        raise ConfigurationError(
+            f"The system given to perfkit is of type {type(system).__name__}. It must be a PerformanceSystem. "
+            'Give one, or give settings by their names, such as service="shop".'
+        )
+    if settings:
+        names = ", ".join(map(str, settings))
+        raise ConfigurationError(
+            f"perfkit was given a system and settings as well: {names}. A system has its settings already. "
+            "Give them to PerformanceSystem, or leave system out."
+        )
 
 
 def error_name(error: BaseException) -> str:

@@ -5,17 +5,19 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
 from perfkit.config import PerformanceConfig
 from perfkit.core.clock import Clock
 from perfkit.core.errors import ErrorLog
+from perfkit.core.status import Status
 from perfkit.dashboard import OverviewData
 from perfkit.health.snapshot import HealthSnapshot
 from perfkit.http.tokens import is_shown, new_token, ready_url, shared_token
 from perfkit.metrics.exposition import Escaping, Format
+from perfkit.performance.snapshot import Latency, PerformanceSnapshot, Trend
 from perfkit.store.backing.identity import find_server, start_time
 from perfkit.system import PerformanceSystem
 
@@ -23,6 +25,36 @@ __all__ = ["Front"]
 
 TOLD = "told-"
 """Begins the name of the file in the store's directory that says which run of the server has printed the URL."""
+
+
+_NO_PERFORMANCE = PerformanceSnapshot(
+    at=0.0,
+    window=0.0,
+    total_requests=0,
+    requests=0,
+    rate=0.0,
+    errors=0,
+    error_rate=0.0,
+    latency=Latency(),
+    in_flight=0,
+    cpu=None,
+    memory=None,
+    threads=None,
+    open_files=None,
+    uptime=0.0,
+    routes=(),
+    workers=(),
+    trend=Trend(step=1.0),
+)
+_NO_HEALTH = HealthSnapshot(
+    status=Status.UNKNOWN,
+    is_live=True,
+    is_ready=True,
+    is_started=True,
+    is_draining=False,
+    uptime=0.0,
+    checks=(),
+)
 
 
 def _place(directory: Path | None) -> object:
@@ -114,9 +146,13 @@ class Front:
             return True
         return False
 
-    def health_snapshot(self) -> HealthSnapshot:
-        """Return what health knows."""
-        return self._system.health.get_health_summary()
+    def health_snapshot(self, tags: Collection[str] = ()) -> HealthSnapshot:
+        """Return what health knows; only the checks that have one of *tags*, where some are given."""
+        return self._system.health.get_health_summary(tag=tags or None)
+
+    def drain(self) -> None:
+        """Have all workers say that they are not ready."""
+        self._system.drain()
 
     def expose(
         self, format: Format, *, names: Iterable[str] | None = None, escaping: Escaping = Escaping.UNDERSCORES
@@ -127,14 +163,16 @@ class Front:
     def overview_data(self) -> OverviewData:
         """Return what the overview shows."""
         dashboard = self._system.get_performance_dashboard()
+        components = dashboard.components
         return OverviewData(
             service=dashboard.service,
             environment=dashboard.environment,
             release=dashboard.release or "",
             version=dashboard.version,
             verdict=dashboard.summary.verdict,
-            performance=dashboard.components["performance"],
-            health=dashboard.components["health"],
+            performance=components.get("performance") or _NO_PERFORMANCE,
+            health=components.get("health") or _NO_HEALTH,
+            missing=tuple(word for word in ("performance", "health") if word not in components),
             targets=self._system.targets,
             at=dashboard.at,
             timezone=datetime.now().astimezone().tzinfo or UTC,

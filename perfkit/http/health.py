@@ -6,60 +6,92 @@ measurement is listed under its bare name, without the colon.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import parse_qsl
 
 import msgspec
 
 from perfkit.core.message import Request, Response
 from perfkit.core.status import Status
 from perfkit.health.snapshot import CheckSnapshot, HealthSnapshot
-from perfkit.http.responses import reply
+from perfkit.http.responses import reply, text
 
-__all__ = ["HEALTH_JSON", "probe", "summary", "wants_health_json"]
+__all__ = ["HEALTH_JSON", "draining", "no_such_tag", "probe", "summary", "wanted_tags", "wants_health_json"]
 
 HEALTH_JSON = "application/health+json"
 _JSON = "application/json"
 _MOST_ENTRIES = 64
+_MOST_TAGS = 16
+
+_encode = msgspec.json.Encoder().encode
 
 
-def probe(status: Status) -> Response:
-    """Return the answer of a probe: the word alone; 503 if it is critical."""
-    return _document({"status": status.value}, _JSON, status)
+def probe(status: Status, *, accept: str = "", code: int | None = None) -> Response:
+    """Return the answer of a probe: the word alone.
+
+    Args:
+        status: The word.
+        accept: The header of that name; decides between the two media types.
+        code: Of HTTP; by default 503 if it is critical, else 200.
+    """
+    code = code or _code(status)
+    return _PROBES[status, code, wants_health_json(accept)]
 
 
-def is_ready(health: HealthSnapshot) -> Response:
+def is_ready(health: HealthSnapshot, accept: str = "") -> Response:
     """Answer the readiness probe; also 503 while the start is not over."""
     if health.is_ready:
-        return probe(Status.HEALTHY)
-    word = Status.CRITICAL if health.is_started else Status.UNKNOWN
-    return _document({"status": word.value}, _JSON, Status.CRITICAL)
+        return probe(Status.HEALTHY, accept=accept)
+    return probe(Status.CRITICAL if health.is_started else Status.UNKNOWN, accept=accept, code=503)
 
 
-def is_started(health: HealthSnapshot) -> Response:
+def is_started(health: HealthSnapshot, accept: str = "") -> Response:
     """Answer the startup probe: 503 until the start is over."""
-    word = Status.HEALTHY if health.is_started else Status.UNKNOWN
-    return _document({"status": word.value}, _JSON, Status.HEALTHY if health.is_started else Status.CRITICAL)
+    return probe(Status.HEALTHY if health.is_started else Status.UNKNOWN, accept=accept, code=_up(health.is_started))
+
+
+def draining() -> Response:
+    """Answer that all workers were told to drain."""
+    return _document(_encode({"status": "draining"}), _JSON, 202)
+
+
+def wanted_tags(query: str) -> frozenset[str]:
+    """Return the tags that *query* names, the first 16 of them; none means all checks."""
+    if "tag" not in query:
+        return frozenset()
+    pairs = parse_qsl(query, keep_blank_values=True, errors="replace")
+    return frozenset([value for name, value in pairs if name == "tag"][:_MOST_TAGS])
+
+
+def no_such_tag(tags: Iterable[str], known: Iterable[str] | None) -> Response:
+    """Answer that no check has one of *tags*; *known* are those there are, for those allowed to know."""
+    said = f"No health check has the tag {' or '.join(map(repr, sorted(tags)))[:200]}."
+    if known is not None:
+        said += f" The tags are: {', '.join(sorted(known)) or 'none'}. Use one of these."
+    return text(said, status=404)
 
 
 def summary(
     request: Request, health: HealthSnapshot, *, is_detailed: bool, service: str, release: str | None
 ) -> Response:
     """Answer ``/health``; *is_detailed* for those allowed to see more than the word."""
-    if wants_health_json(request.headers.get("accept", "")):
-        fields: dict[str, Any] = {"status": health.status.health_json}
-        if is_detailed:
-            fields |= _health_json(health, service, release)
-        return _document(fields, HEALTH_JSON, health.status)
-    fields = {"status": health.status.value}
-    if is_detailed:
-        fields |= {"service": service, "release": release, **msgspec.to_builtins(health)}
-    return _document(fields, _JSON, health.status)
+    accept = request.headers.get("accept", "")
+    if not is_detailed:
+        return probe(health.status, accept=accept)
+    if wants_health_json(accept):
+        body = _encode({"status": health.status.health_json, **_health_json(health, service, release)})
+        return _document(body, HEALTH_JSON, _code(health.status))
+    # The struct is encoded as it is, as building dictionaries of it takes several times as long.
+    about = _encode({"service": service, "release": release})
+    return _document(about[:-1] + b"," + _encode(health)[1:], _JSON, _code(health.status))
 
 
 def wants_health_json(accept: str) -> bool:
     """Return True if *accept* names ``application/health+json`` and likes plain JSON no better."""
+    if "health+json" not in accept and "HEALTH+JSON" not in accept.upper():
+        return False
     weights = dict(_weights(accept))
     wished = weights.get(HEALTH_JSON, 0.0)
     plain = weights.get(_JSON, weights.get("application/*", weights.get("*/*", 0.0)))
@@ -78,13 +110,16 @@ def _weights(accept: str) -> Iterator[tuple[str, float]]:
             yield media, weight
 
 
-def _document(fields: dict[str, Any], content_type: str, status: Status) -> Response:
-    return reply(
-        msgspec.json.encode(fields),
-        content_type=content_type,
-        status=503 if status is Status.CRITICAL else 200,
-        headers=(("vary", "Accept"),),
-    )
+def _code(status: Status) -> int:
+    return _up(status is not Status.CRITICAL)
+
+
+def _up(is_up: bool) -> int:
+    return 200 if is_up else 503
+
+
+def _document(body: bytes, content_type: str, code: int) -> Response:
+    return reply(body, content_type=content_type, status=code, headers=(("vary", "Accept"),))
 
 
 def _health_json(health: HealthSnapshot, service: str, release: str | None) -> dict[str, Any]:
@@ -97,22 +132,51 @@ def _health_json(health: HealthSnapshot, service: str, release: str | None) -> d
     fields: dict[str, Any] = {"serviceId": service}
     if release:
         fields["releaseId"] = release
-    notes = ["draining"] if health.is_draining else []
-    return {
-        **fields,
-        **({"notes": notes} if notes else {}),
-        "checks": {"uptime": [uptime], **{check.name: [_check(check)] for check in health.checks}},
-    }
+    notes = [word for word, is_so in (("draining", health.is_draining), ("starting", not health.is_started)) if is_so]
+    if notes:
+        fields["notes"] = notes
+    failing = [check.name for check in health.checks if check.counted_status in (Status.WARNING, Status.CRITICAL)]
+    if failing:
+        fields["output"] = f"not well: {', '.join(failing)}"
+    checks: dict[str, Any] = {"uptime": [uptime]}
+    for check in health.checks:
+        checks[check.name] = [_check(check)]
+        if check.duration is not None:
+            checks[f"{check.name}:responseTime"] = [_response_time(check, check.duration)]
+    return {**fields, "checks": checks}
 
 
 def _check(check: CheckSnapshot) -> dict[str, Any]:
-    fields: dict[str, Any] = {"componentId": check.name, "status": check.status.health_json}
+    status = check.counted_status
+    fields: dict[str, Any] = {"componentId": check.name, "status": status.health_json}
     if check.value is not None:
         fields["observedValue"] = check.value
         if check.unit:
             fields["observedUnit"] = check.unit
     if check.checked_at is not None:
-        fields["time"] = datetime.fromtimestamp(check.checked_at, UTC).isoformat().replace("+00:00", "Z")
-    if check.message and check.status in (Status.WARNING, Status.CRITICAL):
-        fields["output"] = check.message
+        fields["time"] = _time(check.checked_at)
+    said = [each for each in (check.message, check.details) if each]
+    if said and status in (Status.WARNING, Status.CRITICAL):
+        fields["output"] = ": ".join(said)
     return fields
+
+
+def _response_time(check: CheckSnapshot, seconds: float) -> dict[str, Any]:
+    return {"componentId": check.name, "observedValue": seconds, "observedUnit": "seconds", "status": "pass"}
+
+
+def _time(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).isoformat().replace("+00:00", "Z")
+
+
+# All that a probe may say, made once: it is asked every few seconds for ever.
+_PROBES = {
+    (status, code, is_standard): _document(
+        _encode({"status": status.health_json if is_standard and code == 200 else "fail" if is_standard else status}),
+        HEALTH_JSON if is_standard else _JSON,
+        code,
+    )
+    for status in Status
+    for code in (200, 503)
+    for is_standard in (False, True)
+}

@@ -8,13 +8,13 @@ threads. Measured with CPython 3.11 on Starlette this is about a third of a hand
 
 from __future__ import annotations
 
-import os
 import threading
 from bisect import bisect_left
 from collections.abc import Callable, Hashable
 from time import perf_counter
 from typing import TypeAlias
 
+from perfkit.core.locks import OwnLock
 from perfkit.core.names import KNOWN_METHODS, OTHER, OTHER_METHOD, REQUEST_DURATION, WEBSOCKET_DURATION, WEBSOCKETS
 from perfkit.core.spans import PRODUCERS, SEALED, Span, seal_exchange, set_exchange
 from perfkit.http.queueing import QueueTime
@@ -57,8 +57,7 @@ class Instrumentation:
         self._rows: dict[Hashable, Row] = {}
         self._held: dict[int, object] = {}
         self._definition = self._store.define(REQUEST_DURATION)
-        self._lock = threading.Lock()
-        self._pid = os.getpid()
+        self._lock = OwnLock()
         bounds = bounds_of(self._definition)
         lock = UPDATE_LOCK if is_free_threaded() else None
         self.hot_parts: HotParts = (self._store, self._rows.get, bounds, len(bounds) + 1, lock)
@@ -115,8 +114,6 @@ class Instrumentation:
 
         A system that was stopped stays so: what comes in late is counted in memory and gone.
         """
-        if self._pid != os.getpid():
-            self._lock, self._pid = threading.Lock(), os.getpid()
         with self._lock:
             if not (self.system.is_running or self.system.is_stopped):
                 self.system.start()
@@ -144,16 +141,18 @@ class Instrumentation:
             hold: The objects whose ids are part of *key*; held so that no other object gets the same id.
             cache: False where *key* alone does not tell the route; a key that does is returned instead.
         """
-        if len(self._rows) >= MAX_KEYS:
-            self._rows.clear()
-            self._held.clear()
         labels = self._labels(method, route, status, scheme, error)
+        row = self._store.row(self._definition, labels)
         if not cache or method not in KNOWN_METHODS or scheme not in KNOWN_SCHEMES:
             # What a stranger may make up is no key: it would be learned anew each time and remembered for nothing.
-            key = labels
-        else:
+            key, hold = labels, ()
+        # One lock for both, or a key might be remembered whose objects are forgotten: others would get their ids.
+        with self._lock:
+            if len(self._rows) >= MAX_KEYS:
+                self._rows.clear()
+                self._held.clear()
             self._held.update((id(each), each) for each in hold)
-        self._rows[key] = self._store.row(self._definition, labels)
+            self._rows[key] = row
         return key
 
     def abandon(self, spans: list[Span] | None) -> None:

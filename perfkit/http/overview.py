@@ -144,6 +144,6 @@ def _document(data: OverviewData) -> dict[str, object]:
         "overhead": data.overhead,
         "targets": data.targets,
         "verdict": data.verdict,
-        "performance": data.performance,
-        "health": data.health,
+        "performance": None if "performance" in data.missing else data.performance,
+        "health": None if "health" in data.missing else data.health,
     }

@@ -8,7 +8,7 @@ import threading
 from collections import OrderedDict, deque
 from collections.abc import Mapping
 
-__all__ = ["PeerWindow", "is_forwarded", "is_local_host", "is_loopback", "peer_group"]
+__all__ = ["PeerWindow", "is_foreign_page", "is_forwarded", "is_local_host", "is_loopback", "peer_group"]
 
 _FORWARDING = frozenset(
     {
@@ -51,6 +51,20 @@ def is_forwarded(headers: Mapping[str, str]) -> bool:
         if plain in _FORWARDING or plain.startswith(("x-forwarded", "x-original-forwarded")):
             return True
     return False
+
+
+def is_foreign_page(headers: Mapping[str, str]) -> bool:
+    """Return True if a page of another site asks, through the browser of whoever looks at that page.
+
+    The app may allow any origin to read its answers, and ours pass through the same CORS middleware. A link that is
+    followed is no such page: what it opens is shown to a person and read by nobody else.
+
+    Source: W3C, "Fetch Metadata Request Headers". Browsers without them name their ``Origin``.
+    """
+    origin = headers.get("origin")
+    if origin is not None and not is_local_host(origin.partition("://")[2]):
+        return True
+    return headers.get("sec-fetch-site") == "cross-site" and headers.get("sec-fetch-mode") != "navigate"
 
 
 def peer_group(peer: str | None) -> str:

@@ -6,13 +6,14 @@ request on to the app, whose own 404 tells nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Protocol
 from urllib.parse import quote
 
 import msgspec
 
 from perfkit.config.performance_config import PerformanceConfig
+from perfkit.config.sections import HttpSettings
 from perfkit.core.clock import Clock
 from perfkit.core.errors import ErrorLog
 from perfkit.core.message import Request, Response
@@ -60,8 +61,12 @@ class Answers(Protocol):
         """The token that opens; read at each request, as it may come with the start. Empty for none."""
         ...
 
-    def health_snapshot(self) -> HealthSnapshot:
-        """Return what health knows."""
+    def health_snapshot(self, tags: Collection[str] = ()) -> HealthSnapshot:
+        """Return what health knows; only the checks that have one of *tags*, where some are given."""
+        ...
+
+    def drain(self) -> None:
+        """Have all workers say that they are not ready."""
         ...
 
     def expose(
@@ -84,17 +89,29 @@ class _Route(msgspec.Struct, frozen=True):
         answer: Called with the request and whether the visitor is allowed; None goes on to the app.
         is_public: Strangers get an answer too.
         fallback: The answer where making one failed.
+        methods: Those that it answers to.
     """
 
     area: Area | None
     answer: Callable[[Request, bool], Response | None]
     is_public: bool = False
     fallback: Response = FAILED
+    methods: tuple[str, ...] = METHODS
 
 
 _SHUT = Decision(allowed=False, reason="not decided", is_logged=False)
 # A fault of ours must not take an app out of traffic: the probes of a process that answers say so.
 _CANNOT_TELL = health.probe(Status.UNKNOWN)
+
+
+def _served(config: PerformanceConfig) -> HttpSettings:
+    """Return the paths that have an answer: of a component that is switched off the app keeps them."""
+    http = config.http
+    return msgspec.structs.replace(
+        http,
+        health_path=http.health_path if config.health.enabled else None,
+        metrics_path=http.metrics_path if config.metrics.enabled else None,
+    )
 
 
 class Routes:
@@ -118,7 +135,7 @@ class Routes:
 
     def __init__(self, answers: Answers) -> None:
         """Answer for the system *answers*; nothing is asked of it yet but its settings, clock and error log."""
-        http = answers.config.http
+        http = _served(answers.config)
         self._answers = answers
         self._overview = Overview(answers.overview_data, http=http, clock=answers.clock)
         self._refusals = RefusalLog(clock=answers.clock)
@@ -152,6 +169,7 @@ class Routes:
             paths[mount] = _Route("health_details", self._health, is_public=True)
             for name, answer in (("live", self._live), ("ready", self._ready), ("startup", self._startup)):
                 paths[f"{mount}/{name}"] = _Route(None, answer, is_public=True, fallback=_CANNOT_TELL)
+            paths[f"{mount}/drain"] = _Route("health_details", self._drain, methods=("POST",))
         return paths
 
     def respond(self, request: Request) -> Response | None:
@@ -214,8 +232,8 @@ class Routes:
         if decision.redirect is not None:
             headers = (("location", decision.redirect), ("set-cookie", decision.set_cookie or ""))
             return text("", status=303, headers=headers)
-        if request.method not in METHODS:
-            return NOT_ALLOWED
+        if request.method not in route.methods:
+            return NOT_ALLOWED if route.methods is METHODS else None
         try:
             response = route.answer(request, decision.allowed)
         except Exception as error:  # noqa: BLE001 - the boundary: a fault of ours is never the app's
@@ -224,23 +242,30 @@ class Routes:
         return without_body(response) if response is not None and request.method == "HEAD" else response
 
     def _health(self, request: Request, is_allowed: bool) -> Response:
-        config = self._answers.config
-        return health.summary(
-            request,
-            self._answers.health_snapshot(),
-            is_detailed=is_allowed,
-            service=config.service,
-            release=config.release,
-        )
+        config, tags = self._answers.config, health.wanted_tags(request.query)
+        snapshot = self._answers.health_snapshot(tags)
+        if tags and not snapshot.checks:
+            every = self._answers.health_snapshot().checks if is_allowed else None
+            known = None if every is None else {tag for check in every for tag in check.tags}
+            return health.no_such_tag(tags, known)
+        return health.summary(request, snapshot, is_detailed=is_allowed, service=config.service, release=config.release)
 
     def _live(self, request: Request, is_allowed: bool) -> Response:
-        return health.probe(Status.HEALTHY if self._answers.health_snapshot().is_live else Status.CRITICAL)
+        status = Status.HEALTHY if self._answers.health_snapshot().is_live else Status.CRITICAL
+        return health.probe(status, accept=request.headers.get("accept", ""))
 
     def _ready(self, request: Request, is_allowed: bool) -> Response:
-        return health.is_ready(self._answers.health_snapshot())
+        return health.is_ready(self._answers.health_snapshot(), request.headers.get("accept", ""))
 
     def _startup(self, request: Request, is_allowed: bool) -> Response:
-        return health.is_started(self._answers.health_snapshot())
+        return health.is_started(self._answers.health_snapshot(), request.headers.get("accept", ""))
+
+    def _drain(self, request: Request, is_allowed: bool) -> Response | None:
+        """Drain all workers. The header of ours keeps forms on pages of other sites out: a browser asks us first."""
+        if "x-perfkit-command" not in request.headers:
+            return None
+        self._answers.drain()
+        return health.draining()
 
     def _metrics(self, request: Request, is_allowed: bool) -> Response:
         choice = choose(request.headers.get("accept", ""), request.query)

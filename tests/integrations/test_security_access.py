@@ -167,9 +167,12 @@ def test_this_very_machine_comes_in_in_development(development: Fleet) -> None:
         "Forwarded: for=127.0.0.1",
         "Via: 1.1 proxy",
         "X-Real-IP: 127.0.0.1",
+        "Origin: https://evil.example",
+        "Origin: null",
+        "Sec-Fetch-Site: cross-site",
     ],
 )
-def test_a_proxy_or_a_rebound_name_is_no_loopback_in_development(development: Fleet, header: str) -> None:
+def test_a_proxy_a_rebound_name_or_another_site_is_no_loopback_in_development(development: Fleet, header: str) -> None:
     unknown = send(development, UNKNOWN, header)
     for path in PAGES:
         assert indistinguishable(send(development, path, header), unknown), path

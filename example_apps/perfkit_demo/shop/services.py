@@ -11,7 +11,7 @@ from threading import Lock
 
 __all__ = ["PaymentDeclinedError", "Payments", "StockAnswer", "StockService"]
 
-FAILURES = 0.08
+FAILURES = 0.12
 """Share of the stock service's calls that fail."""
 
 TAIL = 0.02

@@ -223,10 +223,8 @@ def _scaled(rule: Rule, reading: Reading) -> Reading:
 
 
 def _is_summary(rule: Rule, numbers: Numbers) -> bool:
-    family = numbers.family(rule.metric)
-    return family is not None and family.definition.type is MetricType.SUMMARY
+    return numbers.type_of(rule.metric) is MetricType.SUMMARY
 
 
 def _is_gauge(rule: Rule, numbers: Numbers) -> bool:
-    family = numbers.family(rule.metric)
-    return family is not None and family.definition.type in (MetricType.GAUGE, MetricType.UNKNOWN)
+    return numbers.type_of(rule.metric) in (MetricType.GAUGE, MetricType.UNKNOWN)

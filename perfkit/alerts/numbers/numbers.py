@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from perfkit.alerts.numbers.past import Increase, Past, cell
-from perfkit.core.families import Family
+from perfkit.core.families import Family, MetricType
 from perfkit.core.names import REQUEST_DURATION
 
 if TYPE_CHECKING:
@@ -73,6 +73,13 @@ class Numbers:
             found = self._store.families((metric,), detailed=True)
             return found[0] if found else None
         return self._families.get(metric)
+
+    def type_of(self, metric: str) -> MetricType | None:
+        """Return the type of *metric* as of the last sample; None if it has no series. Reads nothing."""
+        if metric == REQUEST_DURATION.name:
+            return REQUEST_DURATION.type
+        family = self._families.get(metric)
+        return family.definition.type if family is not None else None
 
     def increase(self, metric: str, seconds: float, now: float) -> Increase | None:
         """Return what was added to *metric* over the last *seconds*; None if too little is known."""

@@ -10,7 +10,7 @@ from functools import lru_cache
 from types import CodeType, FrameType
 from typing import Any, NamedTuple
 
-__all__ = ["MAX_DEPTH", "Place", "is_idle", "is_users", "place_of", "root_of", "source_line", "stack_of"]
+__all__ = ["MAX_DEPTH", "Place", "is_idle", "is_users", "place_of", "root_of", "runs_loop", "source_line", "stack_of"]
 
 MAX_DEPTH = 60
 """Frames of a stack that are looked at, from the innermost."""
@@ -26,6 +26,7 @@ HOME = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 _ADAPTERS = tuple(
     f"{os.sep}{name}{os.sep}" for name in ("perfkit_asgi", "perfkit_wsgi", "perfkit_flask", "perfkit_django")
 )
+_RUNNERS = (os.path.join("asyncio", "base_events.py"), os.path.join("asyncio", "runners.py"))
 _PACKAGES = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
 
 
@@ -53,6 +54,11 @@ def is_users(filename: str) -> bool:
     if filename.startswith(HOME) or any(part in filename for part in _ADAPTERS):
         return False
     return not filename.startswith(_standard())
+
+
+def runs_loop(code: CodeType) -> bool:
+    """Return True if *code* is what starts an event loop: who called it is to blame for nothing that runs in it."""
+    return code.co_filename.endswith(_RUNNERS) and code.co_name in ("run_forever", "run_until_complete", "run")
 
 
 @lru_cache(1)

@@ -13,7 +13,7 @@ from itertools import pairwise
 from types import CodeType
 from typing import Any, NamedTuple
 
-from perfkit.performance.blocking.frames import Place, is_users, place_of
+from perfkit.performance.blocking.frames import Place, is_users, place_of, runs_loop
 
 __all__ = ["Culprit", "Sample", "Stall"]
 
@@ -152,4 +152,10 @@ def _culprit(seconds: float, run: list[Sample]) -> Culprit:
 
 
 def _own(frames: Frames) -> tuple[CodeType, int] | None:
-    return next((frame for frame in frames if is_users(frame[0].co_filename)), None)
+    """Return the innermost frame of the user's own code; not the one that started the loop, which lies beneath it."""
+    for frame in frames:
+        if is_users(frame[0].co_filename):
+            return frame
+        if runs_loop(frame[0]):
+            return None
+    return None

@@ -8,6 +8,7 @@ import pytest
 from perfkit.advice import Targets, summarize
 from perfkit.core.status import Status
 from perfkit.health.snapshot import CheckSnapshot, HealthSnapshot
+from perfkit.performance.blocking.report import BlockedLoop, BlockedSite
 from perfkit.performance.snapshot import Latency, PerformanceSnapshot, RouteSnapshot, Trend
 
 
@@ -214,6 +215,33 @@ def test_a_slow_but_rare_route_is_named_and_nothing_to_do_is_not_claimed() -> No
     assert verdict.cause == (
         "Slowest route: GET /report, p95 2.90 s, 9.7× the target of 300 ms; it answers 2 % of requests."
     )
+
+
+def test_a_route_that_fails_often_is_named_though_the_service_is_within_its_target() -> None:
+    routes = (a_route("/home", requests=890), a_route("/pay", requests=110, errors=9), a_route("/rare", errors=2))
+    verdict = summarize(performance(errors=9, routes=routes), health())
+    assert (verdict.status, verdict.headline) == (Status.HEALTHY, "p95 is 100 ms, within its target of 300 ms")
+    assert verdict.cause == "GET /pay fails 8.2 % of its 110 requests. Slowest route: GET /home, p95 100 ms."
+    assert verdict.action == "Read the app's log for GET /pay."
+
+
+def test_a_failure_or_two_are_no_reason_to_do_something() -> None:
+    verdict = summarize(performance(errors=2, routes=(a_route("/pay", requests=110, errors=2),)), health())
+    assert verdict.headline.startswith("Nothing to do: ")
+
+
+@pytest.mark.parametrize(("ago", "is_said"), [(10.0, True), (301.0, False)])
+def test_a_call_that_blocked_the_loop_lately_is_named_with_its_line(ago: float, is_said: bool) -> None:
+    last = BlockedLoop(at=1000.0 - ago, loop="main", seconds=0.12, site="shop/sales.py:99")
+    site = BlockedSite(
+        site="shop/sales.py:99", function="daily", count=14, seconds=1.7, longest=0.125,
+        last_at=last.at, waiting=3, arrived=2, last=last,
+    )  # fmt: skip
+    blocked = msgspec.structs.replace(performance(routes=(a_route("/home"),)), at=1000.0, blocked=(site,))
+    verdict = summarize(blocked, health())
+    assert ("shop/sales.py:99 blocked the event loop 14 times, 125 ms at most." in verdict.cause) == is_said
+    assert (verdict.action == "Await an async call at shop/sales.py:99, or run it in a thread.") == is_said
+    assert verdict.headline.startswith("Nothing to do: ") != is_said
 
 
 def test_a_route_is_judged_by_its_own_target() -> None:

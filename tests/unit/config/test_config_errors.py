@@ -88,6 +88,16 @@ BAD: dict[str, tuple[dict[Any, Any], str, str]] = {
     "token for a mode": ({"access": {"access": SECRET}}, "access.access", '"auto", "token", "off" or a function'),
     "token for a section": ({"access": SECRET}, "access", "of type str"),
     "token under a wrong name": ({"access": {"tokn": SECRET}}, "access.tokn", "Write access.token instead."),
+    "dotted path for a key": (
+        {"store.retention": 600},
+        '["store.retention"]',
+        'Write {"store": {"retention": …}} instead.',
+    ),
+    "dotted path inside a section": (
+        {"performance": {"thresholds.cpu": 0.5}},
+        'performance["thresholds.cpu"]',
+        'Write {"thresholds": {"cpu": …}} instead.',
+    ),
     "function for a truth": ({"access": {"actions": len}}, "access.actions", "True or False"),
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 
 from perfkit.core.errors import ErrorLog
 from perfkit.core.events import Events
+from perfkit.core.locks import OwnLock
 
 
 def exit_code_of_child(work: Callable[[], object]) -> int:
@@ -44,6 +46,35 @@ def test_an_error_is_reported_in_a_child_of_a_busy_parent() -> None:
     errors = ErrorLog()
     with held_by_another_thread(errors):
         assert exit_code_of_child(lambda: errors.report("cache", ValueError("bad"))) == 0
+
+
+def test_threads_of_a_child_exclude_each_other_from_the_first_moment_on() -> None:
+    lock = OwnLock()
+
+    def work() -> None:
+        inside, most, ready = list[int](), list[int](), threading.Barrier(8)
+
+        def enter() -> None:
+            ready.wait()
+            for number in range(200):
+                with lock, lock:
+                    inside.append(number)
+                    most.append(len(inside))
+                    inside.pop()
+
+        threads = [threading.Thread(target=enter) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert (len(most), max(most)) == (1600, 1)
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        assert exit_code_of_child(work) == 0
+    finally:
+        sys.setswitchinterval(before)
 
 
 class held_by_another_thread:

@@ -45,6 +45,24 @@ def test_reporting_never_raises_even_if_counting_and_logging_do(monkeypatch: pyt
     ErrorLog(count=fail).report("store", ValueError("x"))
 
 
+def test_an_error_that_cannot_say_what_it_is_is_reported_by_its_kind(caplog: pytest.LogCaptureFixture) -> None:
+    class Mute(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError("no words")
+
+    with caplog.at_level(logging.WARNING, "perfkit"):
+        ErrorLog().report("events", Mute(), doing="a listener failed")
+    assert "a listener failed: (its message cannot be read)" in caplog.records[0].getMessage()
+
+
+def test_an_error_that_is_its_own_cause_is_reported_like_any_other() -> None:
+    counted = list[str]()
+    error = ValueError("round and round")
+    error.__cause__ = error
+    ErrorLog(count=lambda component, kind: counted.append(kind)).report("events", error)
+    assert counted == ["ValueError"]
+
+
 def test_kinds_that_are_remembered_are_bounded() -> None:
     log = ErrorLog(clock=FakeClock())
     for number in range(2000):

@@ -7,6 +7,7 @@ import pytest
 
 from perfkit.core.errors import ErrorLog, UnknownEventError
 from perfkit.core.events import EVENTS, Events
+from perfkit.core.loops import Loops
 
 
 def test_listeners_are_told_in_the_order_in_which_they_came() -> None:
@@ -66,6 +67,40 @@ async def test_a_failing_coroutine_listener_is_counted() -> None:
     events.on("stopped", fail)
     events.emit("stopped", None)
     await asyncio.wait_for(counted.wait(), 60)
+
+
+@pytest.mark.anyio
+async def test_a_coroutine_listener_runs_on_the_apps_loop_if_another_thread_emits() -> None:
+    loops, heard = Loops(), asyncio.Event()
+    loops.enter()
+    events, ours = Events(loops=loops), asyncio.get_running_loop()
+
+    async def listen(_: object) -> None:
+        assert asyncio.get_running_loop() is ours
+        heard.set()
+
+    events.on("alert", listen)
+    await asyncio.to_thread(events.emit, "alert", None)
+    await asyncio.wait_for(heard.wait(), 60)
+
+
+def test_a_coroutine_listener_runs_though_the_apps_loop_stands_still() -> None:
+    loops, heard = Loops(), threading.Event()
+    loop = asyncio.new_event_loop()
+
+    async def enter() -> None:
+        loops.enter()
+
+    loop.run_until_complete(enter())
+    events = Events(loops=loops)
+
+    async def listen(_: object) -> None:
+        heard.set()
+
+    events.on("alert", listen)
+    events.emit("alert", None)
+    assert heard.wait(60)
+    loop.close()
 
 
 def test_off_stops_one_listener_and_says_if_it_listened() -> None:

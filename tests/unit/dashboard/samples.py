@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from datetime import timedelta, timezone
 
-from perfkit.advice import summarize
+from perfkit.advice import Verdict, summarize
 from perfkit.core.status import Status
 from perfkit.dashboard import OverviewData
 from perfkit.health.snapshot import CheckSnapshot, HealthSnapshot
+from perfkit.performance.blocking.report import BlockedLoop, BlockedSite
 from perfkit.performance.snapshot import Latency, PerformanceSnapshot, RouteSnapshot, Trend, WorkerSnapshot
 
 AT = 1_767_279_130.0
@@ -73,6 +74,30 @@ def worker(
         open_files=31 + number,
         is_self=is_self,
     )
+
+
+def blocked(
+    site: str, function: str = "daily_report", *, method: str = "GET", route: str = "/reports/daily"
+) -> BlockedSite:
+    last = BlockedLoop(at=AT - 12.0, loop="main", seconds=0.118, site=site, method=method, route=route)
+    return BlockedSite(
+        site=site,
+        function=function,
+        count=42,
+        seconds=4.98,
+        longest=0.125,
+        last_at=last.at,
+        waiting=31,
+        arrived=12,
+        last=last,
+    )
+
+
+HELD_UP = (
+    blocked("shop/views/sales/reports.py:99"),
+    blocked("shop/stock/levels.py:17", "refresh", method="", route=""),
+    blocked("", ""),
+)
 
 
 def trend(level: float = 1.0, points: int = 60, failing: float = 0.0) -> Trend:
@@ -208,7 +233,12 @@ def hostile() -> OverviewData:
         check("long" * 60, Status.HEALTHY, "a very long word: " + "x" * 300),
     )
     return data(
-        performance(routes=routes, latency=Latency(p95=0.488, p50=0.041, p99=0.9), trend=trend(4.1)),
+        performance(
+            routes=routes,
+            latency=Latency(p95=0.488, p50=0.041, p99=0.9),
+            trend=trend(4.1),
+            blocked=(blocked(f"/{HOSTILE}.py:3", HOSTILE, method=HOSTILE, route=SCRIPTED), blocked("long" * 60)),
+        ),
         health(*checks),
         service=HOSTILE,
         environment=f"<b>{SCRIPTED}",
@@ -256,6 +286,14 @@ def states() -> dict[str, OverviewData]:
         "healthy": data(performance(), health(*CHECKS)),
         "degraded": data(slow, health(*CHECKS), live=5),
         "failing": data(failing, health(broken, tired, *CHECKS[:1])),
+        "performance-off": data(
+            performance(total_requests=0, workers=()),
+            health(*CHECKS),
+            missing=("performance",),
+            verdict=Verdict(status=Status.UNKNOWN, headline="No verdict: performance is switched off"),
+        ),
+        "health-off": data(performance(), health(), missing=("health",), health_url=""),
+        "blocked": data(performance(blocked=HELD_UP), health(*CHECKS)),
         "draining": data(performance(), health(*CHECKS, is_draining=True, is_ready=False)),
         "idle": data(
             performance(

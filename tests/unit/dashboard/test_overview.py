@@ -202,7 +202,7 @@ def test_routes_are_sorted_by_share_and_the_rest_is_one_row_and_named() -> None:
 
 def test_each_worker_has_a_row_and_the_answering_one_is_marked() -> None:
     seen = page("healthy")
-    assert seen.row("2this page") == ["2this page", "814", "75,178", "2", "58 %", "195 MiB", "9", "33", "3d 03h"]
+    assert seen.row("2 this page") == ["2 this page", "814", "75,178", "2", "58 %", "195 MiB", "9", "33", "3d 03h"]
     assert "data from 4 of 4 workers" in seen.text
 
 
@@ -219,10 +219,33 @@ def test_what_a_platform_cannot_measure_is_a_dash() -> None:
     assert "CPU not measured yet" in seen.text
 
 
+def test_each_call_that_blocked_an_event_loop_has_a_row_with_its_line() -> None:
+    seen = page("blocked")
+    row = seen.row("shop/views/sales/reports.py:99")
+    assert row[0] == "shop/views/sales/reports.py:99 in daily_report"
+    assert row[1:] == ["GET /reports/daily", "42", "125 ms", "4.98 s", "31", "12s ago"]
+    assert seen.row("shop/stock/levels.py:17")[1] == "—"
+    assert seen.row("a call that was not seen")[2] == "42"
+    assert any(attributes.get("href") == "#blocked" for attributes in seen.all("a"))
+
+
+def test_an_event_loop_that_runs_freely_has_no_section() -> None:
+    assert "Blocked event loop" not in page("healthy").text
+
+
+@pytest.mark.parametrize("word", ["performance", "health"])
+def test_what_is_switched_off_says_how_to_have_it_back(word: str) -> None:
+    seen = page(f"{word}-off")
+    assert f"{word} is switched off. Set {word}.enabled to true to see this." in seen.text
+    anchors = {str(attributes.get("href")) for attributes in seen.all("a")}
+    assert ("#checks" in anchors) == (word != "health")
+    assert ("#workers" in anchors) == (word != "performance")
+
+
 def test_sick_checks_come_first_and_are_counted_in_the_navigation() -> None:
     seen = page("failing")
     start = next(n for n, cells in enumerate(seen.cells) if cells[0] == "Check")
-    assert [cells[0] for cells in seen.cells[start + 1 : start + 4]] == ["databasecritical", "disk", "memory"]
+    assert [cells[0] for cells in seen.cells[start + 1 : start + 4]] == ["database critical", "disk", "memory"]
     assert seen.row("database")[1:] == ["■Failing", "Connection refused.", "—", "1m 15s"]
     assert "Health checks2 not healthy" in seen.text
     assert "not ready" in seen.text

@@ -86,6 +86,39 @@ def test_what_a_proxy_forwarded_is_not_local(name: str, value: str) -> None:
     assert not gate().decide(ask(headers={name: value}), "dashboard").allowed
 
 
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"origin": "https://evil.example"},
+        {"origin": "https://localhost.evil.example"},
+        {"origin": "null"},
+        {"origin": ""},
+        {"origin": "file://"},
+        {"origin": "http://localhost:3000", "sec-fetch-site": "cross-site", "sec-fetch-mode": "cors"},
+        {"sec-fetch-site": "cross-site"},
+        {"sec-fetch-site": "cross-site", "sec-fetch-mode": "no-cors"},
+    ],
+)
+def test_what_a_page_of_another_site_asks_for_is_not_local(headers: dict[str, str]) -> None:
+    decision = gate().decide(ask(headers=headers), "dashboard")
+    assert not decision.allowed
+    assert decision.reason == "asked for by a page of another site"
+    assert gate().decide(ask(headers=headers | bearer()), "dashboard").allowed
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"sec-fetch-site": "none", "sec-fetch-mode": "navigate"},
+        {"sec-fetch-site": "same-origin", "sec-fetch-mode": "cors", "origin": "http://127.0.0.1:8000"},
+        {"sec-fetch-site": "same-site", "sec-fetch-mode": "cors", "origin": "http://localhost:3000"},
+        {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate"},
+    ],
+)
+def test_a_page_of_this_machine_or_a_link_that_is_followed_is_local(headers: dict[str, str]) -> None:
+    assert gate().decide(ask(headers=headers), "dashboard").allowed
+
+
 @pytest.mark.parametrize("area", AREAS)
 def test_off_shuts_everybody_out_whatever_they_bring(area: str) -> None:
     access = gate(access="off")

@@ -11,10 +11,12 @@ from typing import Any
 
 import pytest
 
+from perfkit.core.message import Request
 from perfkit.core.names import ERRORS
 from perfkit.core.status import Status
 from perfkit.dashboard import OverviewData
 from perfkit.http.front import Front
+from perfkit.http.routes import Routes
 from perfkit.http.tokens import TOKEN_FILE
 from perfkit.metrics.exposition import Format
 from perfkit.system import PerformanceSystem
@@ -47,6 +49,21 @@ def test_it_answers_for_its_system(make: Make) -> None:
     assert front.health_snapshot().status is Status.HEALTHY
     assert front.expose(Format.PROMETHEUS) == system.export_metrics("prometheus").encode()
     json.loads(front.expose(Format.JSON, names=["perfkit_build_info"]))
+
+
+@pytest.mark.parametrize("word", ["performance", "health"])
+def test_the_overview_stands_without_a_component_that_is_switched_off(make: Make, word: str) -> None:
+    system = make(**{word: {"enabled": False}})
+    front = Front(system)
+    data = front.overview_data()
+    assert data.missing == (word,)
+    assert data.verdict.headline == f"No verdict: {word} is switched off"
+    routes, token = Routes(front), {"authorization": f"Bearer {front.token}"}
+    for path in ("/perfkit/", "/perfkit/api/overview"):
+        answer = routes.respond(Request(method="GET", path=path, headers=token))
+        assert answer is not None
+        assert answer.status == 200
+    assert json.loads(answer.body)[word] is None
 
 
 def test_the_overview_has_what_the_dashboard_has(make: Make) -> None:

@@ -12,8 +12,10 @@ from perfkit.config import HttpSettings
 from perfkit.core.message import Response
 from perfkit.core.status import Status
 from perfkit.dashboard import SECURITY_HEADERS, asset_url
+from perfkit.health.settings import HealthSettings
 from perfkit.http.routes import API_RATE, Routes
 from perfkit.metrics.exposition import Escaping, Format
+from perfkit.metrics.settings import MetricsSettings
 from tests.unit.dashboard import samples
 from tests.unit.dashboard.samples import check, health
 from tests.unit.http.visitors import Service, ask, bearer, header, stranger
@@ -380,3 +382,17 @@ def test_a_token_that_comes_with_the_start_is_taken_up() -> None:
     assert routes.respond(stranger(headers=bearer())) is None
     service.token = "correct-horse-battery-staple"
     assert routes.respond(stranger(headers=bearer())) is not None
+
+
+@pytest.mark.parametrize(
+    ("word", "paths"),
+    [("health", ("/health", "/health/live", "/health/ready", "/health/startup")), ("metrics", ("/metrics",))],
+)
+def test_the_paths_of_a_component_that_is_switched_off_are_the_apps_own(word: str, paths: tuple[str, ...]) -> None:
+    off = {"health": HealthSettings(enabled=False), "metrics": MetricsSettings(enabled=False)}[word]
+    routes = Routes(Service(**{word: off}))
+    assert not routes.paths.intersection(paths)
+    assert "/perfkit/" in routes.paths
+    page = routes.respond(stranger("/perfkit/", headers=bearer()))
+    assert page is not None
+    assert f'href="../{word}"'.encode() not in page.body

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import msgspec
 
@@ -72,9 +72,14 @@ class Service:
         self.exposed: list[tuple[Format, frozenset[str] | None, Escaping]] = []
         self.fault: Exception | None = None
 
-    def health_snapshot(self) -> HealthSnapshot:
+    def health_snapshot(self, tags: Collection[str] = ()) -> HealthSnapshot:
         self._fail()
-        return self.health
+        kept = tuple(check for check in self.health.checks if not tags or not set(tags).isdisjoint(check.tags))
+        return msgspec.structs.replace(self.health, checks=kept)
+
+    def drain(self) -> None:
+        self._fail()
+        self.feel(self.health.status, is_draining=True, is_ready=False)
 
     def expose(
         self, format: Format, *, names: Iterable[str] | None = None, escaping: Escaping = Escaping.UNDERSCORES

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import threading
-from types import CodeType
+from types import CodeType, FunctionType
 
 import pytest
 from hypothesis import given
@@ -77,6 +78,16 @@ def test_the_users_own_innermost_frame_is_the_site_and_the_innermost_of_all_is_t
         f"{LIBRARY.co_filename}:1 in get",
     )
     assert [place.function for place in culprit.stack] == ["get", "convert", "total"]
+
+
+@pytest.mark.parametrize("runner", [asyncio.run, asyncio.Runner.run, asyncio.BaseEventLoop.run_forever])
+def test_who_started_the_loop_is_not_the_site_of_what_a_library_does_in_it(runner: FunctionType) -> None:
+    stall = Stall(0.0, INTERVAL)
+    for n in range(10):
+        stall.add(Sample(0.06 + n * 0.01, "call", ((LIBRARY, 1), (runner.__code__, 9), (OWN, 2))))
+    culprit = stall.culprit(0.2, THRESHOLD)
+    assert culprit is not None
+    assert (culprit.site, str(culprit.blocked_in)) == (None, f"{LIBRARY.co_filename}:1 in get")
 
 
 def test_the_function_seen_most_often_is_the_site() -> None:

@@ -1,0 +1,154 @@
+"""What all namespaces of one cache share: the tier, the loads under way, how values are kept, time and chance."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from perfkit.cache.entry import FOREVER, MISSING, Entry
+from perfkit.cache.loads.flight import Flight, Flights
+from perfkit.cache.loads.refreshes import Refreshes
+from perfkit.cache.memory.space import Space
+from perfkit.cache.memory.tags import Stamps
+from perfkit.cache.memory.tier import Tier
+from perfkit.cache.numbers import Numbers
+from perfkit.cache.relay import Relay
+from perfkit.cache.values.packing import Packed, Packing
+from perfkit.core.clock import Clock
+from perfkit.core.errors import CacheError, ErrorLog
+
+__all__ = ["UNSET", "Engine", "tag_names"]
+
+UNSET: Any = MISSING
+"""Stands for an argument that was not given, where None means something."""
+
+
+class Engine:
+    """The shared insides of a cache. Namespaces are thin over it.
+
+    Attributes:
+        now: Monotonic seconds.
+        wait: Seconds that a caller waits for another one's load of the same key.
+    """
+
+    def __init__(
+        self,
+        tier: Tier,
+        packing: Packing,
+        numbers: Numbers,
+        *,
+        clock: Clock,
+        rng: random.Random,
+        errors: ErrorLog,
+        default_ttl: float | None,
+        jitter: float,
+        wait: float,
+        sizeof: Callable[[Any], int] | None,
+    ) -> None:
+        """Join the parts."""
+        self.tier, self.packing, self.numbers, self.errors = tier, packing, numbers, errors
+        self.flights = Flights(tier)
+        self.relay = Relay(tier, self.flights)
+        self.refreshes = Refreshes()
+        self.now, self.rng = clock.monotonic, rng
+        self.wait = wait
+        self._default_ttl, self._jitter, self._sizeof = default_ttl, jitter, sizeof
+        self._is_bare = packing.is_bare and sizeof is None
+
+    def fresh_until(self, ttl: Any) -> float | None:
+        """Return the moment until which a value stored now is fresh; None if it never is.
+
+        Raises:
+            CacheError: *ttl* is negative or not a number.
+        """
+        if ttl is UNSET:
+            ttl = self._default_ttl
+        if ttl is None:
+            return FOREVER
+        if not ttl >= 0.0:
+            raise CacheError(f"ttl is {ttl!r}. It must be 0 or more seconds. Give None for a value that never expires.")
+        if ttl == 0.0:
+            return None
+        if self._jitter:
+            ttl *= 1.0 - self._jitter * self.rng.random()
+        return self.now() + float(ttl)
+
+    def pack(self, value: Any) -> tuple[Any, int]:
+        """Return what is kept of *value* and how many bytes it counts for."""
+        kept, size = self.packing.pack(value)
+        if self._sizeof is not None and not isinstance(kept, Packed):
+            size = self._sizeof(value)
+        return kept, size
+
+    def value(self, entry: Entry) -> Any:
+        """Return the value of *entry* as the user gave it."""
+        value = entry.value
+        return self.packing.unpack(value) if value.__class__ is Packed else value
+
+    def store(
+        self,
+        space: Space,
+        key: Any,
+        value: Any,
+        ttl: Any,
+        tags: Iterable[str],
+        sliding: bool = False,
+        *,
+        if_absent: bool = False,
+    ) -> bool:
+        """Store *value* now; loads of the key that are under way will not be stored."""
+        names = tag_names(tags) if tags else ()
+        kept, size = (value, 0) if self._is_bare else self.pack(value)
+        fresh_until = self.fresh_until(ttl)
+        tier = self.tier
+        tier.settle()
+        with tier.lock:
+            if if_absent:
+                entry = space.entries.get(key)
+                if entry is not None and entry.fresh_until > self.now() and tier.is_intact(entry):
+                    return False
+            if self.flights:
+                self.flights.fence(space, key)
+            if fresh_until is None:
+                tier.take(space, key)
+                return False
+            stamps = tier.tags.stamp(names) if names else ()
+            slide = fresh_until - self.now() if sliding and fresh_until is not FOREVER else 0.0
+            return tier.put(space, key, kept, size, fresh_until, fresh_until, stamps, 0.0, slide)
+
+    def store_loaded(
+        self, flight: Flight, value: Any, *, ttl: Any, keep_stale: float, cost: float, sliding: bool
+    ) -> None:
+        """Store what *flight* loaded, unless something made it out of date meanwhile."""
+        kept, size = self.pack(value)
+        fresh_until = self.fresh_until(ttl)
+        tier = self.tier
+        tier.settle()
+        with tier.lock:
+            if fresh_until is None or not flight.is_valid:
+                return
+            stamps: Stamps = flight.stamps
+            tier.put(
+                flight.space,
+                flight.key,
+                kept,
+                size=size,
+                fresh_until=fresh_until,
+                expires=fresh_until + keep_stale if fresh_until is not FOREVER else FOREVER,
+                stamps=stamps,
+                cost=cost,
+                sliding=fresh_until - self.now() if sliding and fresh_until is not FOREVER else 0.0,
+            )
+
+
+def tag_names(tags: Iterable[str]) -> tuple[str, ...]:
+    """Return *tags* as a tuple.
+
+    Raises:
+        CacheError: One is no text, or all are one text, which would be taken letter by letter.
+    """
+    names = None if isinstance(tags, str) else tuple(tags)
+    if names is None or not all(isinstance(name, str) for name in names):
+        raise CacheError(f"tags is {tags!r}. It must be a list or tuple of texts. Write tags=['user'] for one tag.")
+    return names

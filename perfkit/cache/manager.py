@@ -1,0 +1,217 @@
+"""The cache of a service: the default namespace, and what belongs to all namespaces."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Any, Self
+
+import msgspec
+
+from perfkit.cache.engine import Engine
+from perfkit.cache.forks import watch
+from perfkit.cache.memory.tier import Tier
+from perfkit.cache.namespace import Namespace
+from perfkit.cache.numbers import Numbers
+from perfkit.cache.policies import POLICIES, Policy
+from perfkit.cache.settings import CacheSettings
+from perfkit.cache.snapshot import CacheSnapshot, read
+from perfkit.cache.values.codec import codec_of
+from perfkit.cache.values.packing import Packing
+from perfkit.core.clock import Clock, SystemClock
+from perfkit.core.component import Component
+from perfkit.core.context import Context
+from perfkit.core.errors import CacheError
+
+__all__ = ["CacheManager"]
+
+DEFAULT = "default"
+"""The name of the namespace in which the manager's own calls work."""
+
+
+class CacheManager(Namespace, Component):
+    """A bounded cache with time to live, tags, patterns and single flight. Thread-safe.
+
+    Its calls work in the namespace ``default``; `namespace` gives others. Values live in this worker; what is deleted,
+    cleared or invalidated in one worker is so in all of the host.
+    """
+
+    name = "cache"
+    settings_type = CacheSettings
+
+    def __init__(
+        self,
+        *,
+        strategy: str | Callable[[int], Policy] | None = None,
+        max_size: int | None = None,
+        max_bytes: int | None = None,
+        default_ttl: float | None = None,
+        compression: bool | None = None,
+        value_format: str | None = None,
+        sizeof: Callable[[Any], int] | None = None,
+        clock: Clock | None = None,
+        rng: random.Random | None = None,
+        settings: CacheSettings | None = None,
+        context: Context | None = None,
+    ) -> None:
+        """Make an empty cache; arguments go before *settings*.
+
+        Args:
+            strategy: A strategy's name, or what makes a policy of your own, given the most entries.
+            max_size: The most values.
+            max_bytes: The most bytes.
+            default_ttl: Seconds that a value is fresh if its call does not say.
+            compression: Compress large values.
+            value_format: ``raw``, ``msgpack``, ``json`` or ``pickle``.
+            sizeof: Returns the bytes of a value; without it they are estimated where `max_bytes` is set.
+            clock: Time, for tests.
+            rng: Chance, for tests.
+            settings: What the arguments leave open.
+            context: The system around it; without one it stands alone, with a store of its own in memory.
+
+        Raises:
+            CacheError: An argument cannot be.
+        """
+        if context is None:
+            from perfkit.store import Store
+
+            context = Context(store=Store(clock=clock), clock=clock or SystemClock())
+        given = {
+            "max_size": max_size,
+            "max_bytes": max_bytes,
+            "default_ttl": default_ttl,
+            "compression": compression,
+            "value_format": value_format,
+        }
+        chosen = settings or CacheSettings()
+        if max_bytes is not None and max_size is None and settings is None:
+            chosen = msgspec.structs.replace(chosen, max_size=None)
+        self.settings = msgspec.structs.replace(
+            chosen, **{name: value for name, value in given.items() if value is not None}
+        )
+        _check(self.settings)
+        self._context, self._store = context, context.store
+        self.strategy, make_policy = _policy(strategy or self.settings.strategy)
+        self._numbers = Numbers(self._store)
+        most = self.settings.max_size or 0
+        tier = Tier(
+            lambda: make_policy(most),
+            max_size=self.settings.max_size,
+            max_bytes=self.settings.max_bytes,
+            now=(clock or context.clock).monotonic,
+            control=self._store.control,
+        )
+        codec = codec_of(self.settings.value_format)
+        self._is_sized = self.settings.max_bytes is not None or sizeof is not None
+        packing = Packing(
+            codec,
+            compression=self.settings.compression,
+            threshold=self.settings.compression_threshold,
+            sizes=self.settings.max_bytes is not None and sizeof is None,
+        )
+        engine = Engine(
+            tier,
+            packing,
+            self._numbers,
+            clock=clock or context.clock,
+            rng=rng or random.Random(),
+            errors=context.errors,
+            default_ttl=self.settings.default_ttl,
+            jitter=self.settings.ttl_jitter,
+            wait=self.settings.load_wait,
+            sizeof=sizeof,
+        )
+        Namespace.__init__(self, engine, DEFAULT)
+        self._namespaces: dict[str, Namespace] = {DEFAULT: self}
+        watch(self)
+
+    @classmethod
+    def from_settings(cls, settings: Any, context: Context) -> Self:
+        """Build the cache of a system."""
+        return cls(settings=settings, context=context)
+
+    def namespace(self, name: str) -> Namespace:
+        """Return the part of the cache called *name*: its own keys and numbers, the same bounds and tags."""
+        known = self._namespaces.get(name)
+        if known is None:
+            known = self._namespaces.setdefault(name, Namespace(self._engine, name))
+        return known
+
+    def start(self) -> None:
+        """Take notice of where the store now lives."""
+        self._tier.settle()
+
+    def stop(self) -> None:
+        """Let the threads that refresh end; values stay."""
+        self._engine.refreshes.stop()
+        self._move_numbers()
+
+    def tick(self, now: float) -> None:
+        """Hear what others made invalid, remove what is due, move the counts into the store."""
+        self._tier.settle()
+        self._tier.sweep()
+        self._move_numbers()
+
+    def _move_numbers(self) -> None:
+        self._numbers.move(list(self._tier.spaces.values()))
+        self._numbers.hold(self._tier.count, self._tier.bytes if self._is_sized else None)
+
+    def get_stats(self) -> CacheSnapshot:
+        """Return hits, misses, loads, time saved, evictions and size of all workers, also by namespace."""
+        self._move_numbers()
+        return read(
+            self._store,
+            strategy=self.strategy,
+            max_size=self.settings.max_size,
+            max_bytes=self.settings.max_bytes,
+            is_sized=self._is_sized,
+        )
+
+    def snapshot(self) -> CacheSnapshot:
+        """Return the same as `get_stats`."""
+        return self.get_stats()
+
+    def clear(self) -> None:
+        """Empty all namespaces in all workers."""
+        self._engine.relay.everything()
+
+    async def aclear(self) -> None:
+        """Do the same as `clear`."""
+        self.clear()
+
+    def close(self) -> None:
+        """Let go of the store: for a cache that ends before its system does."""
+        self._engine.relay.close()
+        self.stop()
+
+    def __len__(self) -> int:
+        """Return the number of values in all namespaces; what has expired or is invalid is removed first."""
+        self._tier.settle()
+        self._tier.sweep()
+        return self._tier.count
+
+    def after_fork(self) -> None:
+        """In a forked child: begin empty, as what others make invalid may not be heard from the first moment on."""
+        self._tier.after_fork()
+        self._engine.flights.after_fork()
+        self._numbers.after_fork(list(self._tier.spaces.values()))
+
+
+def _policy(strategy: str | Callable[[int], Policy]) -> tuple[str, Callable[[int], Policy]]:
+    if not isinstance(strategy, str):
+        return getattr(strategy, "__name__", type(strategy).__name__).lower(), strategy
+    if strategy not in POLICIES:
+        raise CacheError(f"The strategy {strategy!r} does not exist. There are {', '.join(POLICIES)}. Use one of them.")
+    return strategy, POLICIES[strategy]
+
+
+def _check(settings: CacheSettings) -> None:
+    for name, least in (("max_size", 1), ("max_bytes", 1)):
+        value = getattr(settings, name)
+        if value is not None and value < least:
+            raise CacheError(f"{name} is {value}. It must be at least {least}. Give None for no such bound.")
+    if settings.default_ttl is not None and not settings.default_ttl > 0.0:
+        raise CacheError(
+            f"default_ttl is {settings.default_ttl}. It must be more than 0 seconds. Give None for values that never "
+            "expire."
+        )

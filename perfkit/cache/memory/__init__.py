@@ -1,0 +1,1 @@
+"""The first tier: what this process holds, by key."""

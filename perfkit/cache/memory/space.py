@@ -1,0 +1,78 @@
+"""One namespace of the cache: its own keys, its own counts, cleared in one step."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterator
+from typing import Any
+
+from perfkit.cache.entry import Entry
+from perfkit.cache.memory.glob import Glob
+
+__all__ = ["HITS", "MISSES", "SAVED", "STALE", "Space"]
+
+HITS, MISSES, STALE, SAVED = range(4)
+"""Places in `Space.counts`."""
+
+SLICE = 10_000
+"""Keys that a scan looks at before it lets others in."""
+
+
+class Space:
+    """The data of a namespace. The tier's lock guards all but the look-up of an entry and the counts.
+
+    Attributes:
+        generation: Times that it was cleared; entries of an older one are not in it any more.
+        arrivals: Keys that were added so far.
+        has_only_texts: No key was ever added that is not a text.
+        lost: Entries that left unasked, by cause.
+        counts: Hits, misses, stale hits and seconds saved. Raised without a lock by ``counts[i] += local``, which is
+            not interrupted as long as nothing is called; moved into the store from time to time.
+    """
+
+    __slots__ = (
+        "_sorted",
+        "_sorted_at",
+        "arrivals",
+        "counts",
+        "entries",
+        "generation",
+        "has_only_texts",
+        "lost",
+        "name",
+    )
+
+    def __init__(self, name: str) -> None:
+        """Begin empty."""
+        self.name = name
+        self.entries: dict[Any, Entry] = {}
+        self.generation = 0
+        self.has_only_texts = True
+        self.lost: dict[str, float] = {}
+        self.arrivals = 0
+        self.counts = [0.0, 0.0, 0.0, 0.0]
+        self._sorted: list[str] = []
+        self._sorted_at = -1
+
+    def matching(self, glob: Glob) -> Iterator[list[str]]:
+        """Yield the text keys that *glob* matches, in slices. Keys that came meanwhile may or may not be among them.
+
+        A pattern with a literal beginning costs a search in a sorted list, made at the first such call and made anew
+        after keys were added.
+        """
+        if glob.prefix:
+            keys = self._in_order()
+            first = bisect_left(keys, glob.prefix)
+            last = bisect_left(keys, glob.beyond) if glob.beyond else len(keys)
+        else:
+            keys = [key for key in list(self.entries) if isinstance(key, str)]
+            first, last = 0, len(keys)
+        for start in range(first, last, SLICE):
+            yield [key for key in keys[start : min(start + SLICE, last)] if glob.matches(key)]
+
+    def _in_order(self) -> list[str]:
+        arrivals = self.arrivals
+        if self._sorted_at != arrivals:
+            self._sorted = sorted(key for key in list(self.entries) if isinstance(key, str))
+            self._sorted_at = arrivals
+        return self._sorted

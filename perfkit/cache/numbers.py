@@ -1,0 +1,112 @@
+"""What the cache counts, in the store and so for all workers."""
+
+from __future__ import annotations
+
+import threading
+
+from perfkit.cache.memory.space import HITS, MISSES, SAVED, STALE, Space
+from perfkit.core.families import Definition, MetricType
+from perfkit.store import Store
+
+__all__ = ["BYTES", "ENTRIES", "EVICTIONS", "LOADS", "LOAD_SECONDS", "LOOKUPS", "SAVED_SECONDS", "Numbers"]
+
+LOOKUPS = Definition(
+    name="perfkit_cache_lookups_total",
+    type=MetricType.COUNTER,
+    description="Values asked of the cache: a hit, a miss, or a stale value that served.",
+    labels=("namespace", "result"),
+)
+LOADS = Definition(
+    name="perfkit_cache_loads_total",
+    type=MetricType.COUNTER,
+    description="Values loaded because the cache did not have them fresh, by how that ended.",
+    labels=("namespace", "outcome"),
+)
+LOAD_SECONDS = Definition(
+    name="perfkit_cache_load_seconds_total",
+    type=MetricType.COUNTER,
+    description="Time spent on loading values, in seconds.",
+    labels=("namespace",),
+    unit="seconds",
+)
+SAVED_SECONDS = Definition(
+    name="perfkit_cache_saved_seconds_total",
+    type=MetricType.COUNTER,
+    description="Time that loading would have taken where a memoized value served, in seconds.",
+    labels=("namespace",),
+    unit="seconds",
+)
+EVICTIONS = Definition(
+    name="perfkit_cache_evictions_total",
+    type=MetricType.COUNTER,
+    description="Values that left the cache unasked, by cause.",
+    labels=("namespace", "cause"),
+)
+ENTRIES = Definition(
+    name="perfkit_cache_entries",
+    type=MetricType.GAUGE,
+    description="Values held by the caches of all live workers.",
+)
+BYTES = Definition(
+    name="perfkit_cache_bytes",
+    type=MetricType.GAUGE,
+    description="Size of the values held by the caches of all live workers, in bytes, where sizes are looked at.",
+    unit="bytes",
+)
+
+RESULTS = ((HITS, "hit"), (MISSES, "miss"), (STALE, "stale"))
+
+
+class Numbers:
+    """Moves what was counted into the store. Thread-safe.
+
+    A look-up counts in a plain list of its namespace, which costs a third of counting in the store; once a second, and
+    whenever somebody asks, the growth is moved.
+    """
+
+    def __init__(self, store: Store) -> None:
+        """Count into *store*."""
+        self._store = store
+        self._lock = threading.Lock()
+        self._moved: dict[Space, list[float]] = {}
+        self._moved_lost: dict[Space, dict[str, float]] = {}
+
+    def move(self, spaces: list[Space]) -> None:
+        """Move what *spaces* counted since the last time."""
+        store = self._store
+        with self._lock:
+            for space in spaces:
+                counts = list(space.counts)
+                moved = self._moved.get(space, [0.0] * len(counts))
+                self._moved[space] = counts
+                for place, result in RESULTS:
+                    if counts[place] > moved[place]:
+                        store.add(store.row(LOOKUPS, (space.name, result)), counts[place] - moved[place])
+                self._move_lost(space)
+                if counts[SAVED] > moved[SAVED]:
+                    store.add(store.row(SAVED_SECONDS, (space.name,)), counts[SAVED] - moved[SAVED])
+
+    def _move_lost(self, space: Space) -> None:
+        lost, moved = dict(space.lost), self._moved_lost.get(space, {})
+        for cause, count in lost.items():
+            if count > moved.get(cause, 0.0):
+                self._store.add(self._store.row(EVICTIONS, (space.name, cause)), count - moved.get(cause, 0.0))
+        self._moved_lost[space] = lost
+
+    def hold(self, entries: int, size: int | None) -> None:
+        """Set how much this worker holds."""
+        self._store.set(self._store.row(ENTRIES), float(entries))
+        if size is not None:
+            self._store.set(self._store.row(BYTES), float(size))
+
+    def loaded(self, namespace: str, outcome: str, seconds: float) -> None:
+        """Count a load and its time."""
+        store = self._store
+        store.add(store.row(LOADS, (namespace, outcome)), 1.0)
+        store.add(store.row(LOAD_SECONDS, (namespace,)), max(0.0, seconds))
+
+    def after_fork(self, spaces: list[Space]) -> None:
+        """In a forked child: what the parent counted is the parent's."""
+        self._lock = threading.Lock()
+        self._moved = {space: list(space.counts) for space in spaces}
+        self._moved_lost = {space: dict(space.lost) for space in spaces}

@@ -1,0 +1,1 @@
+"""How values are kept: as they are, as bytes, or compressed."""
