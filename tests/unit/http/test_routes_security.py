@@ -35,7 +35,7 @@ STRANGERS = {
 def test_the_table_of_guarded_paths_is_whole() -> None:
     routes = Routes(Service())
     assets = {f"/perfkit/static/{name}" for name in asset_names()}
-    assert routes.paths == set(PAGES) | set(PROBES) | assets
+    assert routes.paths == set(PAGES) | set(PROBES) | {"/health/drain"} | assets
 
 
 @pytest.mark.parametrize("visitor", STRANGERS)
