@@ -17,6 +17,7 @@ COMPONENTS = {
     "performance": "perfkit.performance.monitor:PerformanceMonitor",
     "health": "perfkit.health.checker:HealthChecker",
     "alerts": "perfkit.alerts.manager:AlertManager",
+    "cache": "perfkit.cache.manager:CacheManager",
 }
 """Word → class, in the order in which they are built and started; they stop in the opposite order."""
 

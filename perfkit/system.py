@@ -41,6 +41,7 @@ from perfkit.store import Store
 
 if TYPE_CHECKING:
     from perfkit.alerts import AlertManager
+    from perfkit.cache import CacheManager
     from perfkit.health import HealthChecker
     from perfkit.metrics import MetricsCollector
     from perfkit.performance import PerformanceMonitor
@@ -245,6 +246,11 @@ class PerformanceSystem:
     def alerts(self) -> AlertManager:
         """The alert manager."""
         return self.get_component("alerts")  # type: ignore[return-value]  # the registry's class
+
+    @property
+    def cache(self) -> CacheManager:
+        """The cache manager."""
+        return self.get_component("cache")  # type: ignore[return-value]  # the registry's class
 
     @property
     def metrics(self) -> MetricsCollector:

@@ -26,18 +26,16 @@ class CacheSettings(Settings, frozen=True):
         ),
     ] = "lru"
     max_size: Annotated[
-        int | None, Meta(description="The most values in one worker; None for no such bound.", ge=1, le=100_000_000)
+        Annotated[int, Meta(ge=1, le=100_000_000)] | None,
+        Meta(description="The most values in one worker; None for no such bound."),
     ] = 10_000
     max_bytes: Annotated[
-        int | None,
-        Meta(
-            description="The most bytes in one worker, as estimated when a value is stored; None for no such bound.",
-            ge=1024,
-        ),
+        Annotated[int, Meta(ge=1024)] | None,
+        Meta(description="The most bytes in one worker, as estimated when a value is stored; None for no such bound."),
     ] = None
     default_ttl: Annotated[
-        float | None,
-        Meta(gt=0, description="Seconds that a value is fresh if its call does not say; None for ever."),
+        Annotated[float, Meta(gt=0)] | None,
+        Meta(description="Seconds that a value is fresh if its call does not say; None for ever."),
     ] = None
     ttl_jitter: Annotated[
         float,

@@ -7,6 +7,7 @@ from typing import Annotated
 from msgspec import Meta, field
 
 from perfkit.alerts.settings import AlertsSettings
+from perfkit.cache.settings import CacheSettings
 from perfkit.config.presets import Environment
 from perfkit.config.sections import AccessSettings, HttpSettings
 from perfkit.core.settings import Settings
@@ -55,3 +56,4 @@ class PerformanceConfig(Settings, frozen=True, dict=True):
     performance: PerformanceSettings = field(default_factory=PerformanceSettings)
     health: HealthSettings = field(default_factory=HealthSettings)
     alerts: AlertsSettings = field(default_factory=AlertsSettings)
+    cache: CacheSettings = field(default_factory=CacheSettings)

@@ -40,6 +40,7 @@ PUBLIC = (
     "perfkit.core.errors",
     "perfkit.testing",
     "perfkit.testing.adapter_kit",
+    "perfkit.testing.policy_kit",
     "perfkit.testing.receiver_kit",
     "perfkit.testing.exposition",
 )
