@@ -6,6 +6,7 @@ Made from the structs themselves, by JSON Schema draft 2020-12.
 from __future__ import annotations
 
 import argparse
+import inspect
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -77,6 +78,10 @@ def _metrics() -> tuple[dict[str, Any], dict[str, Any]]:
 
 def _schemas(*types: Any) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     schemas, definitions = msgspec.json.schema_components(types, ref_template=DEFINITIONS)
+    for definition in definitions.values():
+        # Python 3.13 takes the indentation out of docstrings, and so do some releases of msgspec: the schema is one.
+        if "description" in definition:
+            definition["description"] = inspect.cleandoc(definition["description"])
     return [dict(schema) for schema in schemas], dict(definitions)
 
 

@@ -54,13 +54,15 @@ def place(url: str) -> str:
 def resolve(text: str, *, where: str, environ: Mapping[str, str] | None = None) -> Secret:
     """Return *text* as a secret; ``env:NAME`` is the value of that environment variable.
 
+    A line break at its end, as files of secrets have it, does not belong to it.
+
     Raises:
         ConfigurationError: The variable is not set.
     """
     if not text.startswith(FROM_ENVIRONMENT):
         return Secret(text)
     name = text.removeprefix(FROM_ENVIRONMENT)
-    value = (os.environ if environ is None else environ).get(name, "")
+    value = (os.environ if environ is None else environ).get(name, "").rstrip("\r\n")
     if not value:
         raise ConfigurationError(
             f"{where} is to come from the environment variable {name}, which is not set. It must hold the secret. "

@@ -30,6 +30,7 @@ from perfkit.health.settings import HealthSettings
 from perfkit.health.snapshot import CheckSnapshot, HealthSnapshot, WorkerHealth
 from perfkit.health.view import View, registered_checks
 from perfkit.health.watched import Watched
+from perfkit.store.backing.identity import find_server
 
 __all__ = ["HealthChecker"]
 
@@ -117,7 +118,7 @@ class HealthChecker(Component):
 
     def drain(self) -> None:
         """Answer "not ready" in all workers from now on, so that no new traffic comes; requests are still served."""
-        self._draining.is_on = True
+        self._draining.tell()
         self._context.store.control.append(DRAIN, {})
 
     @property
@@ -126,7 +127,15 @@ class HealthChecker(Component):
         return self._draining.is_on
 
     def _on_drain(self, payload: dict[str, Any]) -> None:
-        self._draining.is_on = True
+        server = payload.get("server")
+        if server is None or server == _server():
+            self._draining.tell()
+
+    def _tell_newcomer(self) -> None:
+        """Let a worker that takes the place of another drain as that one did; one of the next server does not."""
+        server = _server() if self._draining.is_told and self._fleet.is_asked else None
+        if server is not None:
+            self._context.store.control.append(DRAIN, {"server": server})
 
     def tick(self, now: float) -> None:
         """Run what is quick, begin what is due at *now* (monotonic seconds), and tell the others."""
@@ -144,6 +153,7 @@ class HealthChecker(Component):
             self._last_tick = now
             self._fleet.greet()
             self._fleet.look(now)
+            self._tell_newcomer()
             self._fleet.tell(self._roster.news(everything=self._fleet.is_asked))
             own = [check for check in self._own_checks(now) if not check.is_shared]
             self._fleet.report(self._worker(own), own, now)
@@ -346,6 +356,12 @@ class HealthChecker(Component):
             checks=checks,
             workers=view.workers,
         )
+
+
+def _server() -> list[int] | None:
+    """Return what tells our server from others; None for a process that stands alone."""
+    server = find_server()
+    return None if server is None else [server.pid, server.started, server.namespace]
 
 
 def _alone(clock: Clock | None) -> Context:

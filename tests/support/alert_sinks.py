@@ -108,10 +108,21 @@ class MailSink:
 
     Attributes:
         refuse: Answer to RCPT, if it is not the usual one.
+        refusals: The same by address, each given once.
+        goodbye: Answer to QUIT; empty: it says nothing and goes.
+        drip: Greet with a byte each so many seconds, without end; 0 is not at all.
+        asks_names: Offer a log-in.
+        flood: Answer EHLO with lines without end.
         mails: What it took: envelope and text.
     """
 
     refuse: str = ""
+    refusals: dict[str, str] = field(default_factory=dict)
+    goodbye: str = "221 bye"
+    drip: float = 0.0
+    asks_names: bool = False
+    flood: bool = False
+    released: threading.Event = field(default_factory=threading.Event)
     mails: list[tuple[str, list[str], str]] = field(default_factory=list)
     port: int = 0
 
@@ -121,24 +132,37 @@ class MailSink:
 
         class Handler(socketserver.StreamRequestHandler):
             def handle(self) -> None:
+                with contextlib.suppress(OSError):
+                    self._serve()
+
+            def _serve(self) -> None:
                 sender, recipients = "", []
+                while sink.drip:
+                    self.wfile.write(b"2")
+                    if sink.released.wait(sink.drip):
+                        return
                 self._say("220 sink")
                 while line := self.rfile.readline().decode("utf-8", "replace").strip():
                     verb = line.upper()
                     if verb.startswith("EHLO"):
-                        self._say("250-sink", "250 8BITMIME")
+                        while sink.flood:
+                            self._say(*["250-sink " + "x" * 400] * 100)
+                        self._say("250-sink", *(["250-AUTH PLAIN"] if sink.asks_names else []), "250 8BITMIME")
                     elif verb.startswith("MAIL FROM:"):
                         sender, recipients = line[10:].partition(" ")[0].strip("<>"), []
                         self._say("250 fine")
                     elif verb.startswith("RCPT TO:"):
-                        recipients.append(line[8:].strip("<>"))
-                        self._say(sink.refuse or "250 fine")
+                        address = line[8:].strip("<>")
+                        answer = sink.refusals.pop(address, sink.refuse) or "250 fine"
+                        recipients += [address] if answer.startswith("250") else []
+                        self._say(answer)
                     elif verb == "DATA":
                         self._say("354 go on")
                         sink.mails.append((sender, recipients, self._text()))
                         self._say("250 taken")
                     elif verb == "QUIT":
-                        self._say("221 bye")
+                        if sink.goodbye:
+                            self._say(sink.goodbye)
                         return
                     else:
                         self._say("250 fine")
@@ -163,6 +187,7 @@ class MailSink:
         try:
             yield self
         finally:
+            self.released.set()
             server.shutdown()
             server.server_close()
             thread.join(10)

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from perfkit.alerts.delivery.http import Poster
+from perfkit.alerts.delivery.http import Poster, checked_headers
 from perfkit.alerts.delivery.payload import api_alerts
 from perfkit.alerts.delivery.receiver import Notification
 from perfkit.alerts.routing.route import Route
@@ -55,12 +55,12 @@ class Alertmanager:
         """Post to the members at *urls*, such as ``http://alertmanager:9093``, without the API's path.
 
         Raises:
-            AlertError: There is no address, or one cannot be used.
+            AlertError: There is no address, or one of them or of the headers cannot be used.
         """
         if not urls:
             raise AlertError("An Alertmanager receiver has no address. It must have one for each member. Give urls.")
         self._posters = [Poster(secret(url), timeout=timeout) for url in urls]
-        self._headers = {name: secret(value) for name, value in (headers or {}).items()}
+        self._headers = checked_headers(headers or {})
         self._instance, self._external_url = instance, external_url
         self._clock: Clock = clock or SystemClock()
 

@@ -11,6 +11,7 @@ import base64
 import email.utils
 import http.client
 import io
+import re
 import socket
 import ssl
 import time
@@ -19,14 +20,16 @@ import urllib.request
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from perfkit.alerts.secret import Secret, place
+from perfkit.alerts.delivery.deadline import Until, remaining
+from perfkit.alerts.secret import Secret, place, secret
 from perfkit.core.errors import AlertError, DeliveryError
 
-__all__ = ["Answer", "Poster", "retry_after"]
+__all__ = ["Answer", "Poster", "checked_headers", "retry_after"]
 
 MOST_REDIRECTS = 3
 MOST_BODY = 64 * 1024
 KEEPING_METHOD = (307, 308)
+TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
 class Answer(NamedTuple):
@@ -99,7 +102,7 @@ class Poster:
         connection, target, extra = self._connect(url, deadline)
         try:
             connection.request("POST", target, body, {**headers, **extra, "Connection": "close"})
-            connection.sock.settimeout(_remaining(deadline))
+            connection.sock.settimeout(remaining(deadline))
             response = connection.getresponse()
             found = {name.lower(): value for name, value in response.getheaders()}
             return Answer(response.status, found, response.read(MOST_BODY))
@@ -131,7 +134,7 @@ class Poster:
         return through, f"http://{parts.netloc.rpartition('@')[2]}{target}", extra
 
     def _connection(self, host: str, port: int, *, is_tls: bool, deadline: float) -> http.client.HTTPConnection:
-        timeout = _remaining(deadline)
+        timeout = remaining(deadline)
         connection: http.client.HTTPConnection
         if is_tls:
             context = self._context or ssl.create_default_context()
@@ -142,38 +145,29 @@ class Poster:
         def response_class(sock: socket.socket, *arguments: object, **named: object) -> http.client.HTTPResponse:
             response = http.client.HTTPResponse(sock, *arguments, **named)  # type: ignore[arg-type]  # as it was given
             response.fp.close()
-            response.fp = io.BufferedReader(_Until(sock, deadline))
+            response.fp = io.BufferedReader(Until(sock, deadline))
             return response
 
         connection.response_class = response_class  # type: ignore[assignment]  # anything that makes a response
         return connection
 
 
-class _Until(io.RawIOBase):
-    """Reads a socket up to a deadline: a server that sends a byte now and then must not hold us for ever."""
+def checked_headers(given: Mapping[str, Secret | str]) -> dict[str, Secret]:
+    """Return the headers *given*, which may hold secrets.
 
-    def __init__(self, sock: socket.socket, deadline: float) -> None:
-        self._sock, self._deadline = sock, deadline
-        # It keeps the socket open when http.client closes the connection before the body is read.
-        self._raw = sock.makefile("rb", buffering=0)
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: memoryview) -> int | None:  # type: ignore[override]  # what BufferedReader gives
-        self._sock.settimeout(_remaining(self._deadline))
-        return self._raw.readinto(buffer)
-
-    def close(self) -> None:
-        self._raw.close()
-        super().close()
-
-
-def _remaining(deadline: float) -> float:
-    left = deadline - time.monotonic()
-    if left <= 0.0:
-        raise TimeoutError
-    return left
+    Raises:
+        AlertError: One cannot be sent: http.client would refuse each request, and show the value.
+    """
+    headers = {name: secret(value) for name, value in given.items()}
+    for name, value in headers.items():
+        text = value.reveal()
+        if not TOKEN.fullmatch(name) or any(not (32 <= ord(letter) < 256 and ord(letter) != 127) for letter in text):
+            raise AlertError(
+                f"The header {name[:80]!r} of an alert receiver cannot be sent. Its name must be letters, digits and "
+                "hyphens, its value one line of Latin letters; a file's line break at its end is a common mistake. "
+                "Correct it."
+            )
+    return headers
 
 
 def _split(url: str) -> urllib.parse.SplitResult:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import smtplib
+import socket
 import ssl
+import time
 from collections.abc import Sequence
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
 from typing import Literal
 
+from perfkit.alerts.delivery.deadline import Until
 from perfkit.alerts.delivery.receiver import Notification
-from perfkit.alerts.delivery.text import body, title
+from perfkit.alerts.delivery.text import body, one_line, title
 from perfkit.alerts.secret import Secret, secret
 from perfkit.core.errors import AlertError, DeliveryError
 
@@ -19,6 +24,9 @@ __all__ = ["Email", "Encryption"]
 Encryption = Literal["starttls", "tls", "none"]
 
 PORTS = {"starttls": 587, "tls": 465, "none": 25}
+
+WHOLE = 6.0
+"""Times the timeout of one step that a delivery may take in all, whatever the server sends meanwhile."""
 
 
 class Email:
@@ -49,7 +57,7 @@ class Email:
             username: Empty: no log-in.
             password: Sent only over an encrypted connection.
             encryption: ``starttls`` (usual), ``tls`` from the first byte, or ``none``.
-            timeout: Seconds for each step.
+            timeout: Seconds for each step; six times that for all of them.
             context: For TLS; None: certificates are verified.
 
         Raises:
@@ -72,18 +80,17 @@ class Email:
         self._username = username
         self._password = secret(password)
         self._encryption, self._timeout, self._context = encryption, timeout, context
+        self._refused_for_now: tuple[str, tuple[str, ...]] = ("", ())
 
     def __repr__(self) -> str:
         return f"<Email by {self._host}:{self._port}>"
 
     def deliver(self, notification: Notification) -> None:
-        """Send *notification*; see `Receiver`."""
-        message = self._message(notification)
+        """Send *notification*; see `Receiver`. Who got it is not written to again while others are tried."""
+        text = body(notification)
+        to = self._refused_for_now[1] if self._refused_for_now[0] == text else self._to
         try:
-            with self._connect() as server:
-                if self._username:
-                    server.login(self._username, self._password.reveal())
-                refused = server.send_message(message)
+            refused = self._send(self._message(notification, text), to)
         except smtplib.SMTPAuthenticationError as error:
             raise DeliveryError(self._said("did not accept the log-in", error.smtp_code)) from None
         except smtplib.SMTPRecipientsRefused as error:
@@ -93,18 +100,40 @@ class Email:
         except smtplib.SMTPResponseException as error:
             is_final = error.smtp_code >= 500
             raise DeliveryError(self._said("did not take the mail", error.smtp_code), is_final=is_final) from None
+        except UnicodeError:
+            what = "a user name or password with other letters than ASCII"
+            raise DeliveryError(f"{what} cannot be sent to the mail server {self._host}", is_final=True) from None
+        except (TimeoutError, smtplib.SMTPServerDisconnected):
+            raise DeliveryError(f"the mail server {self._host} broke off, or did not answer in time") from None
         except (OSError, smtplib.SMTPException) as error:
             raise DeliveryError(f"{self._host} cannot be reached: {type(error).__name__}") from None
-        if refused and all(code < 500 for code, _ in refused.values()):
-            raise DeliveryError(self._said("refused some recipients for now", max(c for c, _ in refused.values())))
+        later = tuple(address for address, (code, _) in refused.items() if code < 500)
+        self._refused_for_now = (text, later) if later else ("", ())
+        if later:
+            raise DeliveryError(self._said("refused some recipients for now", max(refused[each][0] for each in later)))
+
+    def _send(self, message: EmailMessage, to: Sequence[str]) -> dict[str, tuple[int, bytes]]:
+        """Send *message* to some; return who of them was refused."""
+        server = self._connect()
+        try:
+            if self._username:
+                server.login(self._username, self._password.reveal())
+            refused = server.send_message(message, to_addrs=to)
+            # It was taken: what the server makes of the goodbye must not have it sent twice.
+            with contextlib.suppress(OSError):
+                server.quit()
+            return refused
+        finally:
+            server.close()
 
     def _said(self, what: str, code: int) -> str:
         return f"the mail server {self._host} {what} ({code})"
 
     def _connect(self) -> smtplib.SMTP:
+        until = time.monotonic() + WHOLE * self._timeout
         if self._encryption == "tls":
-            return smtplib.SMTP_SSL(self._host, self._port, timeout=self._timeout, context=self._tls())
-        server = smtplib.SMTP(self._host, self._port, timeout=self._timeout)
+            return _TlsServer(self._host, self._port, timeout=self._timeout, until=until, context=self._tls())
+        server = _Server(self._host, self._port, timeout=self._timeout, until=until)
         try:
             if self._encryption == "starttls":
                 server.starttls(context=self._tls())
@@ -116,17 +145,38 @@ class Email:
     def _tls(self) -> ssl.SSLContext:
         return self._context or ssl.create_default_context()
 
-    def _message(self, notification: Notification) -> EmailMessage:
+    def _message(self, notification: Notification, text: str) -> EmailMessage:
         message = EmailMessage()
-        message["Subject"] = _one_line(title(notification))
+        message["Subject"] = one_line(title(notification))
         message["From"], message["To"] = self._sender, ", ".join(self._to)
         message["Date"] = formatdate(notification.at, usegmt=True)
         message["Message-ID"] = make_msgid(domain=self._sender.rpartition("@")[2])
         message["Auto-Submitted"] = "auto-generated"
-        message.set_content(body(notification))
+        message.set_content(text)
         return message
 
 
-def _one_line(text: str) -> str:
-    """Return *text* without what would end a header: a label's value may come from a request."""
-    return "".join(letter if letter.isprintable() else " " for letter in text)[:200]
+class _Patient:
+    """What makes a connection of smtplib end at a deadline: a server may send a byte now and then for ever."""
+
+    _until: float
+    file: io.BufferedReader | None
+    sock: socket.socket | None
+    timeout: float
+
+    def getreply(self) -> tuple[int, bytes]:
+        if self.file is None and self.sock is not None:
+            self.file = io.BufferedReader(Until(self.sock, self._until, step=self.timeout))
+        return super().getreply()  # type: ignore[misc,no-any-return]  # smtplib's, whose mixin this is
+
+
+class _Server(_Patient, smtplib.SMTP):
+    def __init__(self, host: str, port: int, *, timeout: float, until: float) -> None:
+        self._until = until
+        super().__init__(host, port, timeout=timeout)
+
+
+class _TlsServer(_Patient, smtplib.SMTP_SSL):
+    def __init__(self, host: str, port: int, *, timeout: float, until: float, context: ssl.SSLContext) -> None:
+        self._until = until
+        super().__init__(host, port, timeout=timeout, context=context)

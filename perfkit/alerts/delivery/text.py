@@ -6,7 +6,7 @@ from perfkit.alerts.alert import Alert
 from perfkit.alerts.delivery.payload import timestamp
 from perfkit.alerts.delivery.receiver import Notification
 
-__all__ = ["MOST_LINES", "body", "line", "title"]
+__all__ = ["MOST_LINES", "body", "line", "one_line", "title"]
 
 MOST_LINES = 20
 """Alerts written out; of more only the number."""
@@ -36,8 +36,13 @@ def body(notification: Notification) -> str:
 
 
 def line(alert: Alert) -> str:
-    """Return one line about *alert*."""
-    return f"{_word(alert)} {alert.name}: {alert.message}{_labels(alert)}"
+    """Return one line about *alert*; of a label's value, which may come from a request, nothing can begin another."""
+    return one_line(f"{_word(alert)} {alert.name}: {alert.message}{_labels(alert)}", most=2_000)
+
+
+def one_line(text: str, *, most: int = 200) -> str:
+    """Return *text* without what would end a line or steer a terminal, and at most so many characters of it."""
+    return "".join(letter if letter.isprintable() else " " for letter in text[:most])
 
 
 def _paragraph(alert: Alert) -> str:

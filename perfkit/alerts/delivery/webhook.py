@@ -13,7 +13,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from perfkit.alerts.delivery.http import Poster
+from perfkit.alerts.delivery.http import Poster, checked_headers
 from perfkit.alerts.delivery.payload import webhook_payload
 from perfkit.alerts.delivery.receiver import Notification
 from perfkit.alerts.secret import Secret, secret
@@ -55,11 +55,11 @@ class Webhook:
             clock: Stamps the signature.
 
         Raises:
-            AlertError: The address cannot be used.
+            AlertError: The address or a header cannot be used.
         """
         self._poster = Poster(secret(url), timeout=timeout)
         self._key = secret(hmac_key)
-        self._headers = {name: secret(value) for name, value in (headers or {}).items()}
+        self._headers = checked_headers(headers or {})
         self._instance, self._external_url, self._max_alerts = instance, external_url, max_alerts
         self._clock: Clock = clock or SystemClock()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from perfkit.core.errors import ErrorLog
 from perfkit.core.status import Status
 from perfkit.health import CheckSnapshot, HealthChecker, HealthSettings, HealthSnapshot, StatusChange
 from perfkit.store import Store, StoreSettings
+from perfkit.store.backing.identity import Server
 from perfkit.testing import FakeClock
 
 
@@ -304,31 +305,82 @@ def test_draining_ends_with_the_next_start(health: Health) -> None:
     assert not health.summary.is_draining
 
 
-def test_draining_reaches_all_workers_and_none_that_comes_later(tmp_path: Path) -> None:
-    clock = FakeClock()
-    opened: list[Store] = []
+class Workers:
+    """Workers on the same files and one clock; each works for a server of its own, or for that of another."""
 
-    def worker() -> HealthChecker:
-        store = Store(StoreSettings(directory=str(tmp_path)), clock=clock)
+    def __init__(self, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.directory, self.clock = directory, FakeClock()
+        self.stores: list[Store] = []
+        self.servers: dict[Store, Server | None] = {}
+        self.turn: Store | None = None
+        monkeypatch.setattr("perfkit.health.checker.find_server", self.server_of_turn)
+        self.checkers: list[HealthChecker] = []
+
+    def server_of_turn(self) -> Server | None:
+        return None if self.turn is None else self.servers[self.turn]
+
+    def join(self, server: Server | None) -> HealthChecker:
+        store = Store(StoreSettings(directory=str(self.directory)), clock=self.clock)
         store.open()
-        opened.append(store)
-        checker = HealthChecker(context=Context(store=store, clock=clock))
+        self.stores.append(store)
+        self.servers[store] = server
+        checker = HealthChecker(context=Context(store=store, clock=self.clock))
+        self.checkers.append(checker)
+        self.turn = store
         checker.start()
         return checker
 
-    first, second = worker(), worker()
+    def pass_seconds(self, seconds: int) -> None:
+        for _ in range(seconds):
+            self.clock.advance(1.0)
+            for store, checker in zip(self.stores, self.checkers, strict=True):
+                self.turn = store
+                store.tick(self.clock.now)
+                checker.tick(self.clock.now)
+
+    def close(self) -> None:
+        for store, checker in zip(self.stores, self.checkers, strict=True):
+            checker.stop()
+            store.close()
+
+
+@pytest.fixture
+def workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workers]:
+    workers = Workers(tmp_path, monkeypatch)
+    yield workers
+    workers.close()
+
+
+OLD, NEW = Server(pid=10, started=1, namespace=5), Server(pid=20, started=2, namespace=5)
+
+
+def test_draining_reaches_all_workers_and_those_that_take_their_places(workers: Workers) -> None:
+    first, second = workers.join(OLD), workers.join(OLD)
     second.drain()
-    for store in opened:
-        store.tick(clock.advance(0.1))
+    workers.pass_seconds(1)
     assert first.get_health_summary().is_draining
     assert second.get_health_summary().is_draining
-    late = worker()
-    for _ in range(3):
-        for store in opened:
-            store.tick(clock.advance(1.0))
+    late = workers.join(OLD)
+    workers.pass_seconds(3)
+    assert late.get_health_summary().is_draining
+
+
+@pytest.mark.parametrize("server", [NEW, None], ids=["another server", "no server"])
+def test_draining_does_not_reach_those_who_start_after_it(workers: Workers, server: Server | None) -> None:
+    workers.join(OLD).drain()
+    workers.pass_seconds(1)
+    late = workers.join(server)
+    workers.pass_seconds(10)
     assert not late.get_health_summary().is_draining
-    for store in opened:
-        store.close()
+
+
+def test_a_process_that_stands_alone_drains_without_those_who_come_later(workers: Workers) -> None:
+    first = workers.join(None)
+    first.drain()
+    late = workers.join(None)
+    workers.pass_seconds(5)
+    assert first.is_draining
+    assert not late.is_draining
 
 
 def test_it_stands_alone() -> None:
