@@ -8,11 +8,11 @@ from perfkit.core.lazy import lazily
 
 if TYPE_CHECKING:
     from perfkit.alerts.alert import Alert, AlertState, Severity
-    from perfkit.alerts.delivery.alertmanager import Alertmanager
-    from perfkit.alerts.delivery.mail import Email
-    from perfkit.alerts.delivery.notify import Notify
     from perfkit.alerts.delivery.receiver import Notification, Receiver
-    from perfkit.alerts.delivery.webhook import Webhook
+    from perfkit.alerts.delivery.receivers.alertmanager import Alertmanager
+    from perfkit.alerts.delivery.receivers.mail import Email
+    from perfkit.alerts.delivery.receivers.notify import Notify
+    from perfkit.alerts.delivery.receivers.webhook import Webhook
     from perfkit.alerts.manager import AlertManager
     from perfkit.alerts.routing.inhibition import Inhibition
     from perfkit.alerts.routing.route import Route
@@ -53,13 +53,13 @@ __getattr__ = lazily(
         "AlertManager": "perfkit.alerts.manager",
         "AlertRecord": "perfkit.alerts.snapshot",
         "AlertState": "perfkit.alerts.alert",
-        "Alertmanager": "perfkit.alerts.delivery.alertmanager",
+        "Alertmanager": "perfkit.alerts.delivery.receivers.alertmanager",
         "AlertsSettings": "perfkit.alerts.settings",
         "AlertsSnapshot": "perfkit.alerts.snapshot",
-        "Email": "perfkit.alerts.delivery.mail",
+        "Email": "perfkit.alerts.delivery.receivers.mail",
         "Inhibition": "perfkit.alerts.routing.inhibition",
         "Notification": "perfkit.alerts.delivery.receiver",
-        "Notify": "perfkit.alerts.delivery.notify",
+        "Notify": "perfkit.alerts.delivery.receivers.notify",
         "Receiver": "perfkit.alerts.delivery.receiver",
         "Route": "perfkit.alerts.routing.route",
         "Rule": "perfkit.alerts.rules.rule",
@@ -69,6 +69,6 @@ __getattr__ = lazily(
         "Slo": "perfkit.alerts.rules.slo",
         "SloSnapshot": "perfkit.alerts.snapshot",
         "Spending": "perfkit.alerts.rules.slo",
-        "Webhook": "perfkit.alerts.delivery.webhook",
+        "Webhook": "perfkit.alerts.delivery.receivers.webhook",
     },
 )

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from perfkit.alerts.alert import Alert
 from perfkit.alerts.delivery.courier import Count, Courier, ReceiverSnapshot
-from perfkit.alerts.delivery.local import EventReceiver
 from perfkit.alerts.delivery.receiver import Receiver
+from perfkit.alerts.delivery.receivers.local import EventReceiver
 from perfkit.alerts.routing.grouping import Group, Grouping
 from perfkit.alerts.routing.route import Route
 from perfkit.core.clock import Clock

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Self
 
 from perfkit.alerts.alert import Alert, AlertState, Severity
-from perfkit.alerts.delivery.local import EVENT_ROUTE, LOG_ROUTE, EventReceiver, LogReceiver
 from perfkit.alerts.delivery.receiver import Receiver
+from perfkit.alerts.delivery.receivers.local import EVENT_ROUTE, LOG_ROUTE, EventReceiver, LogReceiver
 from perfkit.alerts.engine import Engine
 from perfkit.alerts.journal import Checkpoint
 from perfkit.alerts.parsing import parse_inhibition, parse_rule, parse_slo

@@ -18,9 +18,9 @@ from alert_sinks import ALERTMANAGER, MailSink, WebSink, alertmanager_server, cl
 from perfkit.alerts import AlertManager, Alertmanager, AlertsSettings, Email, Notify, Receiver, Route, Rule, Webhook
 from perfkit.alerts.alert import AlertState, fingerprint
 from perfkit.alerts.delivery.factory import build_receiver
-from perfkit.alerts.delivery.http import retry_after
-from perfkit.alerts.delivery.local import LogReceiver
-from perfkit.alerts.delivery.webhook import is_signed
+from perfkit.alerts.delivery.receivers.http import retry_after
+from perfkit.alerts.delivery.receivers.local import LogReceiver
+from perfkit.alerts.delivery.receivers.webhook import is_signed
 from perfkit.alerts.secret import Secret
 from perfkit.core.errors import AlertError, DeliveryError, MissingDependencyError
 from perfkit.core.families import Definition, GaugeMode, MetricType

@@ -11,15 +11,15 @@ from typing import Any
 import pytest
 from alert_sinks import MailSink, WebSink, closed_port
 
-from perfkit.alerts.delivery import deadline
-from perfkit.alerts.delivery.alertmanager import Alertmanager
-from perfkit.alerts.delivery.deadline import Until
 from perfkit.alerts.delivery.factory import build_receiver
-from perfkit.alerts.delivery.local import LogReceiver
-from perfkit.alerts.delivery.mail import Email
-from perfkit.alerts.delivery.notify import Notify
 from perfkit.alerts.delivery.receiver import Notification
-from perfkit.alerts.delivery.webhook import Webhook
+from perfkit.alerts.delivery.receivers import deadline
+from perfkit.alerts.delivery.receivers.alertmanager import Alertmanager
+from perfkit.alerts.delivery.receivers.deadline import Until
+from perfkit.alerts.delivery.receivers.local import LogReceiver
+from perfkit.alerts.delivery.receivers.mail import Email
+from perfkit.alerts.delivery.receivers.notify import Notify
+from perfkit.alerts.delivery.receivers.webhook import Webhook
 from perfkit.core.errors import AlertError, DeliveryError
 from perfkit.testing.receiver_kit import alert, notification
 

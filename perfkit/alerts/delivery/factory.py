@@ -9,13 +9,13 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from perfkit.alerts.delivery.alertmanager import ROUTE as ALERTMANAGER_ROUTE
-from perfkit.alerts.delivery.alertmanager import Alertmanager
-from perfkit.alerts.delivery.local import LOG_ROUTE, LogReceiver
-from perfkit.alerts.delivery.mail import Email, Encryption
-from perfkit.alerts.delivery.notify import Notify
 from perfkit.alerts.delivery.receiver import Receiver
-from perfkit.alerts.delivery.webhook import Webhook
+from perfkit.alerts.delivery.receivers.alertmanager import ROUTE as ALERTMANAGER_ROUTE
+from perfkit.alerts.delivery.receivers.alertmanager import Alertmanager
+from perfkit.alerts.delivery.receivers.local import LOG_ROUTE, LogReceiver
+from perfkit.alerts.delivery.receivers.mail import Email, Encryption
+from perfkit.alerts.delivery.receivers.notify import Notify
+from perfkit.alerts.delivery.receivers.webhook import Webhook
 from perfkit.alerts.parsing import convert
 from perfkit.alerts.routing.route import Route
 from perfkit.alerts.rules.matchers import Matchers

@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from perfkit.alerts.delivery.http import Poster, checked_headers
 from perfkit.alerts.delivery.payload import api_alerts
 from perfkit.alerts.delivery.receiver import Notification
+from perfkit.alerts.delivery.receivers.http import Poster, checked_headers
 from perfkit.alerts.routing.route import Route
 from perfkit.alerts.secret import Secret, secret
 from perfkit.core.clock import Clock, SystemClock

@@ -13,8 +13,8 @@ from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
 from typing import Literal
 
-from perfkit.alerts.delivery.deadline import Until
 from perfkit.alerts.delivery.receiver import Notification
+from perfkit.alerts.delivery.receivers.deadline import Until
 from perfkit.alerts.delivery.text import body, one_line, title
 from perfkit.alerts.secret import Secret, secret
 from perfkit.core.errors import AlertError, DeliveryError

@@ -20,7 +20,7 @@ import urllib.request
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from perfkit.alerts.delivery.deadline import Until, remaining
+from perfkit.alerts.delivery.receivers.deadline import Until, remaining
 from perfkit.alerts.secret import Secret, place, secret
 from perfkit.core.errors import AlertError, DeliveryError
 

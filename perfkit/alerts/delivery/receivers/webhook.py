@@ -13,9 +13,9 @@ from collections.abc import Mapping
 
 import msgspec
 
-from perfkit.alerts.delivery.http import Poster, checked_headers
 from perfkit.alerts.delivery.payload import webhook_payload
 from perfkit.alerts.delivery.receiver import Notification
+from perfkit.alerts.delivery.receivers.http import Poster, checked_headers
 from perfkit.alerts.secret import Secret, secret
 from perfkit.core.clock import Clock, SystemClock
 

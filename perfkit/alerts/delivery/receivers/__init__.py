@@ -1,0 +1,1 @@
+"""The ways in which an alert reaches people, one file each."""
