@@ -141,16 +141,21 @@ class Record:
         self.has_timed_out = True
         self.seen = msgspec.structs.replace(self.seen, timeouts=self.seen.timeouts + 1)
 
-    def come_late(self, result: CheckResult, duration: float, now: float) -> None:
-        """Take what a run answered *duration* seconds after its start, too late: its failure stands, and is told so."""
+    def come_late(self, result: CheckResult | None, duration: float, now: float) -> None:
+        """Take what a run answered *duration* seconds after its start, too late: its failure stands, and is told so.
+
+        None is one that never answered: it was cancelled.
+        """
         self._durations.append(duration)
         self._ran += 1
-        said = f"{result.status.value}: {result.message}" if result.message else result.status.value
-        message = f"timeout after {self.registration.timeout:g} s; it answered after {duration:.1f} s ({said})"
+        message, details = f"timeout after {self.registration.timeout:g} s", ""
+        if result is not None:
+            said = f"{result.status.value}: {result.message}" if result.message else result.status.value
+            message, details = f"{message}; it answered after {duration:.1f} s ({said})", result.details
         self.seen = msgspec.structs.replace(
             self.seen,
             message=message,
-            details=result.details,
+            details=details,
             duration=duration,
             p95=p95(self._durations),
             is_running=False,

@@ -165,8 +165,7 @@ class Roster:
             record.run = None
             if record.has_timed_out or run.is_given_up:
                 record.has_timed_out = False
-                late = result or CheckResult(Status.UNKNOWN, "cancelled")
-                record.come_late(late, duration, now)
+                record.come_late(result, duration, now)
             elif result is not None:
                 self._take(record, result, duration)
         self._count(CHECK_DURATION.name, record, duration)
