@@ -37,7 +37,7 @@ ZERO = NEGATIVE + 1
 SUMMARY_BUCKETS = ZERO + 1
 SUMMARY_WIDTH = SUMMARY_BUCKETS + 1
 """Slots of a summary: the positive buckets, one for all negatives, one for zero, and the sum."""
-SUMMARY_QUANTILES = (0.5, 0.9, 0.95, 0.99)
+SUMMARY_QUANTILES = (0.5, 0.9, 0.95, 0.99, 0.999)
 
 
 def quantile(boundaries: Sequence[float], counts: Sequence[float], q: float) -> float:
