@@ -107,6 +107,15 @@ def test_sampling_is_measured_beside_the_collectors_of_prometheus_client() -> No
     assert "% of a core each second" in run("runtime")
 
 
+def test_probes_are_measured_alone_and_for_four_workers() -> None:
+    found = run_json("health")
+    for rows in (found["1 worker"], found["4 workers"]):
+        assert len(rows) == 5
+        assert all(row["p50"] > 0.0 and row["cpu"] > 0.0 for row in rows.values())
+        # The details hold all checks; the word does not.
+        assert rows["/health, all details"]["bytes"] > 20 * 100 > rows["/health, the word"]["bytes"]
+
+
 def test_the_footprint_of_perfkit_is_measured() -> None:
     found = run_json("footprint")["footprint"]
     ours = found["perfkit, perfkit_asgi"]

@@ -1,0 +1,1 @@
+"""What a probe of the health paths costs."""
