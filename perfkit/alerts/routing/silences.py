@@ -21,6 +21,9 @@ __all__ = ["Acknowledgement", "Silence", "Silences"]
 MOST = 500
 """Silences, and acknowledgements, that are kept; the oldest give way."""
 
+MOST_REMEMBERED = 10_000
+"""Alerts of which it is remembered whether they are muted."""
+
 LONGEST = 366 * 86_400.0
 """Seconds that a silence may last."""
 
@@ -68,6 +71,7 @@ class Silences:
         """Begin with nothing."""
         self._silences: dict[str, tuple[Silence, Matchers]] = {}
         self._acknowledgements: dict[str, Acknowledgement] = {}
+        self._muted: tuple[tuple[str, ...], dict[str, bool]] = ((), {})
 
     def new(
         self, where: Mapping[str, str], *, now: float, duration: float, starts_at: float, author: str, comment: str
@@ -137,11 +141,14 @@ class Silences:
 
     def apply(self, alerts: Iterable[Alert], now: float) -> list[Alert]:
         """Return *alerts* with what was said about them."""
-        active = [matchers for silence, matchers in self._silences.values() if silence.is_active(now)]
-        said = self._acknowledgements
+        active = {silence.id: matchers for silence, matchers in self._silences.values() if silence.is_active(now)}
+        said, muted = self._acknowledgements, self._muted_by(tuple(active))
         marked = []
         for alert in alerts:
-            is_silenced = any(matchers.match(alert.labels) for matchers in active)
+            is_silenced = muted.get(alert.fingerprint)
+            if is_silenced is None:
+                is_silenced = any(matchers.match(alert.labels) for matchers in active.values())
+                muted[alert.fingerprint] = is_silenced
             known = said.get(alert.fingerprint)
             is_meant = known is not None and alert.started_at is not None and known.started_at == alert.started_at
             author = (known.author or "somebody") if known is not None and is_meant else ""
@@ -149,6 +156,13 @@ class Silences:
                 alert = msgspec.structs.replace(alert, is_silenced=is_silenced, acknowledged_by=author)
             marked.append(alert)
         return marked
+
+    def _muted_by(self, ids: tuple[str, ...]) -> dict[str, bool]:
+        """Return what is known of alerts under the silences *ids*: a fingerprint's labels never change."""
+        known = self._muted
+        if known[0] != ids or len(known[1]) > MOST_REMEMBERED:
+            known = self._muted = (ids, {})
+        return known[1]
 
 
 def _newest(items: dict[str, Any], stamp: Any) -> dict[str, Any]:
