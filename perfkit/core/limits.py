@@ -10,11 +10,12 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-__all__ = ["ROOT", "Limits", "Throttling", "Usage", "cpu", "disk", "machine_memory", "memory"]
+__all__ = ["ROOT", "DiskLooks", "Limits", "Throttling", "Usage", "cpu", "disk", "machine_memory", "memory"]
 
 ROOT = Path("/")
 """Where `proc` and `sys` are found; tests bring a tree of their own."""
@@ -114,14 +115,49 @@ def disk(path: str | os.PathLike[str]) -> Usage | None:
 
     What is kept back for the administrator counts as used.
     """
-    place = Path(path).absolute()
-    while not place.exists() and place != place.parent:
-        place = place.parent
     try:
+        place = Path(path).absolute()  # the working directory may be gone
+        while not place.exists() and place != place.parent:
+            place = place.parent
         usage = shutil.disk_usage(place)
     except OSError:
         return None
     return Usage(float(usage.total - usage.free), float(usage.total))
+
+
+class DiskLooks:
+    """Looks at file systems in a thread of their own: one on a network may not answer for ever. One thread owns it."""
+
+    def __init__(self) -> None:
+        """Look at nothing yet."""
+        self._thread: threading.Thread | None = None
+        self._found: dict[str, Usage | None] | None = None
+
+    def begin(self, places: Mapping[str, Path]) -> bool:
+        """Begin a look at *places*; return False, and do not, if the last one does not come to an end."""
+        if self._thread is not None and self._thread.is_alive():
+            return False
+        thread = threading.Thread(target=self._look, args=(dict(places),), name="perfkit-disk", daemon=True)
+        with contextlib.suppress(RuntimeError):  # no more threads can be had, or the interpreter ends
+            thread.start()
+            self._thread = thread
+        return True
+
+    def _look(self, places: dict[str, Path]) -> None:
+        # Left for the owner: what it does with them may be over meanwhile.
+        self._found = {place: disk(path) for place, path in places.items()}
+
+    def take(self) -> dict[str, Usage | None] | None:
+        """Return what the last look found, by place, None for a file system that does not tell; once."""
+        found, self._found = self._found, None
+        return found
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for the look under way, at most *seconds*; return False if it goes on."""
+        thread = self._thread
+        if thread is not None:
+            thread.join(seconds)
+        return thread is None or not thread.is_alive()
 
 
 def machine_memory(root: Path = ROOT) -> Usage | None:

@@ -8,11 +8,10 @@ from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
-from perfkit.core import limits as machine
 from perfkit.core.checks import CheckResult, HealthCheck
 from perfkit.core.clock import Clock
 from perfkit.core.context import Context
-from perfkit.core.limits import Limits
+from perfkit.core.limits import DiskLooks, Limits, Usage
 from perfkit.core.status import Status
 from perfkit.health.settings import HealthSettings
 
@@ -22,6 +21,9 @@ BUILT_IN = ("memory", "open_files", "disk", "cpu", "uptime", "store", "event_loo
 """Names of the checks that perfkit brings along, and that others may depend on."""
 
 MINUTE = 60.0
+FIRST_LOOK = 0.1
+"""Seconds that the first run waits for the file systems."""
+
 GIB = 2.0**30
 
 
@@ -35,7 +37,7 @@ def process_checks(settings: HealthSettings, context: Context) -> Iterable[Healt
     return (
         HealthCheck(name="memory", run=partial(_memory, settings, limits), critical=False),
         HealthCheck(name="open_files", run=partial(_open_files, settings), critical=False),
-        HealthCheck(name="disk", run=partial(_disk, settings, context), critical=False, interval=10.0),
+        HealthCheck(name="disk", run=_Disk(settings, context).check, critical=False, interval=10.0),
         HealthCheck(name="cpu", run=_Cpu(settings, limits, context.clock).check, critical=False, interval=5.0),
         HealthCheck(name="uptime", run=partial(_uptime, context.clock, began), critical=False),
         HealthCheck(name="store", run=partial(_store, context), critical=False),
@@ -71,20 +73,44 @@ def _open_files(settings: HealthSettings) -> CheckResult:
     return _graded(share, settings.open_files_warning, settings.open_files_critical, message)
 
 
-def _disk(settings: HealthSettings, context: Context) -> CheckResult:
-    """Grade the fullest of the file systems that hold the store and the working directory."""
-    fullest: CheckResult | None = None
-    for name, path in (("the store", context.store.directory), ("the working directory", Path(os.curdir))):
-        usage = None if path is None else machine.disk(path)
-        if usage is None:
-            continue
-        message = f"{usage.ratio:.0%} in use where {name} lies, {usage.free / GIB:,.1f} GiB free"
-        result = _graded(usage.ratio, settings.disk_warning, settings.disk_critical, message)
-        if 0 < settings.disk_plenty <= usage.free:
-            result = CheckResult(Status.HEALTHY, message, usage.ratio, "ratio")
-        if fullest is None or (result.value or 0.0) > (fullest.value or 0.0):
-            fullest = result
-    return fullest or CheckResult(Status.UNKNOWN, "this platform does not tell how full its disks are")
+class _Disk:
+    """The fullest of the file systems that hold the store and the working directory, as of the last look.
+
+    Each run begins a look and tells what the one before found: the scheduler must not wait for a file system that hangs.
+    """
+
+    def __init__(self, settings: HealthSettings, context: Context) -> None:
+        self._settings, self._context = settings, context
+        self._looks = DiskLooks()
+        self._found: dict[str, Usage | None] = {}
+        self._is_first = True
+
+    def check(self) -> CheckResult:
+        directory = self._context.store.directory
+        places = {} if directory is None else {"the store": directory}
+        has_begun = self._looks.begin({**places, "the working directory": Path(os.curdir)})
+        if self._is_first:
+            # A local file system answers in microseconds, and there shall be an answer from the start.
+            self._is_first = False
+            self._looks.wait(FIRST_LOOK)
+        self._found = self._looks.take() or self._found
+        if not has_begun:
+            return CheckResult(Status.WARNING, "a file system, the store's or the working directory's, does not answer")
+        return self._grade() or CheckResult(Status.UNKNOWN, "this platform does not tell how full its disks are")
+
+    def _grade(self) -> CheckResult | None:
+        fullest: CheckResult | None = None
+        settings = self._settings
+        for name, usage in self._found.items():
+            if usage is None:
+                continue
+            message = f"{usage.ratio:.0%} in use where {name} lies, {usage.free / GIB:,.1f} GiB free"
+            result = _graded(usage.ratio, settings.disk_warning, settings.disk_critical, message)
+            if 0 < settings.disk_plenty <= usage.free:
+                result = CheckResult(Status.HEALTHY, message, usage.ratio, "ratio")
+            if fullest is None or (result.value or 0.0) > (fullest.value or 0.0):
+                fullest = result
+        return fullest
 
 
 class _Cpu:

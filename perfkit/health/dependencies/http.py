@@ -40,9 +40,10 @@ def http_check(
         method: GET or HEAD, mostly.
 
     Raises:
-        ConfigurationError: The URL cannot be asked.
+        ConfigurationError: The URL cannot be asked, or a header not be sent.
     """
     parts = _split(url)
+    _check_headers(headers or {})
     wanted = {expect} if isinstance(expect, int) else None if expect is None else set(expect)
     sent = {"user-agent": "perfkit-health", "connection": "close", **(headers or {})}
 
@@ -73,6 +74,16 @@ def _split(url: str) -> SplitResult:
             "Write it as in http_check('https://api.example.com/health')."
         )
     return parts
+
+
+def _check_headers(headers: Mapping[str, str]) -> None:
+    """Refuse now what http.client would refuse at each run, with the value, which may be a secret, in its words."""
+    for name, value in headers.items():
+        if not name.isprintable() or not all(" " <= letter <= "\xff" and letter != "\x7f" for letter in value):
+            raise ConfigurationError(
+                f"The header {name[:80]!r} of an HTTP check cannot be sent. Its value must be one line of Latin "
+                "letters; a file's line break at its end is a common mistake. Correct it."
+            )
 
 
 def _is_wanted(status: int, wanted: set[int] | None) -> bool:

@@ -6,13 +6,11 @@ from its first look on, as what others had counted before cannot be told from wh
 
 from __future__ import annotations
 
-import contextlib
 import os
-import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from perfkit.core.limits import ROOT, Limits, Throttling, Usage, disk, groups
+from perfkit.core.limits import ROOT, DiskLooks, Limits, Throttling, groups
 from perfkit.performance.runtime.metrics import (
     CPU_PERIODS,
     CPU_QUOTA,
@@ -38,8 +36,6 @@ PERIOD = 5.0
 DISK_PERIOD = 30.0
 """Seconds between two looks at disks."""
 
-DISK_THREAD = "perfkit-disk"
-
 
 class Container:
     """Writes what surrounds the process into one store. Not thread-safe: the scheduler owns it.
@@ -57,8 +53,7 @@ class Container:
         self._throttling: Throttling | None = None
         self._looked_at: float | None = None
         self._disks_at: float | None = None
-        self._disks: threading.Thread | None = None
-        self._found: dict[str, Usage | None] | None = None
+        self._disks = DiskLooks()
         self.cores = self._limits.cpu()
         self.unavailable: dict[str, str] = {}
 
@@ -101,28 +96,14 @@ class Container:
             self._store.add(self._store.row(definition), max(0.0, new - old))
 
     def _begin_disks(self) -> None:
-        """Look at the disks in a thread of its own: a network file system may not answer for ever."""
-        if self._disks is not None and self._disks.is_alive():
-            self._tell(DISK_FREE.name, "a file system does not answer")
-            return
         places = {"working": Path(os.curdir)}
         if self._store.directory is not None:
             places["store"] = self._store.directory
-        self._disks = threading.Thread(target=self._look_at_disks, args=(places,), name=DISK_THREAD, daemon=True)
-        with contextlib.suppress(RuntimeError):  # no more threads can be had, or the interpreter ends
-            self._disks.start()
-
-    def _look_at_disks(self, places: dict[str, Path]) -> None:
-        """Leave what the disks tell: the store is only for the scheduler, which may have closed it meanwhile."""
-        found: dict[str, Usage | None] = {}
-        for place, path in places.items():
-            found[place] = None
-            with contextlib.suppress(OSError):  # the working directory may be gone
-                found[place] = disk(path)
-        self._found = found
+        if not self._disks.begin(places):
+            self._tell(DISK_FREE.name, "a file system does not answer")
 
     def _write_disks(self) -> None:
-        found, self._found = self._found, None
+        found = self._disks.take()
         if found is None:
             return
         store, reason = self._store, None
@@ -136,8 +117,7 @@ class Container:
 
     def wait(self, seconds: float) -> None:
         """Wait until the next sample has what the disks tell, at most *seconds*."""
-        if self._disks is not None and self._disks.ident is not None:
-            self._disks.join(seconds)
+        self._disks.wait(seconds)
 
     def _tell(self, metric: str, reason: str | None) -> None:
         if reason is None:

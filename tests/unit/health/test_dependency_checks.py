@@ -100,6 +100,13 @@ def test_a_url_that_cannot_be_asked_is_refused(url: str) -> None:
         http_check(url)
 
 
+@pytest.mark.parametrize("value", ["sesame\n", "sesame\x00", "sesame€"])
+def test_a_header_that_cannot_be_sent_is_refused_without_showing_it(value: str) -> None:
+    with pytest.raises(ConfigurationError, match="cannot be sent") as caught:
+        http_check("http://127.0.0.1:1/", headers={"x-key": value})
+    assert "sesame" not in str(caught.value)
+
+
 def test_tcp_connects_or_raises(web: int, nobody: int) -> None:
     assert tcp_check("127.0.0.1", web, timeout=30.0)().status is HEALTHY
     with pytest.raises(ConnectionRefusedError):

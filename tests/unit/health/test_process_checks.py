@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import resource
+import threading
 from contextlib import ExitStack
 from typing import Any
 
 import pytest
+from patience import until
 
 from perfkit.core import limits
 from perfkit.core.checks import CheckResult
@@ -99,6 +101,28 @@ def test_a_disk_is_graded_by_ratio_unless_plenty_is_left(
 def test_where_disks_are_not_told_the_check_does_not_know(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "disk", lambda path: None)
     assert run("disk").status is Status.UNKNOWN
+
+
+def test_a_file_system_that_hangs_is_told_and_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    released, asked = threading.Event(), []
+
+    def hang(path: object) -> Usage:
+        asked.append(path)
+        released.wait(60.0)
+        return Usage(10.0, 100.0)
+
+    monkeypatch.setattr(limits, "disk", hang)
+    context = Context(store=Store(StoreSettings(mode="memory")))
+    disk = {check.name: check for check in process_checks(HealthSettings(), context)}["disk"]
+    try:
+        assert disk.run().status is Status.UNKNOWN
+        for _ in range(3):
+            found = disk.run()
+            assert (found.status, found.message.endswith("does not answer")) == (Status.WARNING, True)
+        assert len(asked) == 1, "the thread that hangs is the only one"
+    finally:
+        released.set()
+    assert until(disk.run, lambda found: found.status is Status.HEALTHY).value == pytest.approx(0.1)
 
 
 def throttled(patch: pytest.MonkeyPatch, told: list[float]) -> None:

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from perfkit.core import limits
-from perfkit.performance.runtime import container as container_module
 from perfkit.performance.runtime.container import DISK_PERIOD, PERIOD, Container
 from perfkit.store import Store, StoreSettings
 
@@ -139,7 +138,7 @@ def test_a_disk_that_hangs_holds_nobody_up_and_is_not_asked_again(
         release.wait(30.0)
 
     refuse: Callable[[object], None] = hang
-    monkeypatch.setattr(container_module, "disk", refuse)
+    monkeypatch.setattr(limits, "disk", refuse)
     container = Container(store, root)
     try:
         container.sample(0.0)
