@@ -76,7 +76,7 @@ def _open_files(settings: HealthSettings) -> CheckResult:
 class _Disk:
     """The fullest of the file systems that hold the store and the working directory, as of the last look.
 
-    Each run begins a look and tells what the one before found: the scheduler must not wait for a file system that hangs.
+    Each run begins a look and tells what the one before found: the scheduler must not wait for one that hangs.
     """
 
     def __init__(self, settings: HealthSettings, context: Context) -> None:
