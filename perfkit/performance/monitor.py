@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
 
+from perfkit.core.clock import Clock, SystemClock
 from perfkit.core.component import Component
 from perfkit.core.context import Context
 from perfkit.core.findings import Finding
@@ -58,19 +59,26 @@ class PerformanceMonitor(Component):
     name = "performance"
     settings_type = PerformanceSettings
 
-    def __init__(self, *, settings: PerformanceSettings | None = None, context: Context | None = None) -> None:
-        """Watch the store of *context*; alone, a memory store of its own."""
+    def __init__(
+        self,
+        *,
+        settings: PerformanceSettings | None = None,
+        context: Context | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        """Watch the store of *context*; alone, a memory store of its own, by *clock*."""
         if context is None:
             from perfkit.store import Store
 
-            context = Context(store=Store())
+            clock = clock or SystemClock()
+            context = Context(store=Store(clock=clock), clock=clock)
         self.settings = settings or PerformanceSettings()
         self._context = context
         self._store = context.store
         self._clock = context.clock
         self._sampler: RuntimeSampler | None = None
         self._is_sampling = False
-        self._timers = Timers(self._store)
+        self._timers = Timers(self._store, self._clock.monotonic)
         blocking = self.settings.blocking
         self._loop_watch = LoopWatch(context, blocking) if blocking.enabled else None
         self._memory_watcher: MemoryWatcher | None = None

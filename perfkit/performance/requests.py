@@ -135,7 +135,7 @@ def record(store: Store, success: bool, duration: float, labels: Mapping[str, st
     error = "" if success else str(labels.get("error") or "error")
     row = store.row(
         store.define(REQUEST_DURATION),
-        (str(labels.get("method", "")), str(route), str(labels.get("status", "")), "", error),
+        (str(labels.get("method") or ""), str(route), str(labels.get("status") or ""), "", error),
     )
     with guard():
         values = store.values

@@ -16,7 +16,6 @@ import inspect
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from functools import wraps
-from time import perf_counter
 from types import TracebackType
 from typing import Any, Self, TypeVar, cast
 
@@ -53,13 +52,13 @@ class Timer:
         seconds: What it measured; None while it runs.
     """
 
-    __slots__ = ("_started", "labels", "name", "seconds")
+    __slots__ = ("_clock", "_started", "labels", "name", "seconds")
 
-    def __init__(self, name: str, labels: Mapping[str, str] | None = None) -> None:
-        """Start now."""
+    def __init__(self, name: str, labels: Mapping[str, str] | None, clock: Callable[[], float]) -> None:
+        """Start now; *clock* returns monotonic seconds."""
         self.name, self.labels = name, dict(labels or {})
         self.seconds: float | None = None
-        self._started = perf_counter()
+        self._clock, self._started = clock, clock()
 
     @property
     def is_running(self) -> bool:
@@ -67,7 +66,7 @@ class Timer:
         return self.seconds is None
 
     def _end(self) -> float:
-        self.seconds = perf_counter() - self._started
+        self.seconds = self._clock() - self._started
         return self.seconds
 
     def __repr__(self) -> str:
@@ -76,16 +75,20 @@ class Timer:
 
 
 class Timers:
-    """The timers of one monitor. Thread-safe: each context has its own."""
+    """The timers of one monitor. Thread-safe: each context has its own.
 
-    def __init__(self, store: Store) -> None:
-        """Record into *store*."""
-        self._store = store
+    Attributes:
+        clock: Returns monotonic seconds.
+    """
+
+    def __init__(self, store: Store, clock: Callable[[], float]) -> None:
+        """Record into *store* what *clock* measures."""
+        self._store, self.clock = store, clock
         self._running: ContextVar[tuple[Timer, ...]] = ContextVar("perfkit_timers", default=())
 
     def start(self, name: str, labels: Mapping[str, str] | None = None) -> Timer:
         """Start a timer called *name*; see `PerformanceMonitor.start_timer`."""
-        timer = Timer(_checked(name), labels)
+        timer = Timer(_checked(name), labels, self.clock)
         running = tuple(each for each in self._running.get() if each.is_running)
         self._running.set((*running[1 - MOST_RUNNING :], timer))
         return timer
@@ -142,13 +145,13 @@ class TimedBlock:
         self.seconds = 0.0
 
     def __enter__(self) -> Self:
-        self._started.append(perf_counter())
+        self._started.append(self._timers.clock())
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self.seconds = perf_counter() - self._started.pop()
+        self.seconds = self._timers.clock() - self._started.pop()
         self._timers.record(self._name, self._labels, self.seconds)
 
     async def __aenter__(self) -> Self:

@@ -9,6 +9,7 @@ import pytest
 
 from perfkit import PerformanceSystem
 from perfkit.performance import PerformanceMonitor
+from perfkit.testing import FakeClock
 
 
 @pytest.fixture
@@ -54,6 +55,20 @@ def test_a_middleware_of_ones_own_records_with_timer_and_request(perf_monitor: P
         perf_monitor.record_request(status < 400, duration, {"method": "GET", "route": "/items/{id}"})
     (route,) = perf_monitor.get_performance_summary().routes
     assert (route.method, route.route, route.requests, route.errors) == ("GET", "/items/{id}", 3, 1)
+
+
+def test_standing_alone_the_clock_is_passed_in() -> None:
+    clock = FakeClock()
+    perf_monitor = PerformanceMonitor(clock=clock)
+    timer = perf_monitor.start_timer("api_request")
+    clock.advance(2.5)
+    assert perf_monitor.end_timer(timer.name) == 2.5
+    with perf_monitor.time("api_request") as block:
+        clock.advance(0.5)
+    assert block.seconds == 0.5
+    perf_monitor.record_request(True, 0.25, {"method": "GET", "route": None})
+    (route,) = perf_monitor.get_performance_summary().routes
+    assert (route.method, route.route) == ("GET", "")
 
 
 def test_the_summary_has_all_that_is_named(system: PerformanceSystem) -> None:
