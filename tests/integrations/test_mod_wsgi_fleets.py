@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from doc_pages import blocks, text
 from fleet import HERE, ROOT, Fleet, Load, started
 from fleet_deaths import survive_deaths
 from patience import until
@@ -48,11 +49,7 @@ LoadModule wsgi_module {module}
 User nobody
 Group #{group}
 WSGISocketPrefix {folder}/wsgi
-WSGIDaemonProcess shop processes=4 threads=4 python-path={python_path}
-WSGIProcessGroup shop
-WSGIApplicationGroup %{{GLOBAL}}
-WSGIPassAuthorization On
-WSGIScriptAlias / {folder}/app.wsgi
+{of_the_page}
 <Directory {folder}>
     Require all granted
 </Directory>
@@ -73,6 +70,16 @@ def folder() -> Iterator[Path]:
         yield Path(name)
 
 
+def _of_the_page(folder: Path, python_path: str) -> str:
+    """Return what the documentation says, for the app in *folder* and the present environment."""
+    (block,) = [each.code for each in blocks(text("docs/tutorials/wsgi.md")) if each.language == "apache"]
+    # The module brings a Python of its own, which need not be the one that the environment was made with.
+    here = block.replace("python-home=/srv/hello/venv python-path=/srv/hello", f"python-path={python_path}")
+    here = here.replace("/srv/hello/app.wsgi", f"{folder}/app.wsgi")
+    assert "/srv/" not in here
+    return here
+
+
 @contextlib.contextmanager
 def apache(app: str, folder: Path) -> Iterator[Fleet]:
     (folder / "app.wsgi").write_text(APPS[app][0])
@@ -84,7 +91,7 @@ def apache(app: str, folder: Path) -> Iterator[Fleet]:
             modules=MODULES,
             module=MODULE,
             group=pwd.getpwnam("nobody").pw_gid,
-            python_path=os.pathsep.join(map(str, paths)),
+            of_the_page=_of_the_page(folder, os.pathsep.join(map(str, paths))),
         )
     )
     arguments = ["-c", EXECUTE, str(APACHE), "-C", "Listen 127.0.0.1:{port}", "-f", str(configuration), "-DFOREGROUND"]
