@@ -31,7 +31,7 @@ demo: .venv/.demo ## Run the demo shop under live traffic with its dashboard
 
 test: check-code ## Run everything that must hold before a merge
 	$(BIN)/pytest $(QUICK_TESTS) -m "not acceptance"
-	$(BIN)/pytest tests/integrations tests/acceptance tests/browser tests/parity tests/docs tests/packaging -m "not acceptance" $(ARGS)
+	$(BIN)/pytest tests/integrations tests/acceptance tests/browser tests/parity tests/docs tests/packaging tests/transparency -m "not acceptance" $(ARGS)
 
 # The two halves run beside each other, each shown when it has ended.
 check: $(STAMP) ## Format, lint, layers, types, unit and property tests: seconds

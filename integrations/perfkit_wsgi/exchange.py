@@ -31,6 +31,9 @@ ROUTE = "perfkit.route"
 ERROR = "perfkit.error"
 """The key of the environ under which an adapter leaves the name of the exception that made the answer a 5xx."""
 
+REQUIRED = frozenset({"REQUEST_METHOD", "wsgi.url_scheme"})
+"""What PEP 3333 has every server give. A test of an app may leave it out, and apps answer all the same."""
+
 
 class Exchange(Struct, eq=False):
     """One exchange of one middleware. Not thread-safe: one thread at a time serves it.
@@ -125,7 +128,10 @@ class Exchange(Struct, eq=False):
             if not middleware.record(key, self.start, self.spans):
                 middleware.learn(key, self.start, self.spans)
         except Exception as failure:  # noqa: BLE001 - the answer must reach the client whatever happens to us
-            middleware.lose(failure, self.spans, is_begun=True)
+            if environ.keys() >= REQUIRED:
+                middleware.lose(failure, self.spans, is_begun=True)
+            else:
+                self._break_off(status, "")
 
     def end(self, left: float | None) -> None:
         """Record a body that ended *left* bytes before the announced length, if any. It must not be recorded yet."""
@@ -161,7 +167,7 @@ class Exchange(Struct, eq=False):
         try:
             name = error if isinstance(error, str) else error_name(error)
             route = self.route or environ.get(ROUTE, "")
-            key = (environ["REQUEST_METHOD"], route, status, environ["wsgi.url_scheme"], name)
+            key = (environ.get("REQUEST_METHOD", ""), route, status, environ.get("wsgi.url_scheme", ""), name)
             self.middleware.learn(key, self.start, self.spans)
         except Exception as failure:  # noqa: BLE001 - the app's own error must come through
             self.middleware.lose(failure, self.spans, is_begun=True)

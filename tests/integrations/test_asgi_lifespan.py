@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from asgi_peer import call, lifespan, text_of
+from bad_settings import BAD
 from fastapi import FastAPI
 from patience import PATIENCE
 from schedulers import schedulers
@@ -372,6 +373,18 @@ async def test_the_server_is_told_which_settings_cannot_be_used(make: type[Starl
     assert failed["type"] == "lifespan.startup.failed"
     assert failed["message"].startswith("sevice is not a setting. ")
     assert failed["message"].endswith(" Write service instead.")
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_a_bad_setting_is_told_before_the_first_request(kind: str) -> None:
+    settings, path, words = BAD[kind]
+    app = bare()
+    app.add_middleware(PerfkitMiddleware, **settings)
+    with pytest.raises(ConfigurationError) as raised, TestClient(app):
+        raise AssertionError("it must not come up")
+    assert path in str(raised.value)
+    assert words in str(raised.value)
+    assert "hunter2" not in str(raised.value)
 
 
 async def test_without_a_lifespan_the_app_is_served_though_settings_cannot_be_used(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import socket
@@ -12,19 +11,14 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import httpx2
-import psutil
 import pytest
-from patience import until
-from processes import family_of, left_of
+from processes import left_of
 from prometheus_client.parser import text_string_to_metric_families
+from running_demo import START, RunningDemo, get, wait_for_text
 
 from perfkit_demo.described import FRAMEWORKS
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(400)]
-
-START = 90.0
-"""Seconds that the demo may take to start on a busy machine."""
 
 LIVE = 10.0
 """Seconds after the server's start within which the dashboard shows the visitors, on a quiet machine."""
@@ -40,42 +34,6 @@ PRODUCT = {
 """A route as each framework writes it."""
 
 
-class RunningDemo:
-    """A demo that runs, its addresses by name, and what it writes to stderr."""
-
-    def __init__(self, folder: Path, *options: str) -> None:
-        # What is written to the home or the working directory is left behind as much as what is not removed.
-        self.temporary, self.home = folder / "temporary", folder / "home"
-        self.temporary.mkdir()
-        self.home.mkdir()
-        self._messages = folder / "messages"
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("PERFKIT_")}
-        with self._messages.open("wb") as messages:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "perfkit.cli", "demo", "--port", "0", *options],
-                stdout=subprocess.PIPE,
-                stderr=messages,
-                env={**environment, "TMPDIR": str(self.temporary), "HOME": str(self.home)},
-                cwd=self.home,
-                text=True,
-            )
-        assert self.process.stdout is not None
-        lines = [self.process.stdout.readline().split() for _ in range(4)]
-        self.addresses = {words[0]: words[1] for words in lines if len(words) == 2}
-        assert set(self.addresses) == {"dashboard", "health", "metrics", "shop"}, self.messages
-
-    @property
-    def left_behind(self) -> list[Path]:
-        return [*self.temporary.iterdir(), *self.home.iterdir()]
-
-    @property
-    def messages(self) -> str:
-        return self._messages.read_text()
-
-    def processes(self) -> list[psutil.Process]:
-        return family_of(self.process.pid)
-
-
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Callable[..., RunningDemo]]:
     demos: list[RunningDemo] = []
@@ -86,21 +44,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., RunningDemo]]:
 
     yield start
     for demo in demos:
-        for process in demo.processes():
-            with contextlib.suppress(psutil.NoSuchProcess):
-                process.kill()
-        assert demo.process.stdout is not None
-        demo.process.stdout.close()
-        demo.process.wait()
-
-
-def get(address: str) -> httpx2.Response:
-    return httpx2.get(address, timeout=START, trust_env=False)
-
-
-def wait_for_text(address: str, wanted: str) -> str:
-    """Ask until *wanted* is in the answer, and return the answer."""
-    return until(lambda: get(address).text, lambda text: wanted in text)
+        demo.kill()
 
 
 def routes_in(metrics: str) -> set[str]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import io
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import django_site
 import pytest
+from bad_settings import BAD
 from django.core import checks
 from django.core.checks import run_checks
 from django.core.exceptions import ImproperlyConfigured
@@ -20,21 +19,6 @@ from django_site import MIDDLEWARE, configured
 from perfkit.system import PerformanceSystem
 
 TOKEN = "a-token-for-the-checks"
-
-
-def _bad_settings() -> dict[str, tuple[dict[Any, Any], str, str]]:
-    """Return the table of the unit tests: kind → settings, path, words."""
-    file = Path(__file__).parents[1] / "unit" / "config" / "test_config_errors.py"
-    found = importlib.util.spec_from_file_location("bad_settings", file)
-    assert found is not None
-    assert found.loader is not None
-    module = importlib.util.module_from_spec(found)
-    found.loader.exec_module(module)
-    table: dict[str, tuple[dict[Any, Any], str, str]] = module.BAD
-    return table
-
-
-BAD = _bad_settings()
 
 
 @pytest.fixture(autouse=True)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import random
 import signal
 import threading
-import time
 
 import pytest
 from fleet import PATIENT, Load, fleet
+from fleet_deaths import survive_deaths
 from patience import until
 
-pytestmark = [pytest.mark.server, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.server, pytest.mark.timeout(900)]
 
 GUNICORN = "-m gunicorn django_fleet:application -b 127.0.0.1:{port} -w 4 --timeout 120"
 UVICORN = " ".join(
@@ -50,23 +48,23 @@ def test_requests_are_counted_exactly_whichever_worker_answers(server: str, tota
         assert running.in_flight() == 0
 
 
-@pytest.mark.parametrize("server", ["gunicorn", "gunicorn --preload"])
-def test_killed_workers_lose_nothing_that_was_answered(server: str) -> None:
+DEATHS = [
+    pytest.param("gunicorn --preload", 4.0, 20, id="gunicorn --preload"),
+    *(
+        pytest.param(server, 30.0, 200, id=f"{server}, whole", marks=pytest.mark.acceptance)
+        for server in SERVERS
+        if server != "granian"  # which ends as a whole when a worker dies
+    ),
+]
+
+
+@pytest.mark.parametrize(("server", "seconds", "scrapes"), DEATHS)
+def test_killed_workers_lose_nothing_that_was_answered_and_no_counter_goes_back(
+    server: str, seconds: float, scrapes: int
+) -> None:
+    view = "aitems" if server == "uvicorn" else "items"
     with fleet(SERVERS[server]) as running:
-        load = Load(running.port)
-        load.start(200_000)
-        chance, end = random.Random(7), time.monotonic() + 8
-        try:
-            while time.monotonic() < end:
-                time.sleep(chance.uniform(0.3, 1.0))
-                workers = running.workers()
-                if len(workers) >= 2:
-                    os.kill(chance.choice(workers), signal.SIGKILL)
-            until(lambda: load.acknowledged > 500)
-        finally:
-            load.stop()
-        until(running.in_flight, lambda found: found == 0)
-        assert load.acknowledged <= running.counted(ROUTES["items"]) <= load.attempted
+        survive_deaths(running, f"/{view}/{{number}}", ROUTES[view], seconds=seconds, scrapes=scrapes)
 
 
 def test_a_hangup_keeps_the_totals() -> None:

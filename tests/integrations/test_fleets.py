@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import random
 import signal
-import threading
-import time
-from collections.abc import Callable
 
 import pytest
-from fleet import COUNT, SERVERS, Fleet, Load, fleet
+from fleet import COUNT, SERVERS, Load, fleet
+from fleet_deaths import survive_deaths
 from patience import until
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(900)]
@@ -33,50 +28,21 @@ def test_requests_are_counted_exactly_whichever_worker_answers(server: str, tota
         assert load.explains(answers.pop())
 
 
-def test_killed_workers_lose_nothing_and_counters_never_go_backwards() -> None:
-    with fleet("gunicorn") as running:
-        load = Load(running.port)
-        load.start(200_000)
-        killed: list[int] = []
-        killer = threading.Thread(target=kill_now_and_then, args=(running, load, killed, 20.0))
-        killer.start()
-        try:
-            scrape_while(killer.is_alive, running)
-        finally:
-            killer.join()
-            load.stop()
-        running.settle()
-        assert len(killed) >= 3
-        assert load.explains(running.counted())
-        assert len(running.files()) <= 2 * 4 + 4
+DEATHS = [
+    pytest.param("gunicorn", 8.0, 60, id="gunicorn"),
+    *(
+        pytest.param(server, 30.0, 200, id=f"{server}, whole", marks=pytest.mark.acceptance)
+        for server in ("uvicorn", "gunicorn", "gunicorn --preload", "gunicorn --max-requests 200")
+    ),
+]
 
 
-def kill_now_and_then(running: Fleet, load: Load, killed: list[int], seconds: float) -> None:
-    """Kill a worker now and then, each after requests were answered again; at least three, however long it takes."""
-    chance, end = random.Random(7), time.monotonic() + seconds
-    while time.monotonic() < end or len(killed) < 3:
-        enough = load.acknowledged + 50
-        until(lambda enough=enough: load.acknowledged >= enough)  # type: ignore[misc]
-        time.sleep(chance.uniform(0.5, 1.5))
-        workers = running.workers()
-        if len(workers) >= 2:
-            killed.append(chance.choice(workers))
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(killed[-1], signal.SIGKILL)
-
-
-def scrape_while(is_on: Callable[[], bool], running: Fleet) -> None:
-    before: dict[object, float] = {}
-    while is_on():
-        now = {
-            key: value
-            for key, value in running.scrape().items()
-            if key[0].endswith(("_total", "_count", "_sum", "_bucket"))
-        }
-        gone_back = {key: (before[key], now.get(key)) for key in before if now.get(key, -1.0) < before[key]}
-        assert not gone_back
-        before = dict(now)
-        time.sleep(0.08)
+@pytest.mark.parametrize(("server", "seconds", "scrapes"), DEATHS)
+def test_killed_workers_lose_nothing_that_was_answered_and_no_counter_goes_back(
+    server: str, seconds: float, scrapes: int
+) -> None:
+    with fleet(server) as running:
+        survive_deaths(running, "/items/{number}", "/items/{item_id}", seconds=seconds, scrapes=scrapes)
 
 
 def test_a_hangup_keeps_the_totals() -> None:

@@ -18,23 +18,9 @@ from patience import until
 from processes import family_of, left_of
 from served import served
 
-from perfkit.store.backing.directory import choose_root
 from perfkit.system import PerformanceSystem
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(600)]
-
-
-def base() -> Path:
-    return choose_root() / f"perfkit-{os.geteuid()}"
-
-
-def directories_of(service: Fleet) -> set[Path]:
-    """Return the store's directories that a process of *service* has open."""
-    files: list[str] = []
-    for process in family_of(service.process.pid):
-        with contextlib.suppress(psutil.NoSuchProcess):
-            files += [file.path for file in process.open_files()]
-    return {Path(file).parent for file in files if file.startswith(str(base())) and file.endswith(".val")}
 
 
 def left_after(number: signal.Signals, running: Fleet) -> list[psutil.Process]:
@@ -109,7 +95,7 @@ def test_ctrl_c_at_a_demo_leaves_no_process_and_no_folder(tmp_path: Path) -> Non
 def test_the_next_start_removes_the_directory_of_a_fleet_that_was_killed() -> None:
     with served(workers=2, env={"PROOF_SERVICE": "killed"}) as killed:
         Load(killed.port, "/pid").run(100)
-        left = directories_of(killed)
+        left = killed.directories()
         assert len(left) == 1
         processes = family_of(killed.process.pid)
         for process in processes:
@@ -120,7 +106,7 @@ def test_the_next_start_removes_the_directory_of_a_fleet_that_was_killed() -> No
     with served(workers=2, env={"PROOF_SERVICE": "next"}) as following:
         load = Load(following.port, "/pid").run(50)
         assert not any(directory.exists() for directory in left)
-        mine = directories_of(following)
+        mine = following.directories()
         assert len(mine) == 1
         # A third one beside it takes nothing away from who lives.
         with served(workers=2, env={"PROOF_SERVICE": "third"}) as third:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import threading
 import weakref
@@ -9,9 +10,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from asgi_peer import internal_errors
+from bad_settings import BAD
 from wsgi_driver import Server, environ_of, exchange
 
 from perfkit.core.errors import ConfigurationError
+from perfkit.store.layout import FINISHED, STARTED
 from perfkit.system import PerformanceSystem
 from perfkit.testing.adapter_kit import recorded
 from perfkit_wsgi import PerfkitMiddleware
@@ -45,6 +49,30 @@ def test_what_a_server_may_leave_out_is_not_needed(left_out: str, path: str, sys
     answer = exchange(PerfkitMiddleware(app, system=system), environ_of("GET", path, **{left_out: None}))
     assert answer.status == 200
     assert count(system) == (0 if path == "/health" else 1)
+
+
+@pytest.mark.parametrize("is_broken", [False, True])
+def test_an_environ_that_no_server_gives_is_counted_and_is_no_error_of_ours(
+    is_broken: bool, system: PerformanceSystem
+) -> None:
+    """As a unit test of an app may call it: Werkzeug's own do."""
+
+    def careless(environ: Any, start_response: Any) -> Any:
+        start_response("503 Service Unavailable", [])
+        if is_broken:
+            raise LookupError
+        return [b"anyhow"]
+
+    wrapped = PerfkitMiddleware(careless, system=system)
+    for _ in range(3):
+        with contextlib.suppress(LookupError):
+            wrapped({}, lambda status, headers, exc_info=None: print)
+    status, error = ("500", "LookupError") if is_broken else ("503", "503")
+    assert [(each.method, each.status, each.scheme, each.error, each.count) for each in recorded(system)] == [
+        ("_OTHER", status, "_other", error, 3)
+    ]
+    assert system.store.values[STARTED] == system.store.values[FINISHED] == 3
+    assert internal_errors(system) == {}
 
 
 def test_an_empty_path_may_be_left_out(system: PerformanceSystem) -> None:
@@ -188,6 +216,16 @@ def test_unknown_schemes_share_one_series(scheme: str, label: str, system: Perfo
 
 
 # The middleware's life.
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_a_bad_setting_is_told_when_the_app_is_wrapped(kind: str) -> None:
+    settings, path, words = BAD[kind]
+    with pytest.raises(ConfigurationError) as raised:
+        PerfkitMiddleware(app, **settings)
+    assert path in str(raised.value)
+    assert words in str(raised.value)
+    assert "hunter2" not in str(raised.value)
 
 
 def test_bad_settings_are_told_at_once_and_all() -> None:

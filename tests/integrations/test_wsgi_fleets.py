@@ -2,31 +2,38 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import random
 import signal
-import time
+import sys
 from pathlib import Path
 
 import fleet_wsgi_app
 import pytest
 from fleet import COUNT, TOKEN, Load, fleet
+from fleet_deaths import survive_deaths
 from patience import until
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(900)]
 
 GUNICORN = "-m gunicorn fleet_wsgi_app:app -b 127.0.0.1:{port} -w 4 --timeout 120"
 
+GRANIAN = "-m granian --interface wsgi fleet_wsgi_app:app --port {port} --workers 4 --no-log"
+UWSGI = " ".join(
+    [
+        *(str(Path(sys.executable).with_name("uwsgi")), "--http-socket", "127.0.0.1:{port}"),
+        *("--module", "fleet_wsgi_app:app", "--master", "--processes", "4", "--enable-threads", "--need-app"),
+        # It ends with SIGTERM, and says that it closes each connection, as it does.
+        *("--die-on-term", "--disable-logging", "--add-header", "Connection:close"),
+    ]
+)
+
 SERVERS = {
     "gunicorn": GUNICORN,
     "gunicorn --threads 8": f"{GUNICORN} --threads 8",
     "gunicorn --preload": f"{GUNICORN} --preload",
     "gunicorn --max-requests 200": f"{GUNICORN} --max-requests 200",
-    "granian": "-m granian --interface wsgi fleet_wsgi_app:app --port {port} --workers 4 --no-log",
-    "granian --blocking-threads 4": (
-        "-m granian --interface wsgi fleet_wsgi_app:app --port {port} --workers 2 --blocking-threads 4 --no-log"
-    ),
+    "granian": GRANIAN,
+    "granian --blocking-threads 4": GRANIAN.replace("--workers 4", "--workers 2 --blocking-threads 4"),
+    "uwsgi": UWSGI,
 }
 ROUTES = {"items": "/items/<item_id>", "streams": "/streams/<item_id>"}
 
@@ -47,7 +54,7 @@ def test_requests_are_counted_exactly_whichever_worker_answers(server: str, tota
         assert load.explains(answers.pop())
 
 
-@pytest.mark.parametrize("server", ["gunicorn", "gunicorn --threads 8", "granian"])
+@pytest.mark.parametrize("server", ["gunicorn", "gunicorn --threads 8", "granian", "uwsgi"])
 def test_streams_without_a_length_are_counted_when_their_end_is_seen(server: str) -> None:
     with fleet(SERVERS[server]) as running:
         load = Load(running.port, path="/streams/{number}").run(500)
@@ -55,7 +62,7 @@ def test_streams_without_a_length_are_counted_when_their_end_is_seen(server: str
         assert running.in_flight() == 0
 
 
-@pytest.mark.parametrize("server", ["gunicorn", "gunicorn --threads 8", "granian"])
+@pytest.mark.parametrize("server", ["gunicorn", "gunicorn --threads 8", "granian", "uwsgi"])
 def test_an_app_without_a_framework_answers_in_pieces_and_with_files(server: str) -> None:
     with fleet(SERVERS[server].replace(":app", ":plain")) as running:
         assert running.get("/items/1") == (200, "hello")
@@ -69,30 +76,25 @@ def test_an_app_without_a_framework_answers_in_pieces_and_with_files(server: str
         assert running.in_flight() == 0
 
 
-@pytest.mark.parametrize("server", ["gunicorn", "gunicorn --threads 8", "gunicorn --preload"])
-def test_killed_workers_lose_nothing_that_was_answered_and_no_counter_goes_back(server: str) -> None:
-    with fleet(SERVERS[server]) as running:
-        load, chance, killed, before = Load(running.port), random.Random(7), 0, 0
-        load.start(200_000)
-        end = time.monotonic() + 8
-        try:
-            while time.monotonic() < end or killed < 3:
-                enough = load.acknowledged + 50
-                until(lambda enough=enough: load.acknowledged >= enough)  # type: ignore[misc]
-                workers = running.workers()
-                if len(workers) >= 2:
-                    with contextlib.suppress(ProcessLookupError):
-                        os.kill(chance.choice(workers), signal.SIGKILL)
-                        killed += 1
-                counted = running.counted(ROUTES["items"])
-                assert counted >= before
-                before = counted
-                time.sleep(chance.uniform(0.2, 0.8))
-        finally:
-            load.stop()
-        running.settle()
-        assert load.explains(running.counted(ROUTES["items"]))
-        assert len(running.files()) <= 2 * 4 + 4
+# Without that option granian ends as a whole when a worker dies.
+MORTAL = SERVERS | {
+    "granian": f"{GRANIAN} --respawn-failed-workers --respawn-interval 0.1",
+    "granian --blocking-threads 4": (
+        f"{SERVERS['granian --blocking-threads 4']} --respawn-failed-workers --respawn-interval 0.1"
+    ),
+}
+DEATHS = [
+    *(pytest.param(server, 4.0, 20, id=server) for server in ("gunicorn", "gunicorn --threads 8")),
+    *(pytest.param(server, 30.0, 200, id=f"{server}, whole", marks=pytest.mark.acceptance) for server in MORTAL),
+]
+
+
+@pytest.mark.parametrize(("server", "seconds", "scrapes"), DEATHS)
+def test_killed_workers_lose_nothing_that_was_answered_and_no_counter_goes_back(
+    server: str, seconds: float, scrapes: int
+) -> None:
+    with fleet(MORTAL[server]) as running:
+        survive_deaths(running, "/items/{number}", ROUTES["items"], seconds=seconds, scrapes=scrapes)
 
 
 @pytest.mark.parametrize("server", ["gunicorn", "granian"])

@@ -20,7 +20,7 @@ import psutil
 import uvicorn
 from patience import PATIENCE, until
 from ports import reserved_port
-from processes import stop
+from processes import family_of, stop
 from prometheus_client.parser import text_string_to_metric_families
 
 HERE = Path(__file__).parent
@@ -99,8 +99,17 @@ class Fleet:
                         serving.append(child.pid)
         return serving
 
-    def files(self) -> list[str]:
-        return [str(path) for path in self.root.rglob("w-*.val")]
+    def directories(self) -> set[Path]:
+        """Return the directories of the stores that the server's processes have open."""
+        files: list[Path] = []
+        for process in family_of(self.process.pid):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                files += [Path(file.path) for file in process.open_files()]
+        return {file.parent for file in files if file.match("w-*.val")}
+
+    def files(self) -> list[Path]:
+        """Return the files of all workers that live and of those that are dead."""
+        return [file for directory in self.directories() for file in directory.glob("w-*.val")]
 
     def signal(self, number: signal.Signals) -> None:
         self.process.send_signal(number)

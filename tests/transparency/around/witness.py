@@ -5,6 +5,7 @@ One JSON object a line, appended at once: the processes of a suite end in many w
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import traceback
@@ -59,9 +60,13 @@ PATIENCE = 5.0
 
 
 def tally_settled(test: str) -> None:
-    """Write the new exchanges of this process, those of *test*, when all have ended."""
+    """Write the new exchanges of this process, those of *test*, when all have ended.
+
+    A streaming response that a test drops, neither read nor closed, ends when it is freed: it is part of a cycle.
+    """
     until = monotonic() + PATIENCE
     while any(_open(store) > known[0] - known[1] for store, known in list(_stores.items())) and monotonic() < until:
+        gc.collect()
         sleep(0.01)
     tally(test=test)
 
