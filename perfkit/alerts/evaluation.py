@@ -59,7 +59,7 @@ class Evaluator:
             with self._errors.guarded("alerts", f"the rule {watch.name!r} could not be evaluated"):
                 readings = watch.measure(numbers, now)
                 self._note(watch, readings, now)
-                changed += self._step_watch(watch, readings, now)
+                changed += self._step_watch(watch, readings, numbers, now)
         changed += self._end_orphans({watch.name for watch in watches}, now)
         return changed
 
@@ -68,14 +68,18 @@ class Evaluator:
         if values:
             self.last_values[watch.name] = (max(values) if watch.policy.is_upper else min(values), now)
 
-    def _step_watch(self, watch: Watch, readings: Readings, now: float) -> Iterable[Alert]:
+    def _step_watch(self, watch: Watch, readings: Readings, numbers: Numbers, now: float) -> Iterable[Alert]:
         groups = dict.fromkeys(readings)
         groups.update({group: None for name, group in self.entries if name == watch.name})
         if not watch.by:
             groups[()] = None
         for group in groups:
             if len(group) == len(watch.by):
-                yield from self._step(watch, group, readings.get(group, Reading()), now)
+                reading = readings.get(group, Reading())
+                entry = self.entries.get((watch.name, group))
+                if entry is not None and watch.knows_too_little(numbers, entry.standing, now):
+                    reading = msgspec.structs.replace(reading, is_partial=True)
+                yield from self._step(watch, group, reading, now)
 
     def _step(self, watch: Watch, group: Labels, reading: Reading, now: float) -> Iterable[Alert]:
         key = (watch.name, group)

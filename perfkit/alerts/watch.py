@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from perfkit.alerts.alert import Alert, AlertState, Severity, fingerprint
-from perfkit.alerts.numbers.measures import Readings, measure_burn, measure_rule
+from perfkit.alerts.numbers.measures import FULL, Readings, measure_burn, measure_rule
 from perfkit.alerts.numbers.numbers import Numbers
 from perfkit.alerts.numbers.past import Labels
 from perfkit.alerts.rules.rule import Rule
@@ -39,6 +39,21 @@ class Watch(msgspec.Struct, frozen=True, kw_only=True):
     labels: dict[str, str]
     annotations: dict[str, str]
     depends_on: tuple[str, ...] = ()
+
+    def knows_too_little(self, numbers: Numbers, standing: Standing, now: float) -> bool:
+        """Return True if what brought an alert to where it stands is older than all samples, of a window not yet full.
+
+        So it is after a restart of all workers, who keep the samples: until they fill a window, nothing found well in
+        it says that the alert is over.
+        """
+        if standing.state not in (AlertState.FIRING, AlertState.PENDING):
+            return False
+        began = standing.since if standing.started_at is None else standing.started_at
+        for metric, span in self.spans.items():
+            past = numbers.past(metric) if span > 0.0 else None
+            if past is not None and past.begins_at >= began and past.begins_at > now - FULL * span:
+                return True
+        return False
 
     def alert(self, group: Labels, standing: Standing, *, is_flapping: bool) -> Alert:
         """Return the alert of *group* as it stands."""

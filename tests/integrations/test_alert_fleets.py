@@ -352,3 +352,81 @@ def test_a_story_of_a_fleet(fleet: Fleet, story: str, got: list[str]) -> None:
     for letter in story:
         moves[letter]()
     assert fleet.recorder.got == got
+
+
+COUNTED: list[tuple[str, str, list[str]]] = [
+    # As above; j is a job a second, - is none, X is a restart of all workers, E one that begins with empty files.
+    ("a counter that stands still", "NN--------", []),
+    ("jobs, and then none", "NN--jjj--------", ["F:Busy", "R:Busy"]),
+    ("a death while they come", "NN--jjKjjj-------", ["F:Busy", "R:Busy"]),
+    ("a death that takes no count away", "NN--jjj-K--------", ["F:Busy", "R:Busy"]),
+    ("a newcomer counts on where a dead one ended", "NN--K----N--------", []),
+    ("a restart of all in the middle", "NN--jjXjj---------", ["F:Busy", "R:Busy"]),
+    ("a restart counts nothing twice", "NN--jjj------X-------", ["F:Busy", "R:Busy"]),
+    ("a restart with empty files is no jump", "NN--jjj-------E-------", ["F:Busy", "R:Busy"]),
+    ("after empty files it is news again", "NN--jjj-------E--jjj-------", ["F:Busy", "R:Busy"] * 2),
+    ("without any worker for a while nothing is told", "NN--jjj--------SS----N-----", ["F:Busy", "R:Busy"]),
+]
+
+
+def busy(directory: Path) -> Fleet:
+    return Fleet(
+        directory,
+        Rule(name="Busy", metric=JOBS.name, measure="increase", window=60.0, above=15.0, hold=0.0, keep_firing_for=0.0),
+    )
+
+
+@pytest.mark.parametrize(("story", "got"), [line[1:] for line in COUNTED], ids=[line[0] for line in COUNTED])
+def test_a_story_of_counters(tmp_path: Path, story: str, got: list[str]) -> None:
+    fleet, told = busy(tmp_path / "0"), []
+    for number, letter in enumerate(story, 1):
+        if letter in "XE":
+            told += fleet.recorder.got
+            fleet = anew(fleet, fleet.directory if letter == "X" else tmp_path / str(number))
+        elif letter in "j-":
+            work(fleet, is_busy=letter == "j")
+        elif letter == "N":
+            fleet.join()
+        elif letter == "K":
+            fleet.kill_leader()
+        else:
+            fleet.stop(fleet.workers[-1])
+    told += fleet.recorder.got
+    fleet.close()
+    assert told == got
+
+
+def anew(fleet: Fleet, directory: Path) -> Fleet:
+    """Return as many new workers as there were."""
+    fleet.close()
+    after = busy(directory)
+    after.clock = fleet.clock
+    for _ in fleet.workers:
+        after.join()
+    return after
+
+
+def work(fleet: Fleet, *, is_busy: bool) -> None:
+    for _ in range(10):
+        if is_busy:
+            store = fleet.workers[-1].store
+            store.add(store.row(JOBS), 1.0)
+        fleet.pass_seconds(1)
+
+
+@pytest.mark.parametrize("deaths", [(), (3,), (7, 20)], ids=["no death", "one before", "one in it and one after"])
+def test_flapping_is_told_once_whoever_leads(tmp_path: Path, deaths: tuple[int, ...]) -> None:
+    fleet = Fleet(tmp_path, Rule(name="Deep", metric=DEPTH.name, above=5.0, hold=0.0, keep_firing_for=0.0))
+    for _ in range(3):
+        fleet.join()
+    for number in range(30):
+        if number in deaths:
+            fleet.kill_leader()
+        fleet.pass_seconds(20, depth=9.0 if number % 2 else 1.0)
+    told = list(fleet.recorder.got)
+    # Five changes are told, the sixth says that it flaps; then nothing but silence.
+    assert told[:5] == ["F:Deep", "R:Deep", "F:Deep", "R:Deep", "F:Deep"]
+    assert len(told) == 6
+    fleet.pass_seconds(700, depth=1.0)
+    assert fleet.recorder.got == [*told, "R:Deep"]
+    fleet.close()

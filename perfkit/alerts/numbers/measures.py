@@ -15,7 +15,7 @@ from perfkit.alerts.states.machine import Reading
 from perfkit.core.families import MetricType, Summary
 from perfkit.store.quantiles import quantile
 
-__all__ = ["Events", "Readings", "bad_and_total", "measure_burn", "measure_rule"]
+__all__ = ["FULL", "Events", "Readings", "bad_and_total", "measure_burn", "measure_rule"]
 
 Readings = dict[Labels, Reading]
 """By the values of the rule's `by` labels; the empty tuple where there are none."""

@@ -99,6 +99,11 @@ class Past:
     def __len__(self) -> int:
         return len(self._samples)
 
+    @property
+    def begins_at(self) -> float:
+        """Seconds of the oldest sample; infinity without any."""
+        return self._samples[0].at if self._samples else float("inf")
+
     def sample(self, family: Family | None, now: float) -> None:
         """Keep what *family* says at *now* (seconds that never go back); None: it has no series yet."""
         cells = {point.labels: cell(point.value) for point in family.points} if family is not None else {}

@@ -48,6 +48,10 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
 
     def judge(self, reading: Reading, *, is_firing: bool) -> bool | None:
         """Return whether something is wrong; None if nothing should change."""
+        is_wrong = self._judge(reading, is_firing=is_firing)
+        return None if reading.is_partial and not is_wrong else is_wrong
+
+    def _judge(self, reading: Reading, *, is_firing: bool) -> bool | None:
         value = reading.value
         if value is None or math.isnan(value):
             return _NO_DATA[self.no_data]
@@ -68,10 +72,13 @@ class Reading(msgspec.Struct, frozen=True):
     Attributes:
         value: None or NaN where there was nothing to measure.
         traffic: Number of events behind it; None where that has no meaning.
+        is_partial: True where what began the alert lies before all that is known, as after a restart of all workers:
+            then nothing well is known yet.
     """
 
     value: float | None = None
     traffic: float | None = None
+    is_partial: bool = False
 
 
 class Standing(msgspec.Struct, frozen=True, kw_only=True):

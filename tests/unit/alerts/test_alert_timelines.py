@@ -1,7 +1,8 @@
 """The state machine against a table: one line a timeline, one letter every ten seconds.
 
 Readings: a number is a value, ``-`` is no data, ``n`` is NaN, ``~9`` is the value 9 with too little traffic, ``.`` is a
-slot in which nobody evaluated. States: ``i`` inactive, ``p`` pending, ``F`` firing, ``R`` resolved, ``.`` not asked.
+slot in which nobody evaluated; ``?`` behind one: too little is known of the time before. States: ``i`` inactive, ``p``
+pending, ``F`` firing, ``R`` resolved, ``.`` not asked.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import msgspec
 import pytest
 
 from perfkit.alerts.alert import AlertState
@@ -71,12 +73,18 @@ TIMELINES: list[tuple[str, dict[str, Any], str, str]] = [
     ("after a long gap hold begins anew", {"hold": 40, "max_gap": 25}, "6 6 . . 6 6 6 6 6", "p p . . p p p p F"),
     ("a long gap does not end what fires", {"max_gap": 25}, "6 . . . . 6 1", "F . . . . F R"),
     ("over during a gap", {"max_gap": 25, "keep_firing_for": 20}, "6 . . . . 1 1 1", "F . . . . F F R"),
+    ("too little is known: what fires goes on", {}, "6 -? 1? 1", "F F F R"),
+    ("too little is known: pending goes on", {"hold": 30}, "6 -? 1? 6 6", "p p p F F"),
+    ("too little is known: wrong is wrong", {}, "6 1 6? 1?", "F R F F"),
+    ("too little is known: nothing begins by it", {"no_data": "alert"}, "1 1? 1", "i i i"),
     ("infinity is above everything", {}, "inf 1", "F R"),
     ("negative infinity is below everything", {"is_upper": False}, "-inf 9", "F R"),
 ]
 
 
 def reading(text: str) -> Reading:
+    if text.endswith("?"):
+        return msgspec.structs.replace(reading(text[:-1]), is_partial=True)
     if text == "-":
         return Reading()
     if text == "n":
