@@ -17,6 +17,7 @@ from django.core.exceptions import ImproperlyConfigured
 from perfkit.http.queueing import variable_of
 from perfkit_django.answers import base_url
 from perfkit_django.settings import usable
+from perfkit_django.sightings import describer
 from perfkit_django.site import Site
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ class Lifecycle:
     def __init__(self) -> None:
         """Do nothing yet."""
         self._site: Site | None = None
+        self._described: Site | None = None
         self._lock = threading.Lock()
 
     @property
@@ -81,6 +83,9 @@ class Lifecycle:
         site.begin_serving(base)
         recorder, is_proxied = site.instrumentation, settings.SECURE_PROXY_SSL_HEADER is not None
         self.hot = (site.paths, recorder.hot_parts, is_proxied, site, recorder.system)
+        if self._described is not site:
+            self._described = site
+            recorder.system.loops.describe_with(describer(recorder.system))
         with site.errors.guarded(site.adapter, "could not look how long a request waited"):
             recorder.queue_time.look(variable_of(request.META))
             recorder.queue_time.watch(self, _cool)

@@ -20,6 +20,7 @@ from perfkit.http.queueing import variable_of
 from perfkit_wsgi.answers import as_sent, base_url, hide_token, request_of, send_response
 from perfkit_wsgi.bodies import followed
 from perfkit_wsgi.exchange import Exchange
+from perfkit_wsgi.sightings import describer
 from perfkit_wsgi.types import Environ, StartResponse, WSGIApp
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ class PerfkitMiddleware:
         self.app = app
         self._attachment = Attachment(self.adapter, system=system, settings=settings)
         self._hot: Hot | None = None
+        self._is_described = False
 
     @property
     def system(self) -> PerformanceSystem:
@@ -149,6 +151,10 @@ class PerfkitMiddleware:
         instrumentation = attachment.instrumentation
         self.record = instrumentation.record
         self._hot = (frozenset(map(as_sent, attachment.paths)), instrumentation.begin, instrumentation.system)
+        if not self._is_described:
+            self._is_described = True
+            frames = (PerfkitMiddleware.__call__, Exchange.__iter__)
+            instrumentation.system.loops.describe_with(describer(instrumentation.system, MARK, frames))
         with attachment.errors.guarded(self.adapter, "could not look how long a request waited"):
             instrumentation.queue_time.look(variable_of(environ))
             instrumentation.queue_time.watch(self, _cool)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["EVENTS", "Events"]
 
-EVENTS = ("initialized", "started", "stopped", "alert", "metric_recorded", "blocked_loop")
+EVENTS = ("initialized", "started", "stopped", "alert", "metric_recorded", "blocked_loop", "stuck_request")
 """The names of all events."""
 
 Listener = Callable[..., Any]

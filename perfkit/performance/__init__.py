@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from perfkit.performance.monitor import PerformanceMonitor
     from perfkit.performance.settings import PerformanceSettings
     from perfkit.performance.snapshot import Breach, Latency, PerformanceSnapshot, RouteSnapshot, Trend, WorkerSnapshot
+    from perfkit.performance.stuck.report import StuckRequest
     from perfkit.performance.timers import TimedBlock, Timer
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "PerformanceSettings",
     "PerformanceSnapshot",
     "RouteSnapshot",
+    "StuckRequest",
     "TimedBlock",
     "Timer",
     "Trend",
@@ -46,6 +48,7 @@ __getattr__ = lazily(
         "RouteSnapshot": "perfkit.performance.snapshot",
         "Trend": "perfkit.performance.snapshot",
         "WorkerSnapshot": "perfkit.performance.snapshot",
+        "StuckRequest": "perfkit.performance.stuck.report",
         "TimedBlock": "perfkit.performance.timers",
         "Timer": "perfkit.performance.timers",
     },

@@ -1,4 +1,4 @@
-"""What the monitor finds wrong: calls that block event loops, workers that keep growing."""
+"""What the monitor finds wrong: what blocks event loops and holds threads, who keeps growing, pauses for garbage."""
 
 from __future__ import annotations
 
@@ -7,11 +7,19 @@ from collections.abc import Iterable, Iterator
 from perfkit.core.findings import Finding, Priority
 from perfkit.performance.blocking.report import BlockedSite
 from perfkit.performance.memory.watch import MemoryGrowth
+from perfkit.performance.snapshot import Latency
+from perfkit.performance.stuck.report import StuckRequest
 
-__all__ = ["blocked", "growing"]
+__all__ = ["blocked", "collected", "growing", "stuck"]
 
 MOST = 20
 """Call sites told."""
+
+LONG_PAUSE = 0.05
+"""Seconds of a collection from which people notice."""
+
+LARGE_SHARE = 0.05
+"""Part of the time spent in collections from which it is worth a look."""
 
 MIB = 1024.0 * 1024.0
 
@@ -66,3 +74,51 @@ def growing(suspects: Iterable[MemoryGrowth]) -> Iterator[Finding]:
             confidence="likely" if each.confidence >= 0.97 else "guess",
             fingerprint="memory_growth",
         )
+
+
+def stuck(requests: Iterable[StuckRequest]) -> Iterator[Finding]:
+    """Yield a finding for each place at which *requests* stood."""
+    places: dict[tuple[str, str], list[StuckRequest]] = {}
+    for each in requests:
+        places.setdefault((each.site, each.function), []).append(each)
+    for (site, function), members in list(places.items())[:MOST]:
+        longest = max(members, key=lambda each: each.seconds)
+        yield Finding(
+            code="PK203",
+            kind="stuck_request",
+            component="performance",
+            priority=Priority.HIGH,
+            message=f"{len(members)} requests held a thread in {function} for up to {longest.seconds:.0f} s; as many "
+            "threads as a worker has, and it serves nobody.",
+            action="Give what it waits for a timeout: the lock, the query, the call of another service.",
+            site=site,
+            object=f"{longest.method} {longest.route}".strip() or None,
+            evidence={
+                "count": len(members),
+                "longest": longest.seconds,
+                "waits_in": longest.waits_in,
+                "code": longest.code,
+                "stack": list(longest.stack),
+            },
+            confidence="sure",
+            fingerprint=f"stuck_request:{site.rpartition(':')[0]}:{function}",
+        )
+
+
+def collected(pause: Latency, share: float | None) -> Iterator[Finding]:
+    """Yield a finding if the garbage collector stops the workers for long, or often."""
+    longest = pause.max or 0.0
+    if longest < LONG_PAUSE and (share or 0.0) < LARGE_SHARE:
+        return
+    yield Finding(
+        code="PK204",
+        kind="gc_pauses",
+        component="performance",
+        priority=Priority.HIGH if longest >= 10 * LONG_PAUSE else Priority.MEDIUM,
+        message=f"The garbage collector stopped a worker for up to {longest:.2f} s"
+        + ("." if share is None else f", {share:.1%} of the time in all."),
+        action="Call gc.freeze() when the app is loaded, and look for what keeps very many objects.",
+        evidence={"longest": longest, "p99": pause.p99, "share": share},
+        confidence="sure",
+        fingerprint="gc_pauses",
+    )

@@ -26,8 +26,12 @@ from perfkit.performance.memory.watch import KIND as GROWTH
 from perfkit.performance.memory.watch import MemoryGrowth, MemoryWatcher, suspects
 from perfkit.performance.recent import Recent
 from perfkit.performance.runtime import RuntimeSampler
+from perfkit.performance.runtime.metrics import GC_PAUSE
 from perfkit.performance.settings import PerformanceSettings
 from perfkit.performance.snapshot import Breach, PerformanceSnapshot, Trend, WorkerSnapshot
+from perfkit.performance.stuck.report import KIND as STUCK_KIND
+from perfkit.performance.stuck.report import StuckRequest, told
+from perfkit.performance.stuck.watch import StuckWatch
 from perfkit.performance.timers import TimedBlock, Timer, Timers
 
 if TYPE_CHECKING:
@@ -84,6 +88,8 @@ class PerformanceMonitor(Component):
         self._memory_watcher: MemoryWatcher | None = None
         self._lag = Recent(self._store, LOOP_LAG.name, self.settings.window)
         self._queue = Recent(self._store, REQUEST_QUEUE.name, self.settings.window)
+        self._pauses = Recent(self._store, GC_PAUSE.name, self.settings.window)
+        self._stuck_watch = StuckWatch(context, self.settings.stuck) if self.settings.stuck.enabled else None
         self._breaches = Breaches(self.settings.thresholds, self.settings.targets)
         self._limits: Limits | None = None
         self._judged_at = float("-inf")
@@ -134,6 +140,10 @@ class PerformanceMonitor(Component):
                 self._memory_watcher.sample(float(sample.memory), now)
             self._lag.tick(now)
             self._queue.tick(now)
+            self._pauses.tick(now)
+            if self._stuck_watch is not None:
+                with self._context.errors.guarded("performance", "could not look for stuck requests"):
+                    self._stuck_watch.tick(now)
             if now - self._judged_at >= JUDGED_EVERY:
                 self._judged_at = now
                 self._summarize(self.settings.window, with_trend=False)
@@ -188,10 +198,17 @@ class PerformanceMonitor(Component):
         alive = [worker.pid for worker in self._store.workers() if worker.is_alive]
         return suspects(self._store.texts.read(GROWTH), [*alive, os.getpid()], self._clock.time())
 
+    def stuck_requests(self) -> tuple[StuckRequest, ...]:
+        """Return the requests of the last hour that held a thread for long, of all workers, newest first."""
+        return told(self._store.texts.read(STUCK_KIND), self._clock.time())
+
     def findings(self) -> Iterable[Finding]:
-        """Return the calls that block event loops and the workers that keep growing."""
+        """Return what blocks event loops and holds threads, who keeps growing, and whom the garbage collector stops."""
         yield from found.blocked(self.blocked_loops())
+        yield from found.stuck(self.stuck_requests())
         yield from found.growing(self.memory_growth())
+        now = self._clock.monotonic()
+        yield from found.collected(self._pauses.latency(now), self._gc_share(now))
 
     def snapshot(self) -> PerformanceSnapshot:
         """Return the last `settings.window` seconds of the service, all workers together."""
@@ -226,10 +243,16 @@ class PerformanceMonitor(Component):
             trend=self._trend(now) if with_trend else Trend(step=TREND_STEP),
             event_loop_lag=self._lag.latency(monotonic),
             queue_time=self._queue.latency(monotonic),
+            gc_pause=self._pauses.latency(monotonic),
+            gc_share=self._gc_share(monotonic),
             blocked=self.blocked_loops()[:MOST_SITES] if with_trend else (),
             unavailable={} if self._sampler is None else self._sampler.unavailable,
         )
         return msgspec.structs.replace(summary, breaches=self._judge(summary))
+
+    def _gc_share(self, now: float) -> float | None:
+        share, workers = self._pauses.share(now), sum(worker.is_alive for worker in self._store.workers())
+        return None if share is None else min(1.0, share / max(1, workers))
 
     def _judge(self, summary: PerformanceSnapshot) -> tuple[Breach, ...]:
         if self._limits is None:

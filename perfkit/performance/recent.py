@@ -44,20 +44,30 @@ class Recent:
 
     def latency(self, now: float) -> Latency:
         """Return mean and percentiles since the reading nearest to the window's begin; of all where there is none."""
-        new = self._read(now)
-        old = next((each for each in tuple(self._past) if now - each.at <= self._window), None)
-        counts = list(new.counts)
-        total = new.sum
-        if old is not None and len(old.counts) == len(counts):
-            counts = [max(0.0, count - before) for count, before in zip(counts, old.counts, strict=True)]
-            total = max(0.0, total - old.sum)
+        boundaries, counts, total, _ = self._added(now)
         count = sum(counts)
         if count < 1:
             return Latency()
         if count < LEAST:
             return Latency(mean=total / count)
-        p50, p90, p95, p99, top = (quantile(new.boundaries, counts, q) for q in (0.5, 0.9, 0.95, 0.99, 1.0))
+        p50, p90, p95, p99, top = (quantile(boundaries, counts, q) for q in (0.5, 0.9, 0.95, 0.99, 1.0))
         return Latency(mean=total / count, p50=p50, p90=p90, p95=p95, p99=p99, max=top)
+
+    def share(self, now: float) -> float | None:
+        """Return the seconds counted for each second that passed; None while nothing is known of the past."""
+        _, _, total, passed = self._added(now)
+        return total / passed if passed > 0.0 else None
+
+    def _added(self, now: float) -> tuple[Sequence[float], list[float], float, float]:
+        """Return boundaries, counts and sum of what was added, and the seconds that it took; 0.0: since ever."""
+        new = self._read(now)
+        old = next((each for each in tuple(self._past) if now - each.at <= self._window), None)
+        counts = list(new.counts)
+        if old is None or (old.counts and len(old.counts) != len(counts)):
+            return new.boundaries, counts, new.sum, 0.0
+        if old.counts:
+            counts = [max(0.0, count - before) for count, before in zip(counts, old.counts, strict=True)]
+        return new.boundaries, counts, max(0.0, new.sum - old.sum), now - old.at
 
     def _read(self, now: float) -> _Reading:
         boundaries: Sequence[float] = ()

@@ -9,7 +9,7 @@ from msgspec import Meta, field
 
 from perfkit.core.settings import Settings
 
-__all__ = ["Blocking", "MemoryWatch", "PerformanceSettings", "Thresholds"]
+__all__ = ["Blocking", "MemoryWatch", "PerformanceSettings", "Stuck", "Thresholds"]
 
 Target = Annotated[str, Meta(pattern=r"^[A-Z]+ /[^?#\s]*\Z", max_length=500)]
 Seconds = Annotated[float, Meta(gt=0, le=3600)]
@@ -60,6 +60,16 @@ class Blocking(Settings, frozen=True):
     ] = 200
 
 
+class Stuck(Settings, frozen=True):
+    """The watch over requests that hold a thread and do not come to an end."""
+
+    enabled: Annotated[bool, Meta(description="Look for requests that hold a thread for long.")] = True
+    threshold: Annotated[
+        float,
+        Meta(ge=1, le=86_400, description="Seconds from which a request that holds a thread is reported."),
+    ] = 30.0
+
+
 class MemoryWatch(Settings, frozen=True):
     """The watch over the memory of each worker: does it grow without end?"""
 
@@ -94,6 +104,7 @@ class PerformanceSettings(Settings, frozen=True):
         ),
     ] = field(default_factory=dict)
     blocking: Blocking = field(default_factory=Blocking)
+    stuck: Stuck = field(default_factory=Stuck)
     memory: MemoryWatch = field(default_factory=MemoryWatch)
     collect_interval: Annotated[
         float, Meta(ge=0.1, le=60, description="Seconds between two samples of process and event loop.")

@@ -118,6 +118,8 @@ class PerformanceSnapshot(msgspec.Struct, frozen=True, kw_only=True):
         uptime: Seconds since the oldest live worker started.
         event_loop_lag: How long what is ready waits for its event loop, over the window.
         queue_time: How long requests waited between proxy and app, over the window; where the proxy tells.
+        gc_pause: How long the garbage collector stopped a worker each time, over the window.
+        gc_share: Part of the time that it stopped the workers, 0-1; None while nothing is known of the past.
         breaches: The thresholds that are exceeded now.
         blocked: What blocked event loops since the workers started, dearest first, at most ten call sites.
         unavailable: Why a metric is not told on this platform, by its name.
@@ -142,6 +144,8 @@ class PerformanceSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     trend: Trend
     event_loop_lag: Latency = Latency()
     queue_time: Latency = Latency()
+    gc_pause: Latency = Latency()
+    gc_share: float | None = None
     breaches: tuple[Breach, ...] = ()
     blocked: tuple[BlockedSite, ...] = ()
     unavailable: dict[str, str] = {}

@@ -6,11 +6,25 @@ import gc
 import os
 import sys
 import sysconfig
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from types import CodeType, FrameType
 from typing import Any, NamedTuple
 
-__all__ = ["MAX_DEPTH", "Place", "is_idle", "is_users", "place_of", "root_of", "runs_loop", "source_line", "stack_of"]
+__all__ = [
+    "MAX_DEPTH",
+    "Place",
+    "is_idle",
+    "is_users",
+    "place_of",
+    "root_of",
+    "runs_loop",
+    "source_line",
+    "stack_of",
+    "stacks",
+    "uncollected",
+]
 
 MAX_DEPTH = 60
 """Frames of a stack that are looked at, from the innermost."""
@@ -92,12 +106,36 @@ def stack_of(thread: int, depth: int = MAX_DEPTH) -> list[FrameType]:
     if pauses:
         gc.disable()
     try:
-        frame = sys._current_frames().get(thread)
-        frames: list[FrameType] = []
-        while frame is not None and len(frames) < depth:
-            frames.append(frame)
-            frame = frame.f_back
-        return frames
+        return _followed(sys._current_frames().get(thread), depth)
+    finally:
+        if pauses:
+            gc.enable()
+
+
+def stacks(depth: int = MAX_DEPTH) -> dict[int, list[FrameType]]:
+    """Return the frames of all threads by their identifiers, innermost first; call it with garbage `uncollected`."""
+    return {thread: _followed(frame, depth) for thread, frame in sys._current_frames().items()}
+
+
+def _followed(frame: FrameType | None, depth: int) -> list[FrameType]:
+    frames: list[FrameType] = []
+    while frame is not None and len(frames) < depth:
+        frames.append(frame)
+        frame = frame.f_back
+    return frames
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Let nothing be collected for some microseconds, where that is dangerous: see `stack_of`.
+
+    To look at the variables of a frame that runs makes an object as well.
+    """
+    pauses = COLLECTS_ANYWHERE and gc.isenabled()
+    if pauses:
+        gc.disable()
+    try:
+        yield
     finally:
         if pauses:
             gc.enable()

@@ -19,7 +19,7 @@ from collections import deque
 from time import monotonic, process_time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from perfkit.performance.blocking.frames import is_idle, root_of, source_line, stack_of
+from perfkit.performance.blocking.frames import is_idle, root_of, source_line, stack_of, uncollected
 from perfkit.performance.blocking.heartbeat import Heartbeat
 from perfkit.performance.blocking.metrics import BLOCKED_SECONDS, BLOCKS, LOOP_LAG, SUSPENDED
 from perfkit.performance.blocking.report import BlockedLoop, Victim
@@ -256,12 +256,16 @@ class LoopWatch:
         if stall is None or stall.asked_at != asked_at or not frames:
             return
         task: Any = sys.modules["asyncio"].current_task(loop)
+        exchange = None
+        if len(stall.samples) % 8 == 3:
+            with uncollected():
+                exchange = self._context.loops.exchange_in(frames)
         sample = Sample(
             at=monotonic(),
             root=None if self._is_idle(frames, beat, loop) else root_of(frames, task),
             frames=tuple((frame.f_code, frame.f_lineno or 0) for frame in frames),
             task=task.get_name() if task is not None else "",
-            exchange=self._context.loops.exchange_in(frames) if len(stall.samples) % 8 == 3 else None,
+            exchange=exchange,
         )
         frames.clear()
         if beat.asked_at == asked_at:
