@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from patience import until
 
 from perfkit import PerformanceSystem
 from perfkit.alerts import Alert, AlertManager, Rule
@@ -29,29 +30,32 @@ def fill_the_queue(system: PerformanceSystem, clock: FakeClock) -> None:
     system.alerts.evaluate()
 
 
-def test_listen_for_alerts(
-    performance_system: PerformanceSystem, clock: FakeClock, capsys: pytest.CaptureFixture[str]
-) -> None:
-    performance_system.on("alert", lambda alert: print(f"Alert: {alert.message} ({alert.severity})"))
+def test_listen_for_alerts(performance_system: PerformanceSystem, clock: FakeClock) -> None:
+    printed: list[str] = []
+    performance_system.on("alert", lambda alert: printed.append(f"Alert: {alert.message} ({alert.severity})"))
     fill_the_queue(performance_system, clock)
-    assert capsys.readouterr().out == "Alert: value of queue_depth is 250, above 100 (warning)\n"
+    until(lambda: printed)
+    assert printed == ["Alert: value of queue_depth is 250, above 100 (warning)"]
 
 
-def test_monitoring_logs(
-    performance_system: PerformanceSystem, clock: FakeClock, capsys: pytest.CaptureFixture[str]
-) -> None:
-    performance_system.on("alert", lambda alert: print(f"[{alert.severity.upper()}] {alert.message}"))
-    performance_system.on("metric_recorded", lambda metric: print(f"Metric recorded: {metric.name} = {metric.value}"))
+def test_monitoring_logs(performance_system: PerformanceSystem, clock: FakeClock) -> None:
+    alerts: list[str] = []
+    metrics: list[str] = []
+    performance_system.on("alert", lambda alert: alerts.append(f"[{alert.severity.upper()}] {alert.message}"))
+    performance_system.on(
+        "metric_recorded", lambda metric: metrics.append(f"Metric recorded: {metric.name} = {metric.value}")
+    )
     fill_the_queue(performance_system, clock)
-    lines = capsys.readouterr().out.splitlines()
-    assert lines == ["Metric recorded: queue_depth = 250.0", "[WARNING] value of queue_depth is 250, above 100"]
+    assert metrics == ["Metric recorded: queue_depth = 250.0"]
+    until(lambda: alerts)
+    assert alerts == ["[WARNING] value of queue_depth is 250, above 100"]
 
 
 def test_an_alert_has_these_fields(performance_system: PerformanceSystem, clock: FakeClock) -> None:
     seen: list[Alert] = []
     performance_system.on("alert", seen.append)
     fill_the_queue(performance_system, clock)
-    (alert,) = seen
+    (alert,) = until(lambda: seen)
     assert (alert.severity, alert.source, alert.value, alert.threshold) == ("warning", "queue_depth", 250.0, 100.0)
     assert alert.at == clock.time()
 
@@ -60,7 +64,10 @@ def test_off_ends_it(performance_system: PerformanceSystem, clock: FakeClock) ->
     seen: list[Alert] = []
     performance_system.on("alert", seen.append)
     assert performance_system.off("alert", seen.append)
+    heard: list[Alert] = []
+    performance_system.on("alert", heard.append)
     fill_the_queue(performance_system, clock)
+    until(lambda: heard)
     assert seen == []
     assert [alert.name for alert in performance_system.alerts.get_active_alerts()] == ["QueueIsFull"]
 
