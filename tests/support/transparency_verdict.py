@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -87,7 +88,9 @@ def judge(suite: Suite, *, is_everything: bool = False) -> Verdict:
         SuiteBroken: It came to no end.
     """
     tests = suite.everything if is_everything else suite.subset
-    around = run(suite, tests, is_around=True)
+    with ThreadPoolExecutor(1 if suite.is_django else 2) as pool:  # Django's own runner takes both processors
+        runs = pool.map(lambda is_around: run(suite, tests, is_around=is_around), (True, False)[: 1 + is_everything])
+        around, *bares = runs
     known = reviewed(suite)
     missing = []
     if around.started < suite.least_exchanges:
@@ -96,8 +99,7 @@ def judge(suite: Suite, *, is_everything: bool = False) -> Verdict:
         missing.append(f"{around.started - around.finished:.0f} exchanges were begun and never recorded: {around.open}")
     suspects = around.failed - known.keys()
     failing_bare: set[str] = set()
-    if is_everything:
-        bare = run(suite, tests, is_around=False)
+    for bare in bares:
         failing_bare = suspects & bare.failed
         suspects -= failing_bare
         missing += _unlike(bare, around, known)
