@@ -72,12 +72,21 @@ class Verdict:
 
 
 def reviewed(suite: Suite) -> dict[str, str]:
-    """Return the reviewed list of *suite*: each entry with its reason."""
+    """Return the reviewed list of *suite*, if there is one: each entry with its reason.
+
+    Raises:
+        ValueError: An entry has no reason.
+    """
     file = REVIEWED / f"{suite.name}.txt"
     if not file.exists():
         return {}
     lines = [line for line in file.read_text(encoding="utf-8").splitlines() if line and not line.startswith("#")]
-    return {entry.strip(): reason for entry, _, reason in (line.partition(REASON) for line in lines)}
+    entries = {entry.strip(): reason.strip() for entry, _, reason in (line.partition(REASON) for line in lines)}
+    if bare := [entry for entry, reason in entries.items() if not reason]:
+        raise ValueError(
+            f"{file.name} has no reason for {bare}. Each entry must have one. Write it after two spaces and #."
+        )
+    return entries
 
 
 def judge(suite: Suite, *, is_everything: bool = False) -> Verdict:

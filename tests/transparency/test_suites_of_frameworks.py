@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 from typing import TypeAlias
 
 import pytest
+import transparency_verdict
 from transparency_sources import SourceMissing
 from transparency_suites import SUITES, Suite
 from transparency_verdict import Verdict, judge, reviewed
@@ -51,9 +53,15 @@ def test_every_test_of_the_framework_passes_with_perfkit_around_as_it_does_bare(
     assert verdict.is_good, str(verdict)
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_each_entry_of_a_reviewed_list_has_a_reason(name: str) -> None:
-    assert all(len(reason) > 20 for reason in reviewed(SUITES[name]).values())
+def test_a_reviewed_list_wants_a_reason_for_each_entry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transparency_verdict, "REVIEWED", tmp_path)
+    listed = tmp_path / "flask.txt"
+    listed.write_text("# Reviewed.\n\ntests/a.py::test_b  # it counts the frames above a view\n")
+    assert reviewed(SUITES["flask"]) == {"tests/a.py::test_b": "it counts the frames above a view"}
+    assert reviewed(SUITES["django"]) == {}
+    listed.write_text("tests/a.py::test_b\n")
+    with pytest.raises(ValueError, match="no reason for"):
+        reviewed(SUITES["flask"])
 
 
 def test_what_meddles_with_answers_is_found() -> None:
