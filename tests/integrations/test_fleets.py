@@ -31,7 +31,7 @@ def test_requests_are_counted_exactly_whichever_worker_answers(server: str, tota
 DEATHS = [
     pytest.param("gunicorn", 8.0, 60, id="gunicorn"),
     *(
-        pytest.param(server, 30.0, 200, id=f"{server}, whole", marks=pytest.mark.acceptance)
+        pytest.param(server, 10.0, 200, id=f"{server}, whole", marks=pytest.mark.acceptance)
         for server in ("uvicorn", "gunicorn", "gunicorn --preload", "gunicorn --max-requests 200")
     ),
 ]

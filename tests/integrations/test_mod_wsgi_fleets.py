@@ -126,4 +126,4 @@ def test_a_graceful_restart_keeps_the_totals(folder: Path) -> None:
 
 def test_killed_processes_lose_nothing_that_was_answered_and_no_counter_goes_back(folder: Path) -> None:
     with apache("flask", folder) as running:
-        survive_deaths(running, "/items/{number}", APPS["flask"][1], seconds=30.0, scrapes=200)
+        survive_deaths(running, "/items/{number}", APPS["flask"][1], seconds=10.0, scrapes=200)

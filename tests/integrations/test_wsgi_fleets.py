@@ -77,15 +77,14 @@ def test_an_app_without_a_framework_answers_in_pieces_and_with_files(server: str
 
 
 # Without that option granian ends as a whole when a worker dies.
-MORTAL = SERVERS | {
-    "granian": f"{GRANIAN} --respawn-failed-workers --respawn-interval 0.1",
-    "granian --blocking-threads 4": (
-        f"{SERVERS['granian --blocking-threads 4']} --respawn-failed-workers --respawn-interval 0.1"
-    ),
-}
+MORTAL = SERVERS | {"granian": f"{GRANIAN} --respawn-failed-workers --respawn-interval 0.1"}
 DEATHS = [
     *(pytest.param(server, 4.0, 20, id=server) for server in ("gunicorn", "gunicorn --threads 8")),
-    *(pytest.param(server, 30.0, 200, id=f"{server}, whole", marks=pytest.mark.acceptance) for server in MORTAL),
+    *(
+        pytest.param(server, 10.0, 200, id=f"{server}, whole", marks=pytest.mark.acceptance)
+        for server in MORTAL
+        if "--blocking-threads" not in server
+    ),
 ]
 
 

@@ -96,6 +96,11 @@ class Run:
         """The tests that did not do what they should."""
         return {name for name, outcome in self.others.items() if outcome in ("failed", "xpassed")}
 
+    @property
+    def skipped(self) -> set[str]:
+        """The tests that were left out for a reason of their own."""
+        return {name for name, outcome in self.others.items() if outcome == "skipped"}
+
 
 FASTAPI_SUBSET = ("after_yield", "exception", "middleware", "router", "sse", "stream", "ws_")
 

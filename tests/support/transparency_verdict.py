@@ -2,7 +2,8 @@
 
 A test that fails with perfkit around is run again, by itself: bare, as it may fail so, too (as root, without a service,
 with another version of a library), then around, as it may have met a busy machine. What fails around both times and
-passes bare differs. A reviewed list may name tests that look at what lies around them, each with its reason.
+passes bare differs, and so does what is skipped around only. To run the whole of a suite bare as well would take twice
+the time and tell nothing more. A reviewed list may name tests that look at what lies around them, each with its reason.
 
 Run by hand: see `transparency_suites`.
 """
@@ -12,7 +13,6 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -90,32 +90,26 @@ def reviewed(suite: Suite) -> dict[str, str]:
 
 
 def judge(suite: Suite, *, is_everything: bool = False) -> Verdict:
-    """Run *suite* with perfkit around, with everything also bare, and compare.
+    """Run *suite* with perfkit around, and what did not pass bare, too: where it passes so, it differs.
 
     Raises:
         SourceMissing: The suite could not be downloaded.
         SuiteBroken: It came to no end.
     """
-    tests = suite.everything if is_everything else suite.subset
-    with ThreadPoolExecutor(1 if suite.is_django else 2) as pool:  # Django's own runner takes both processors
-        runs = pool.map(lambda is_around: run(suite, tests, is_around=is_around), (True, False)[: 1 + is_everything])
-        around, *bares = runs
+    around = run(suite, suite.everything if is_everything else suite.subset, is_around=True)
     known = reviewed(suite)
     missing = []
     if around.started < suite.least_exchanges:
         missing.append(f"perfkit saw {around.started:.0f} exchanges, at least {suite.least_exchanges} were expected")
     if around.started != around.finished:
         missing.append(f"{around.started - around.finished:.0f} exchanges were begun and never recorded: {around.open}")
-    suspects = around.failed - known.keys()
-    failing_bare: set[str] = set()
-    for bare in bares:
-        failing_bare = suspects & bare.failed
-        suspects -= failing_bare
-        missing += _unlike(bare, around, known)
+    if is_everything:
         missing += [f"the reviewed list names {name}, which passes" for name in _stale(known, around)]
-    if suspects:
-        failing_bare |= run(suite, sorted(suspects), is_around=False, is_alone=True).failed & suspects
-        suspects -= failing_bare
+    suspects, skipped = around.failed - known.keys(), around.skipped - known.keys()
+    bare = run(suite, sorted(suspects | skipped), is_around=False, is_alone=True) if suspects or skipped else None
+    failing_bare = suspects & bare.failed if bare else set()
+    missing += [f"{name} is skipped around only" for name in sorted(skipped - bare.skipped)] if bare else []
+    suspects -= failing_bare
     differing = run(suite, sorted(suspects), is_around=True, is_alone=True).failed & suspects if suspects else set()
     return Verdict(
         suite=suite,
@@ -127,13 +121,6 @@ def judge(suite: Suite, *, is_everything: bool = False) -> Verdict:
         errors=_errors(around, known),
         missing=missing,
     )
-
-
-def _unlike(bare: Run, around: Run, known: Iterable[str]) -> list[str]:
-    """Return what was left out around, which a list of failures does not show."""
-    found = [] if bare.total == around.total else [f"{around.total} tests ran around, but {bare.total} bare"]
-    left_out = {name for name, outcome in around.others.items() if outcome == "skipped" and name not in bare.others}
-    return found + [f"{name} is skipped around only" for name in sorted(left_out.difference(known))]
 
 
 def _stale(known: Iterable[str], around: Run) -> list[str]:
@@ -154,7 +141,7 @@ def main(arguments: list[str]) -> int:
     """Judge the suites that are named, or all; return the exit code."""
     parser = argparse.ArgumentParser(description="Run frameworks' own tests with perfkit around every app.")
     parser.add_argument("suites", nargs="*", default=list(SUITES), help=f"of {', '.join(SUITES)}; all if none is named")
-    parser.add_argument("--everything", action="store_true", help="all tests, bare and around")
+    parser.add_argument("--everything", action="store_true", help="all tests of each")
     chosen = parser.parse_args(arguments)
     unknown = sorted(set(chosen.suites) - SUITES.keys())
     if unknown:

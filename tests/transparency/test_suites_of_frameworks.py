@@ -16,7 +16,7 @@ from transparency_verdict import Verdict, judge, reviewed
 
 NAMES = sorted(SUITES)
 
-SLOWEST_FIRST = sorted(SUITES, key=["starlette", "werkzeug", "django", "fastapi", "flask"].index)
+SLOWEST_FIRST = sorted(SUITES, key=["django", "fastapi", "starlette", "werkzeug", "flask"].index)
 
 Judge: TypeAlias = Callable[[str], Verdict]
 
@@ -28,28 +28,26 @@ def judged(suite: Suite, *, is_everything: bool = False) -> Verdict:
         pytest.skip(f"{error} Set pip up such that 'pip download {suite.name}' works, or run this where it does.")
 
 
-@pytest.fixture(scope="module")
-def judge_subset(request: pytest.FixtureRequest) -> Iterator[Judge]:
-    """Judge the subsets that are wanted, two at a time: most run in one process each."""
-    tests = [item for item in request.session.items if "judge_subset" in getattr(item, "fixturenames", ())]
+@pytest.fixture(
+    scope="module", params=[False, pytest.param(True, marks=pytest.mark.acceptance)], ids=["subset", "whole"]
+)
+def judge_wanted(request: pytest.FixtureRequest) -> Iterator[Judge]:
+    """Judge the suites that are wanted, two at a time: most run in one process each."""
+    tests = [item for item in request.session.items if "judge_wanted" in getattr(item, "fixturenames", ())]
     wanted = {item.callspec.params["name"] for item in tests}  # type: ignore[attr-defined]  # they are functions
     with ThreadPoolExecutor(2) as pool:
-        futures = {name: pool.submit(judged, SUITES[name]) for name in SLOWEST_FIRST if name in wanted}
+        futures = {
+            name: pool.submit(judged, SUITES[name], is_everything=request.param)
+            for name in SLOWEST_FIRST
+            if name in wanted
+        }
         yield lambda name: futures[name].result()
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(5400)
 @pytest.mark.parametrize("name", NAMES)
-def test_what_exercises_apps_passes_with_perfkit_around_as_it_does_bare(name: str, judge_subset: Judge) -> None:
-    verdict = judge_subset(name)
-    assert verdict.is_good, str(verdict)
-
-
-@pytest.mark.acceptance
-@pytest.mark.timeout(10_800)
-@pytest.mark.parametrize("name", NAMES)
-def test_every_test_of_the_framework_passes_with_perfkit_around_as_it_does_bare(name: str) -> None:
-    verdict = judged(SUITES[name], is_everything=True)
+def test_the_frameworks_own_tests_pass_with_perfkit_around_as_they_do_bare(name: str, judge_wanted: Judge) -> None:
+    verdict = judge_wanted(name)
     assert verdict.is_good, str(verdict)
 
 
