@@ -12,6 +12,7 @@ import time
 from collections import deque
 from dataclasses import dataclass
 
+import psutil
 from fleet import Fleet, Load
 from patience import until
 
@@ -37,15 +38,20 @@ class Deaths:
     files: int
 
 
-def survive_deaths(running: Fleet, path: str, route: str, *, seconds: float, scrapes: int, workers: int = 4) -> Deaths:
+def survive_deaths(
+    running: Fleet, path: str, route: str, *, seconds: float, scrapes: int, workers: int = 4, least_age: float = 0.0
+) -> Deaths:
     """Kill workers of *running* for *seconds*, and until all was scraped *scrapes* times, while clients ask for *path*.
 
     What was answered is counted, what was never asked is not, no counter goes back from scrape to scrape, nothing stays
-    in flight, and files stay few.
+    in flight, and files stay few. Workers younger than *least_age* seconds are spared, as some servers give up when a
+    new one dies at once.
     """
     load, killed, is_over = Load(running.port, path), list[int](), threading.Event()
     load.start(1_000_000)
-    killer = threading.Thread(target=_kill, args=(running, load, killed, time.monotonic() + seconds, is_over))
+    killer = threading.Thread(
+        target=_kill, args=(running, load, killed, time.monotonic() + seconds, is_over, least_age)
+    )
     killer.start()
     scraped, before = 0, dict[object, float]()
     try:
@@ -78,7 +84,9 @@ def survive_deaths(running: Fleet, path: str, route: str, *, seconds: float, scr
     return deaths
 
 
-def _kill(running: Fleet, load: Load, killed: list[int], end: float, is_over: threading.Event) -> None:
+def _kill(
+    running: Fleet, load: Load, killed: list[int], end: float, is_over: threading.Event, least_age: float
+) -> None:
     """Kill a worker now and then, each after requests were answered again; some at least, however long it takes."""
     chance, latest = random.Random(7), deque[int](maxlen=8)
     while not is_over.is_set() or time.monotonic() < end or len(killed) < LEAST_KILLED:
@@ -86,8 +94,17 @@ def _kill(running: Fleet, load: Load, killed: list[int], end: float, is_over: th
         until(lambda enough=enough: load.acknowledged >= enough)  # type: ignore[misc]
         time.sleep(chance.uniform(0.3, 1.2))
         workers = [pid for pid in running.workers() if pid not in latest]
-        if len(workers) >= 2:
-            latest.append(chance.choice(workers))
+        old = [pid for pid in workers if _age(pid) >= least_age]
+        if len(workers) >= 2 and old:
+            latest.append(chance.choice(old))
             with contextlib.suppress(ProcessLookupError):
                 os.kill(latest[-1], signal.SIGKILL)
                 killed.append(latest[-1])
+
+
+def _age(pid: int) -> float:
+    """Return the seconds since the process *pid* began; 0 if it has ended."""
+    try:
+        return time.time() - psutil.Process(pid).create_time()
+    except psutil.NoSuchProcess:
+        return 0.0
