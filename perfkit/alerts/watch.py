@@ -16,6 +16,9 @@ from perfkit.alerts.states.machine import Policy, Standing
 
 __all__ = ["Watch", "figure", "watch_burn", "watch_rule"]
 
+LONGEST_DOUBT = 900.0
+"""Seconds after which what is known is enough; of longer windows the samples are written, and outlive the workers."""
+
 
 class Watch(msgspec.Struct, frozen=True, kw_only=True):
     """One thing to evaluate.
@@ -23,6 +26,7 @@ class Watch(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         by: Names of the labels that tell its alerts apart.
         spans: Metrics that it reads and the seconds of past that it needs of each.
+        enough: Seconds of past that tell that all is well.
         summary: The message, with fields to fill in.
     """
 
@@ -32,6 +36,7 @@ class Watch(msgspec.Struct, frozen=True, kw_only=True):
     severity: Severity
     by: tuple[str, ...]
     spans: dict[str, float]
+    enough: float
     window: float
     unit: str
     source: str
@@ -51,7 +56,7 @@ class Watch(msgspec.Struct, frozen=True, kw_only=True):
         began = standing.since if standing.started_at is None else standing.started_at
         for metric, span in self.spans.items():
             past = numbers.past(metric) if span > 0.0 else None
-            if past is not None and past.begins_at >= began and past.begins_at > now - FULL * span:
+            if past is not None and past.begins_at >= began and past.begins_at > now - self.enough:
                 return True
         return False
 
@@ -105,6 +110,7 @@ def watch_rule(rule: Rule, *, service: str, max_gap: float) -> Watch:
         severity=rule.severity,
         by=rule.by,
         spans=spans,
+        enough=min(FULL * windowed, LONGEST_DOUBT),
         window=rule.window,
         unit=rule.unit,
         source=rule.source or rule.metric,
@@ -136,6 +142,7 @@ def watch_burn(burn: Burn, *, service: str, max_gap: float) -> Watch:
         severity=spending.severity,
         by=(),
         spans=spans,
+        enough=min(FULL * spending.short, LONGEST_DOUBT),
         window=spending.long,
         unit="",
         source=slo.metric,

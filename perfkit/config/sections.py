@@ -66,6 +66,14 @@ class HttpSettings(Settings, frozen=True):
         ),
     ] = True
 
+    log_probes: Annotated[
+        bool,
+        Meta(
+            description="Leave the good answers to probes and scrapes in the access log of the server. False: only "
+            "those that are not 2xx (uvicorn, gunicorn, hypercorn, development servers)."
+        ),
+    ] = False
+
     def conflicts(self) -> Iterator[tuple[tuple[str, ...], str]]:
         """Yield each pair of paths of which one hides the other."""
         names = ("health_path", "metrics_path", "dashboard_path")

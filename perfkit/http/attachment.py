@@ -16,6 +16,7 @@ from perfkit.core.errors import ConfigurationError, ErrorLog
 from perfkit.core.locks import OwnLock
 from perfkit.core.message import Request, Response
 from perfkit.core.spans import SEALED, Span
+from perfkit.health.accesslog import ProbeFilter
 
 if TYPE_CHECKING:
     from perfkit.http.front import Front
@@ -73,6 +74,7 @@ class Attachment:
         self.errors = getattr(system, "errors", None) or ErrorLog()
         self._retry_at = 0.0
         self._is_announced = False
+        self._quiet: ProbeFilter | None = None
         self._lock = OwnLock()
         if system is None:
             get_performance_config(settings=self.settings)
@@ -134,6 +136,13 @@ class Attachment:
             if not self._is_announced:
                 self._is_announced = True
                 self._front.announce(base)
+                self._quieten(base)
+
+    def _quieten(self, base: str) -> None:
+        """Keep probes and scrapes out of the server's access log, unless they are wanted there."""
+        if not self.instrumentation.system.config.http.log_probes:
+            self._quiet = ProbeFilter(self._routes.probes, base)
+            self._quiet.add_to_loggers(self)
 
     def respond(self, request: Request) -> Response | None:
         """Answer *request* to one of our `paths`; None if it is refused: the app shall answer. Never raises."""
@@ -169,6 +178,8 @@ class Attachment:
 
     def stop(self) -> None:
         """Stop the system if it was made here; a given one is its owner's."""
+        if self._quiet is not None:
+            self._quiet.remove()
         if self._given is None and self._system is not None:
             with self.errors.guarded(self.adapter, "could not stop"):
                 self._system.stop()

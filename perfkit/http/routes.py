@@ -119,6 +119,7 @@ class Routes:
 
     Attributes:
         paths: All our paths, to be asked with ``in`` for each request of the app.
+        probes: Those of them that machines ask again and again: health and metrics.
     """
 
     __slots__ = (
@@ -131,6 +132,7 @@ class Routes:
         "_table",
         "_token",
         "paths",
+        "probes",
     )
 
     def __init__(self, answers: Answers) -> None:
@@ -151,6 +153,9 @@ class Routes:
             has_dashboard=http.dashboard_path is not None,
         )
         self.paths = frozenset(self._table)
+        self.probes = frozenset(
+            path for path, route in self._table.items() if route.is_public or route.area == "metrics"
+        )
         self._token: str | None = None
         self._access: Access | None = None
 

@@ -27,6 +27,11 @@ SERVERS = {
     "uvicorn --workers 2": " ".join([UVICORN, "--workers 2", *PATIENT]),
     "gunicorn": "-m gunicorn stressed_app:app -b 127.0.0.1:{port} -w 2 -k uvicorn_worker.UvicornWorker --timeout 120",
 }
+SERVED = [
+    "uvicorn",
+    "gunicorn",
+    pytest.param("uvicorn --workers 2", marks=pytest.mark.acceptance),  # as the others, but for how it is started
+]
 MANY = (SERVERS["uvicorn --workers 2"], SERVERS["gunicorn"])
 SYNC = "-m gunicorn fleet_wsgi_app:app -b 127.0.0.1:{port} -w 1 --timeout 120"
 
@@ -133,7 +138,7 @@ def ready(running: Fleet) -> int:
     return running.get("/health/ready")[0]
 
 
-@pytest.mark.parametrize("server", SERVERS)
+@pytest.mark.parametrize("server", SERVED)
 def test_a_drained_service_is_not_ready_in_any_worker_while_requests_in_flight_finish(
     server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -155,7 +160,7 @@ def in_a_row(is_so: Callable[[], bool], times: int) -> None:
     until(lambda: all(is_so() for _ in range(times)))
 
 
-@pytest.mark.parametrize("server", SERVERS)
+@pytest.mark.parametrize("server", SERVED)
 def test_sigterm_waits_until_the_load_balancer_has_noticed(server: str, tmp_path: Path) -> None:
     with served(SERVERS[server], tmp_path, HEALTH__DRAIN_ON_SIGTERM="6") as running:
         in_a_row(lambda: ready(running) == 200, 8)

@@ -22,6 +22,9 @@ HYSTERESIS = 0.8
 """Part of the threshold at which a firing alert is well again."""
 
 LAG = "perfkit_event_loop_lag_seconds"
+STUCK = "perfkit_stuck_requests"
+HEALTH = "perfkit_health_status"
+CRITICAL_HEALTH = 2.0
 
 
 def default_rules(thresholds: Mapping[str, float], targets: Mapping[str, float]) -> Iterator[Rule]:
@@ -43,6 +46,22 @@ def default_rules(thresholds: Mapping[str, float], targets: Mapping[str, float])
         yield _waiting("EventLoopLag", LAG, seconds, "the event loop was late by")
     if (seconds := thresholds.get("queue_time")) is not None:
         yield _waiting("RequestsQueue", REQUEST_QUEUE.name, seconds, "requests waited for a worker for")
+    yield Rule(
+        name="HealthCheckFails",
+        metric=HEALTH,
+        by=("check",),
+        above=CRITICAL_HEALTH - 0.5,
+        source="health",
+        summary="the health check {check} is critical",
+    )
+    yield Rule(
+        name="StuckRequests",
+        metric=STUCK,
+        above=0.0,
+        source="performance",
+        summary="{value} requests hold a thread and do not come to an end",
+        labels={"check": "threads"},
+    )
     yield Rule(
         name="RequestsLost",
         metric=ABANDONED.name,

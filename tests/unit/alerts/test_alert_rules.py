@@ -272,6 +272,8 @@ def test_the_default_rules_follow_the_thresholds() -> None:
         "CpuUsage": 0.8,
         "MemoryUsage": 0.7,
         "EventLoopLag": 0.1,
+        "HealthCheckFails": 1.5,
+        "StuckRequests": 0.0,
         "RequestsLost": 0.0,
     }
     assert rules["SlowResponses GET /reports"].where == {"http_request_method": "GET", "http_route": "/reports"}
