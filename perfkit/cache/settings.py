@@ -127,7 +127,7 @@ class CacheSettings(Settings, frozen=True):
     def __rich_repr__(self) -> list[tuple[str, Any]]:
         """Return name and value of each field without the secrets: settings are logged and shown in tracebacks."""
         values = ((name, getattr(self, name)) for name in self.__struct_fields__)
-        return [(name, "<hidden>" if name in SECRETS and value is not None else value) for name, value in values]
+        return [(name, HIDDEN if name in SECRETS and value is not None else value) for name, value in values]
 
     def __repr__(self) -> str:
         """Return the fields without the secrets."""
@@ -135,3 +135,13 @@ class CacheSettings(Settings, frozen=True):
 
 
 SECRETS = frozenset({"redis_url", "redis_pickle_key"})
+
+
+class _Hidden:
+    """Stands for a secret wherever one is shown."""
+
+    def __repr__(self) -> str:
+        return "<hidden>"
+
+
+HIDDEN = _Hidden()

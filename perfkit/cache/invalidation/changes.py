@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from perfkit.cache.engine import Engine
 from perfkit.cache.memory.glob import Glob
 from perfkit.cache.memory.space import Space
+
+if TYPE_CHECKING:
+    from perfkit.cache.engine import Engine
 
 __all__ = ["Changes"]
 
