@@ -276,6 +276,7 @@ class Reader:
         flight, leads = engine.flights.join(self._space, key, plan.tags, in_loop=in_loop, waits=False)
         if not leads:
             return
+        flight.is_refresh = True
         flight.future.add_done_callback(lambda future: self._report(future.result()))
         if loop is not None:
             self._begin_task(loop, flight, plan, load)

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
-from perfkit.core.settings import Settings
+from perfkit.core.settings import HIDDEN, Settings
 
 __all__ = ["CacheSettings", "Strategy", "ValueFormat"]
 
@@ -135,13 +135,3 @@ class CacheSettings(Settings, frozen=True):
 
 
 SECRETS = frozenset({"redis_url", "redis_pickle_key"})
-
-
-class _Hidden:
-    """Stands for a secret wherever one is shown."""
-
-    def __repr__(self) -> str:
-        return "<hidden>"
-
-
-HIDDEN = _Hidden()

@@ -82,16 +82,18 @@ class Flight:
     Attributes:
         future: Ends with an `Outcome`, never with an error.
         is_fenced: What it loads is out of date already.
+        is_refresh: A value serves meanwhile; nobody waits.
         loop: The loop that loads, None if a thread does.
         waiting: Callers that still want it.
     """
 
-    __slots__ = ("future", "generation", "is_fenced", "key", "loop", "space", "stamps", "task", "waiting")
+    __slots__ = ("future", "generation", "is_fenced", "is_refresh", "key", "loop", "space", "stamps", "task", "waiting")
 
     def __init__(self, space: Space, key: Any, stamps: Stamps, loop: asyncio.AbstractEventLoop | None) -> None:
         """Begin; the caller holds the tier's lock, so that *stamps* are of this very moment."""
         self.space, self.key, self.stamps, self.loop = space, key, stamps, loop
         self.generation = space.generation
+        self.is_refresh = False
         self.future: Future[Outcome] = Future()
         # Running futures cannot be cancelled, so nobody who stops waiting ends it for the others.
         self.future.set_running_or_notify_cancel()

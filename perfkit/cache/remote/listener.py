@@ -6,7 +6,9 @@ after what we could not tell the server has been made up for; only then are valu
 
 from __future__ import annotations
 
+import contextlib
 import select
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -46,6 +48,7 @@ class Listener:
 
     def _begin(self) -> None:
         self._thread: threading.Thread | None = None
+        self._connection: Any = None
         self._stop = threading.Event()
 
     def start(self) -> None:
@@ -59,8 +62,17 @@ class Listener:
         """Listen no more."""
         thread, self._thread = self._thread, None
         self._stop.set()
+        self._wake()
         if thread is not None and thread is not threading.current_thread():
             thread.join(STOP_WITHIN)
+
+    def _wake(self) -> None:
+        """End the wait of the thread for something to hear."""
+        heard = getattr(self._connection, "_sock", None)
+        if heard is not None:
+            # It may have been closed meanwhile.
+            with contextlib.suppress(OSError):
+                heard.shutdown(socket.SHUT_RDWR)
 
     def after_fork(self) -> None:
         """In a forked child: nobody listens yet."""
@@ -75,7 +87,7 @@ class Listener:
             began = time.monotonic()
             connection = None
             try:
-                connection = self._subscribed()
+                connection = self._connection = self._subscribed()
                 if shared.link.recover():
                     self._flush()
                     shared.hears = True
@@ -90,6 +102,7 @@ class Listener:
                     self._errors.report("cache", error, doing="changes of other workers are not heard")
             finally:
                 shared.hears = False
+                self._connection = None
                 if connection is not None:
                     connection.disconnect()
             if not stop.is_set() and time.monotonic() - began < SILENCE:

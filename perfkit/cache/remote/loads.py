@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from perfkit.cache.loads.flight import Flight
+from perfkit.cache.loads.watch import Watch
 from perfkit.cache.remote.envelope import Envelope, seal
 from perfkit.cache.remote.looking import Found, Look
 from perfkit.cache.remote.scripts import RELEASE, STORE
@@ -23,6 +24,9 @@ __all__ = ["FENCE", "SharedLoads"]
 
 FENCE = 120.0
 """Seconds for which a deleted key is remembered. A load that takes longer is not stored on the server."""
+
+EARLIEST = 10.0
+"""Load times before its end from which on a value may be loaded anew; as in the reader."""
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.005, 0.1
 """Seconds between two looks for the value that another process loads."""
@@ -89,23 +93,28 @@ class SharedLoads:
         flights = values.engine.flights
         watch = flights.watch(flight.space, flight.key)
         try:
-            seen = yield from values.look(name, plan.tags)
-            if seen.found is not None:
-                if _serves(seen.found, plan.stale_while_revalidate):
-                    values.hit(watch, seen.found)
-                    return seen.found
+            seen = (yield from values.look(name, plan.tags)).found
+            if seen is not None and _serves(seen, flight, plan):
+                return self._hit(seen, watch, flight)
+            if seen is not None:
                 # Should loading fail, it may serve.
-                values.keep(watch, seen.found)
-            found = yield from self._wait_for_turn(name, plan)
-            if isinstance(found, Found):
-                values.hit(watch, found)
-            return found
+                values.keep(watch, seen)
+            begun = yield from self._wait_for_turn(name, flight, plan)
+            return self._hit(begun, watch, flight) if isinstance(begun, Found) else begun
         except UnreachableError:
             return None
         finally:
             flights.unwatch(watch)
 
-    def _wait_for_turn(self, name: bytes, plan: Plan) -> Operation[Found | Lease]:
+    def _hit(self, found: Found, watch: Watch, flight: Flight) -> Found:
+        if flight.is_refresh:
+            # Whoever asked got another value already.
+            self._values.keep(watch, found)
+        else:
+            self._values.hit(watch, found)
+        return found
+
+    def _wait_for_turn(self, name: bytes, flight: Flight, plan: Plan) -> Operation[Found | Lease]:
         """Return the lease, or the value that another process loaded meanwhile."""
         values, shared = self._values, self._shared
         lock, token = values.names.lock(name), os.urandom(16)
@@ -122,7 +131,7 @@ class SharedLoads:
                 yield from self._release(lease)
                 raise
             lease = lease._replace(seen=seen)
-            if seen.found is not None and seen.found.fresh_for > 0.0:
+            if seen.found is not None and _is_new(seen.found, flight, plan):
                 yield from self._release(lease)
                 return seen.found
             if is_ours or isinstance(is_ours, Exception) or began >= give_up_at:
@@ -168,5 +177,12 @@ class SharedLoads:
                 return
 
 
-def _serves(found: Found, stale_while_revalidate: float) -> bool:
-    return found.fresh_for + min(found.keep_stale, stale_while_revalidate) > 0.0
+def _is_new(found: Found, flight: Flight, plan: Plan) -> bool:
+    """Return whether *found* is what a load would bring; one that is near its end is not what a refresh is for."""
+    return found.fresh_for > (EARLIEST * plan.early_refresh * found.cost if flight.is_refresh else 0.0)
+
+
+def _serves(found: Found, flight: Flight, plan: Plan) -> bool:
+    if flight.is_refresh:
+        return _is_new(found, flight, plan)
+    return found.fresh_for + min(found.keep_stale, plan.stale_while_revalidate) > 0.0
