@@ -11,7 +11,7 @@ from perfkit.cache.remote.loads import FENCE
 from perfkit.cache.remote.looking import look_many
 from perfkit.cache.remote.messages import message, published
 from perfkit.cache.remote.tier import SharedTier, is_refused
-from perfkit.cache.remote.transport.link import Batch, Operation, UnreachableError
+from perfkit.cache.remote.transport.link import Batch, Command, Operation, UnreachableError
 
 if TYPE_CHECKING:
     from perfkit.cache.invalidation.relay import Relay
@@ -135,6 +135,8 @@ class Invalidations:
         names, space = self._names, payload.get("space", "")
         if "keys" in payload:
             named = [name for key in payload["keys"] if (name := names.value(space, key)) is not None]
+            # A change of these keys that was given up may still arrive; from now on it is not stored any more.
+            yield from self._unlink([names.fence(space)])
             if named:
                 yield from self._bury(space, named, payload["keys"])
             return
@@ -148,9 +150,12 @@ class Invalidations:
         else:
             versions = [names.space(space)]
         if versions:
-            replies = yield Batch(("UNLINK", *versions), published(self._shared, payload))
-            if isinstance(replies[0], Exception):
-                raise UnreachableError
+            yield from self._unlink(versions, published(self._shared, payload))
+
+    def _unlink(self, names: list[bytes], *told: Command) -> Operation[None]:
+        replies = yield Batch(("UNLINK", *names), *told)
+        if isinstance(replies[0], Exception):
+            raise UnreachableError
 
     def replay(self) -> Operation[bool]:
         """Make up for what was not delivered, or just see whether the server answers; return whether it did."""

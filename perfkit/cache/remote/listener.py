@@ -132,8 +132,7 @@ class Listener:
             if connection.can_read(timeout=0) or self._is_readable(connection):
                 connection._sock.settimeout(SILENCE)
                 self._take(connection.read_response())
-                heard_at = time.monotonic()
-                continue
+                now = heard_at = time.monotonic()
             if now - heard_at > SILENCE:
                 raise TimeoutError(f"the server has not said anything for {SILENCE:g} s")
             if now - max(heard_at, asked_at) >= PING_EVERY:

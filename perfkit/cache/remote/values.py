@@ -12,7 +12,7 @@ from perfkit.cache.memory.space import REMOTE, SAVED, Space
 from perfkit.cache.remote.envelope import Envelope, seal
 from perfkit.cache.remote.looking import Found, Look, look, look_many
 from perfkit.cache.remote.messages import message
-from perfkit.cache.remote.scripts import STORE
+from perfkit.cache.remote.scripts import ANYTHING, STORE
 from perfkit.cache.remote.tier import SharedTier, is_refused
 from perfkit.cache.remote.transport.link import Batch, Operation, Pause, UnreachableError
 from perfkit.core.errors import CacheError
@@ -176,14 +176,15 @@ class Values:
     ) -> Operation[bool]:
         names = self.names
         tag_names = [names.tag(tag) for tag in tags]
-        wanted = [*self._own, *tag_names]
+        fence = names.fence(self.space.name)
+        wanted = [*self._own, fence, *tag_names]
         told = message(self.shared, self.space.name, keys)
         try:
             made = yield Batch(*self.shared.versions(wanted), ("MGET", *wanted))
             if isinstance(made[-1], Exception) or None in made[-1]:
                 yield from self._forget(keys)
                 return False
-            everything, space, *versions = made[-1]
+            everything, space, fenced, *versions = made[-1]
             commands: list[tuple[Any, ...]] = []
             for key in keys:
                 name, is_pickled, data = packs[key]
@@ -194,7 +195,9 @@ class Values:
                 stamped = list(zip(tags, versions, strict=True))
                 slide = life if sliding else 0.0
                 envelope = Envelope(made.server, everything, space, stamped, 0.0, slide, 0.0, is_pickled, data)
-                commands.append(("SET", name, seal(envelope), "PX", self.milliseconds(life)))
+                # Should this arrive late, after it was given up and made up for, the fence has moved on.
+                store = (STORE, 2, name, fence, ANYTHING, fenced, seal(envelope), self.milliseconds(life))
+                commands.append(("EVAL", *store))
             replies = yield Batch(*commands, *told)
         except UnreachableError:
             self.shared.link.journal.add({"space": self.space.name, "keys": keys})
@@ -254,7 +257,8 @@ class Values:
         seen = yield from self.look(name, tags)
         missing = [each for each, version in seen.versions.items() if version is None]
         if missing or not seen.versions:
-            replies = yield Batch(*self.shared.versions(missing or self._own))
+            needed = (*self._own, self.names.fence(self.space.name))
+            replies = yield Batch(*self.shared.versions(missing or needed))
             seen = yield from self.look(name, tags)
             if is_refused(replies) or not seen.versions or None in seen.versions.values():
                 raise UnreachableError
@@ -271,7 +275,8 @@ class Values:
         """Store over what was seen and nothing else."""
         envelope = Envelope(seen.server, *self.stamps(seen, tags), 0.0, 0.0, 0.0, is_pickled, data)
         life = self.milliseconds(seconds)
-        store = ("EVAL", STORE, 2, name, self.names.fence(self.space.name), seen.seen, b"", seal(envelope), life)
+        fence = self.names.fence(self.space.name)
+        store = ("EVAL", STORE, 2, name, fence, seen.seen, seen.versions[fence] or b"", seal(envelope), life)
         watch = self.engine.begin_change(self.space, key)
         try:
             replies = yield Batch(store, *message(self.shared, self.space.name, [key]))

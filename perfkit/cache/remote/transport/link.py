@@ -22,7 +22,7 @@ from perfkit.cache.remote.transport.journal import Journal
 from perfkit.core.errors import ErrorLog
 from perfkit.store import Store
 
-__all__ = ["Batch", "Link", "Operation", "Pause", "Replies", "UnreachableError"]
+__all__ = ["Batch", "Command", "Link", "Operation", "Pause", "Replies", "UnreachableError"]
 
 T = TypeVar("T")
 Command: TypeAlias = tuple[Any, ...]
