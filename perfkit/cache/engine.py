@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from perfkit.cache.entry import FOREVER, MISSING, Entry
+from perfkit.cache.invalidation.relay import Relay
 from perfkit.cache.loads.flight import Flight, Flights
 from perfkit.cache.loads.refreshes import Refreshes
+from perfkit.cache.loads.watch import Watch
 from perfkit.cache.memory.space import Space
 from perfkit.cache.memory.tags import Stamps
 from perfkit.cache.memory.tier import Tier
 from perfkit.cache.numbers import Numbers
-from perfkit.cache.relay import Relay
 from perfkit.cache.values.packing import Packed, Packing
 from perfkit.core.clock import Clock
 from perfkit.core.errors import CacheError, ErrorLog
+
+if TYPE_CHECKING:
+    from perfkit.cache.remote.shared import SharedSpace
 
 __all__ = ["UNSET", "Engine", "tag_names"]
 
@@ -30,6 +34,8 @@ class Engine:
     Attributes:
         now: Monotonic seconds.
         wait: Seconds that a caller waits for another one's load of the same key.
+        shared: Returns the part that the second tier has in a namespace, or None.
+        local_limit: Returns the seconds that a value which the second tier has too is kept here at most.
     """
 
     def __init__(
@@ -54,6 +60,8 @@ class Engine:
         self.now, self.rng = clock.monotonic, rng
         self.wait = wait
         self._default_ttl, self._jitter, self._sizeof = default_ttl, jitter, sizeof
+        self.shared: Callable[[Space], SharedSpace | None] = _alone
+        self.local_limit: Callable[[], float] = _unlimited
         self._is_bare = packing.is_bare and sizeof is None
 
     def fresh_until(self, ttl: Any) -> float | None:
@@ -73,6 +81,49 @@ class Engine:
         if self._jitter:
             ttl *= 1.0 - self._jitter * self.rng.random()
         return self.now() + float(ttl)
+
+    def seconds_fresh(self, ttl: Any) -> float | None:
+        """Return the seconds for which a value stored now is fresh, infinite for ever; None if it never is.
+
+        Raises:
+            CacheError: *ttl* is negative or not a number.
+        """
+        fresh_until = self.fresh_until(ttl)
+        return None if fresh_until is None else fresh_until - self.now()
+
+    def begin_change(self, space: Space, key: Any) -> Watch:
+        """Drop *key* here before it is changed on the second tier; whatever is under way for it will not be kept."""
+        with self.tier.lock:
+            self.flights.fence(space, key)
+            self.tier.take(space, key)
+        return self.flights.watch(space, key)
+
+    def end_change(self, watch: Watch) -> None:
+        """End a change. If another one came between, nobody here knows which was last on the second tier."""
+        self.flights.unwatch(watch)
+        with self.tier.lock:
+            if watch.is_fenced:
+                self.flights.fence(watch.space, watch.key)
+                self.tier.take(watch.space, watch.key)
+
+    def keep(
+        self,
+        watch: Watch,
+        value: Any,
+        fresh_for: float,
+        keep_stale: float,
+        tags: tuple[str, ...],
+        cost: float,
+    ) -> None:
+        """Keep what the second tier has, unless something made it out of date since *watch* began."""
+        kept, size = self.pack(value)
+        tier = self.tier
+        tier.settle()
+        with tier.lock:
+            if watch.is_valid(has_tags=bool(tags)):
+                fresh_until = watch.began + fresh_for
+                stamps = tier.tags.stamp(tags)
+                tier.put(watch.space, watch.key, kept, size, fresh_until, fresh_until + keep_stale, stamps, cost)
 
     def pack(self, value: Any) -> tuple[Any, int]:
         """Return what is kept of *value* and how many bytes it counts for."""
@@ -123,6 +174,10 @@ class Engine:
         """Store what *flight* loaded, unless something made it out of date meanwhile."""
         kept, size = self.pack(value)
         fresh_until = self.fresh_until(ttl)
+        limit = self.local_limit()
+        if fresh_until is not None and limit is not FOREVER:
+            fresh_until = None if limit <= 0.0 else min(fresh_until, self.now() + limit)
+            keep_stale, sliding = min(keep_stale, limit), False
         tier = self.tier
         tier.settle()
         with tier.lock:
@@ -140,6 +195,14 @@ class Engine:
                 cost=cost,
                 sliding=fresh_until - self.now() if sliding and fresh_until is not FOREVER else 0.0,
             )
+
+
+def _alone(_space: Space) -> None:
+    return None
+
+
+def _unlimited() -> float:
+    return FOREVER
 
 
 def tag_names(tags: Iterable[str]) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Self
 
 import msgspec
@@ -18,6 +18,7 @@ from perfkit.cache.settings import CacheSettings
 from perfkit.cache.snapshot import CacheSnapshot, read
 from perfkit.cache.values.codec import codec_of
 from perfkit.cache.values.packing import Packing
+from perfkit.core.checks import HealthCheck
 from perfkit.core.clock import Clock, SystemClock
 from perfkit.core.component import Component
 from perfkit.core.context import Context
@@ -49,6 +50,7 @@ class CacheManager(Namespace, Component):
         compression: bool | None = None,
         value_format: str | None = None,
         sizeof: Callable[[Any], int] | None = None,
+        redis_url: str | None = None,
         clock: Clock | None = None,
         rng: random.Random | None = None,
         settings: CacheSettings | None = None,
@@ -64,6 +66,7 @@ class CacheManager(Namespace, Component):
             compression: Compress large values.
             value_format: ``raw``, ``msgpack``, ``json`` or ``pickle``.
             sizeof: Returns the bytes of a value; without it they are estimated where `max_bytes` is set.
+            redis_url: A Redis or Valkey server as second tier.
             clock: Time, for tests.
             rng: Chance, for tests.
             settings: What the arguments leave open.
@@ -82,6 +85,7 @@ class CacheManager(Namespace, Component):
             "default_ttl": default_ttl,
             "compression": compression,
             "value_format": value_format,
+            "redis_url": redis_url,
         }
         chosen = settings or CacheSettings()
         if max_bytes is not None and max_size is None and settings is None:
@@ -121,6 +125,11 @@ class CacheManager(Namespace, Component):
             wait=self.settings.load_wait,
             sizeof=sizeof,
         )
+        self._server = None
+        if self.settings.redis_url is not None:
+            from perfkit.cache.remote.server import Server
+
+            self._server = Server(self.settings, engine, context)
         Namespace.__init__(self, engine, DEFAULT)
         self._namespaces: dict[str, Namespace] = {DEFAULT: self}
         watch(self)
@@ -140,9 +149,13 @@ class CacheManager(Namespace, Component):
     def start(self) -> None:
         """Take notice of where the store now lives."""
         self._tier.settle()
+        if self._server is not None:
+            self._server.start()
 
     def stop(self) -> None:
-        """Let the threads that refresh end; values stay."""
+        """Let the threads that refresh or listen end; values stay."""
+        if self._server is not None:
+            self._server.stop()
         self._engine.refreshes.stop()
         self._move_numbers()
 
@@ -154,6 +167,8 @@ class CacheManager(Namespace, Component):
 
     def _move_numbers(self) -> None:
         self._numbers.move(list(self._tier.spaces.values()))
+        if self._server is not None:
+            self._server.tell_state(self._numbers)
         self._numbers.hold(self._tier.count, self._tier.bytes if self._is_sized else None)
 
     def get_stats(self) -> CacheSnapshot:
@@ -173,11 +188,15 @@ class CacheManager(Namespace, Component):
 
     def clear(self) -> None:
         """Empty all namespaces in all workers."""
-        self._engine.relay.everything()
+        self._changes.clear_all()
 
     async def aclear(self) -> None:
         """Do the same as `clear`."""
-        self.clear()
+        await self._changes.aclear_all()
+
+    def checks(self) -> Iterable[HealthCheck]:
+        """Return the check of the cache server, where there is one."""
+        return () if self._server is None else (self._server.check(),)
 
     def close(self) -> None:
         """Let go of the store: for a cache that ends before its system does."""
@@ -194,6 +213,8 @@ class CacheManager(Namespace, Component):
         """In a forked child: begin empty, as what others make invalid may not be heard from the first moment on."""
         self._tier.after_fork()
         self._engine.flights.after_fork()
+        if self._server is not None:
+            self._server.after_fork()
         self._numbers.after_fork(list(self._tier.spaces.values()))
 
 

@@ -11,8 +11,10 @@ from collections.abc import Callable
 from typing import Any, ParamSpec, Protocol, TypeVar, cast
 
 from perfkit.cache.engine import Engine
+from perfkit.cache.invalidation.changes import Changes
 from perfkit.cache.memory.space import Space
 from perfkit.cache.reader import Plan, Reader
+from perfkit.cache.remote.keys import NAMED, ObjectNumber
 from perfkit.core.errors import CacheError
 
 __all__ = ["Memoized", "Memoizer"]
@@ -20,9 +22,6 @@ __all__ = ["Memoized", "Memoizer"]
 P = ParamSpec("P")
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
-
-NAMED = object()
-"""Stands between positional and named arguments in a key."""
 
 
 class Memoized(Protocol[P, R_co]):
@@ -42,6 +41,14 @@ class Memoized(Protocol[P, R_co]):
 
     def cache_clear(self) -> None:
         """Forget all results, in all workers."""
+        ...
+
+    async def acache_invalidate(self, *args: P.args, **kwargs: P.kwargs) -> bool:
+        """Do the same as `cache_invalidate` without blocking."""
+        ...
+
+    async def acache_clear(self) -> None:
+        """Do the same as `cache_clear` without blocking."""
         ...
 
 
@@ -72,16 +79,22 @@ class Memoizer:
             wrapped: Any = _async(function, self._engine, space, self._plan, key)
         else:
             wrapped = _sync(function, self._engine, space, self._plan, key)
-        relay = self._engine.relay
-
-        def cache_invalidate(*args: Any, **kwargs: Any) -> bool:
-            return relay.keys(space, (key(*args, **kwargs),)) == 1
-
-        def cache_clear() -> None:
-            relay.space(space)
-
-        wrapped.cache_key, wrapped.cache_invalidate, wrapped.cache_clear = key, cache_invalidate, cache_clear
+        _forgetful(wrapped, Changes(self._engine, space), key)
         return cast("Memoized[P, R]", wrapped)
+
+
+def _forgetful(wrapped: Any, changes: Changes, key: Callable[..., Any]) -> None:
+    """Give *wrapped* what makes its results invalid."""
+
+    def cache_invalidate(*args: Any, **kwargs: Any) -> bool:
+        return changes.delete_many((key(*args, **kwargs),)) == 1
+
+    async def acache_invalidate(*args: Any, **kwargs: Any) -> bool:
+        return await changes.adelete_many((key(*args, **kwargs),)) == 1
+
+    wrapped.cache_key = key
+    wrapped.cache_invalidate, wrapped.acache_invalidate = cache_invalidate, acache_invalidate
+    wrapped.cache_clear, wrapped.acache_clear = changes.clear, changes.aclear
 
 
 def _sync(
@@ -179,6 +192,6 @@ class _Objects:
             known = self._numbers.get(place)
             if known is not None and known[0]() is thing:
                 return known[1]
-            number = next(self._next)
+            number = ObjectNumber(next(self._next))
             self._numbers[place] = (weakref.ref(thing, gone), number)
             return number

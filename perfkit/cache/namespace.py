@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 from perfkit.cache.engine import UNSET, Engine, tag_names
-from perfkit.cache.entry import FOREVER, Entry
+from perfkit.cache.entry import FOREVER, MISSING, Entry
+from perfkit.cache.invalidation.changes import Changes
 from perfkit.cache.lookup import lookup
 from perfkit.cache.memoized import Memoizer
 from perfkit.cache.memory.glob import Glob
@@ -33,7 +34,11 @@ class Namespace:
         self._space: Space = engine.tier.space(name)
         self._reader = Reader(engine, self._space)
         self._tier = engine.tier
-        self._get = lookup(engine.tier, self._space, engine.packing)
+        self._changes = Changes(engine, self._space)
+        self._shared = shared = engine.shared(self._space)
+        get = lookup(engine.tier, self._space, engine.packing)
+        self._local_get = get
+        self._get = get if shared is None else shared.get(get)
         # The closure itself answers: a method around it would cost as much again.
         self.__dict__["get"] = self._get
 
@@ -48,8 +53,18 @@ class Namespace:
 
     def get_many(self, keys: Iterable[Any]) -> dict[Any, Any]:
         """Return the values of those of *keys* that are there."""
-        found = {key: self.get(key, UNSET) for key in keys}
-        return {key: value for key, value in found.items() if value is not UNSET}
+        found, missing = self._get_many_here(keys)
+        if self._shared is not None and missing:
+            found |= self._shared.run(self._shared.values.get_many(missing))
+        return found
+
+    def _get_many_here(self, keys: Iterable[Any]) -> tuple[dict[Any, Any], list[Any]]:
+        """Return what the first tier has, and the keys that it does not have."""
+        asked = {key: self._local_get(key, UNSET) for key in keys}
+        return (
+            {key: value for key, value in asked.items() if value is not UNSET},
+            [key for key, value in asked.items() if value is UNSET],
+        )
 
     def set(
         self, key: Any, value: Any, ttl: float | None = UNSET, tags: Iterable[str] = (), *, sliding: bool = False
@@ -64,29 +79,43 @@ class Namespace:
         Returns:
             False if it is not kept: too large, or without time to live.
         """
+        shared = self._shared
+        if shared is not None:
+            return shared.run(shared.values.set(key, value, ttl, tag_names(tags), sliding))
         return self._engine.store(self._space, key, value, ttl, tags, sliding)
 
     def set_many(
         self, values: Mapping[Any, Any], ttl: float | None = UNSET, tags: Iterable[str] = (), *, sliding: bool = False
     ) -> int:
         """Store each of *values*; return how many are kept."""
-        names = tag_names(tags)
+        names, shared = tag_names(tags), self._shared
+        if shared is not None:
+            return shared.run(shared.values.set_many(values, ttl, names, sliding))
         return sum(self.set(key, value, ttl, names, sliding=sliding) for key, value in values.items())
 
     def add(self, key: Any, value: Any, ttl: float | None = UNSET, tags: Iterable[str] = ()) -> bool:
         """Store *value* if *key* has none; return whether it was stored."""
+        shared = self._shared
+        if shared is not None:
+            return shared.run(shared.values.add(key, value, ttl, tag_names(tags)))
         return self._engine.store(self._space, key, value, ttl, tags, if_absent=True)
 
     def delete(self, key: Any) -> bool:
         """Remove *key* here and in all other workers; return whether it was here."""
-        return self._engine.relay.keys(self._space, (key,)) == 1
+        return self._changes.delete_many((key,)) == 1
 
     def delete_many(self, keys: Iterable[Any]) -> int:
         """Remove *keys* here and in all other workers; return how many were here."""
-        return self._engine.relay.keys(self._space, keys)
+        return self._changes.delete_many(keys)
 
     def touch(self, key: Any, ttl: float | None = UNSET) -> bool:
         """Give *key* a new time to live from now; return False if it is not there."""
+        shared = self._shared
+        if shared is not None and shared.run(shared.values.touch(key, ttl)):
+            return True
+        return self._touch_here(key, ttl)
+
+    def _touch_here(self, key: Any, ttl: float | None) -> bool:
         tier = self._tier
         fresh_until = self._engine.fresh_until(ttl)
         tier.settle()
@@ -109,7 +138,9 @@ class Namespace:
         return entry
 
     def increment(self, key: Any, amount: float = 1, *, initial: float = 0, ttl: float | None = UNSET) -> Any:
-        """Add *amount* to the number of *key* and return the sum; in this worker no other call comes between.
+        """Add *amount* to the number of *key* and return the sum; no other call comes between.
+
+        With a second tier all workers of all hosts count together, else each by itself.
 
         Args:
             initial: What a missing key counts from.
@@ -118,6 +149,11 @@ class Namespace:
         Raises:
             CacheError: The value is no number.
         """
+        shared = self._shared
+        total = MISSING if shared is None else shared.run(shared.values.increment(key, amount, initial, ttl))
+        return self._increment_here(key, amount, initial, ttl) if total is MISSING else total
+
+    def _increment_here(self, key: Any, amount: float, initial: float, ttl: float | None) -> Any:
         engine, tier = self._engine, self._tier
         fresh_until = engine.fresh_until(ttl)
         tier.settle()
@@ -239,7 +275,7 @@ class Namespace:
 
     def invalidate_tags(self, tags: Iterable[str]) -> None:
         """Make every value that carries one of *tags* invalid, in all namespaces and workers. O(1) for each tag."""
-        self._engine.relay.tags(tag_names(tags))
+        self._changes.invalidate_tags(tag_names(tags))
 
     def invalidate_pattern(self, pattern: str) -> int:
         """Remove the text keys that *pattern* matches (`*`, `?`, `[…]`) in all workers; return how many were here.
@@ -247,25 +283,29 @@ class Namespace:
         A pattern that begins with plain text looks only at the keys that begin so.
         """
         glob = Glob(pattern)
-        if glob.is_all and self._space.has_only_texts:
+        if glob.is_all and self._shared is None and self._space.has_only_texts:
             count = len(self)
             self.clear()
             return count
-        return self._engine.relay.pattern(self._space, glob)
+        return self._changes.invalidate_pattern(glob)
 
     def clear(self) -> None:
         """Empty this namespace in all workers. O(1)."""
-        self._engine.relay.space(self._space)
+        self._changes.clear()
 
     def __contains__(self, key: Any) -> bool:
         """Return whether *key* has a fresh value; not counted as a look-up."""
+        shared = self._shared
+        return self._is_here(key) or (shared is not None and shared.run(shared.values.contains(key)))
+
+    def _is_here(self, key: Any) -> bool:
         tier = self._tier
         tier.settle()
         with tier.lock:
             return self._fresh(key) is not None
 
     def __len__(self) -> int:
-        """Return the number of values in this namespace; looks at each."""
+        """Return the number of values in this namespace that this worker holds."""
         tier = self._tier
         tier.settle()
         tier.sweep()
@@ -277,52 +317,80 @@ class Namespace:
 
     async def aget(self, key: Any, default: Any = None) -> Any:
         """Do the same as `get`."""
-        return self.get(key, default)
+        shared = self._shared
+        if shared is None:
+            return self.get(key, default)
+        value = self._local_get(key, UNSET)
+        return value if value is not UNSET else await shared.arun(shared.values.get(key, default))
 
     async def aget_many(self, keys: Iterable[Any]) -> dict[Any, Any]:
         """Do the same as `get_many`."""
-        return self.get_many(keys)
+        found, missing = self._get_many_here(keys)
+        if self._shared is not None and missing:
+            found |= await self._shared.arun(self._shared.values.get_many(missing))
+        return found
 
     async def aset(
         self, key: Any, value: Any, ttl: float | None = UNSET, tags: Iterable[str] = (), *, sliding: bool = False
     ) -> bool:
         """Do the same as `set`."""
-        return self.set(key, value, ttl, tags, sliding=sliding)
+        shared = self._shared
+        if shared is None:
+            return self.set(key, value, ttl, tags, sliding=sliding)
+        return await shared.arun(shared.values.set(key, value, ttl, tag_names(tags), sliding))
 
     async def aset_many(
         self, values: Mapping[Any, Any], ttl: float | None = UNSET, tags: Iterable[str] = (), *, sliding: bool = False
     ) -> int:
         """Do the same as `set_many`."""
-        return self.set_many(values, ttl, tags, sliding=sliding)
+        shared = self._shared
+        if shared is None:
+            return self.set_many(values, ttl, tags, sliding=sliding)
+        return await shared.arun(shared.values.set_many(values, ttl, tag_names(tags), sliding))
 
     async def aadd(self, key: Any, value: Any, ttl: float | None = UNSET, tags: Iterable[str] = ()) -> bool:
         """Do the same as `add`."""
-        return self.add(key, value, ttl, tags)
+        shared = self._shared
+        if shared is None:
+            return self.add(key, value, ttl, tags)
+        return await shared.arun(shared.values.add(key, value, ttl, tag_names(tags)))
 
     async def adelete(self, key: Any) -> bool:
         """Do the same as `delete`."""
-        return self.delete(key)
+        return await self._changes.adelete_many((key,)) == 1
 
     async def adelete_many(self, keys: Iterable[Any]) -> int:
         """Do the same as `delete_many`."""
-        return self.delete_many(keys)
+        return await self._changes.adelete_many(keys)
 
     async def atouch(self, key: Any, ttl: float | None = UNSET) -> bool:
         """Do the same as `touch`."""
-        return self.touch(key, ttl)
+        shared = self._shared
+        if shared is not None and await shared.arun(shared.values.touch(key, ttl)):
+            return True
+        return self._touch_here(key, ttl)
 
     async def aincrement(self, key: Any, amount: float = 1, *, initial: float = 0, ttl: float | None = UNSET) -> Any:
         """Do the same as `increment`."""
-        return self.increment(key, amount, initial=initial, ttl=ttl)
+        shared = self._shared
+        total = MISSING if shared is None else await shared.arun(shared.values.increment(key, amount, initial, ttl))
+        return self._increment_here(key, amount, initial, ttl) if total is MISSING else total
+
+    async def acontains(self, key: Any) -> bool:
+        """Do the same as ``key in cache``."""
+        shared = self._shared
+        return self._is_here(key) or (shared is not None and await shared.arun(shared.values.contains(key)))
 
     async def ainvalidate_tags(self, tags: Iterable[str]) -> None:
         """Do the same as `invalidate_tags`."""
-        self.invalidate_tags(tags)
+        await self._changes.ainvalidate_tags(tag_names(tags))
 
     async def ainvalidate_pattern(self, pattern: str) -> int:
         """Do the same as `invalidate_pattern`."""
-        return self.invalidate_pattern(pattern)
+        if self._shared is None:
+            return self.invalidate_pattern(pattern)
+        return await self._changes.ainvalidate_pattern(Glob(pattern))
 
     async def aclear(self) -> None:
         """Do the same as `clear`."""
-        self.clear()
+        await self._changes.aclear()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from perfkit.cache.memory.space import HITS, MISSES, SAVED, STALE, Space
+from perfkit.cache.memory.space import HITS, MISSES, REMOTE, SAVED, STALE, Space
 from perfkit.core.families import Definition, MetricType
 from perfkit.store import Store
 
@@ -13,7 +13,7 @@ __all__ = ["BYTES", "ENTRIES", "EVICTIONS", "LOADS", "LOAD_SECONDS", "LOOKUPS", 
 LOOKUPS = Definition(
     name="perfkit_cache_lookups_total",
     type=MetricType.COUNTER,
-    description="Values asked of the cache: a hit, a miss, or a stale value that served.",
+    description="Values asked of the cache: a hit, a hit of the second tier, a miss, or a stale value that served.",
     labels=("namespace", "result"),
 )
 LOADS = Definition(
@@ -53,8 +53,27 @@ BYTES = Definition(
     description="Size of the values held by the caches of all live workers, in bytes, where sizes are looked at.",
     unit="bytes",
 )
+REMOTE_CALLS = Definition(
+    name="perfkit_cache_remote_calls_total",
+    type=MetricType.COUNTER,
+    description="Questions to the cache server, by outcome; skipped: not asked, as it did not answer before.",
+    labels=("outcome",),
+)
+REMOTE_SECONDS = Definition(
+    name="perfkit_cache_remote_seconds",
+    type=MetricType.HISTOGRAM,
+    description="Time until the cache server answered.",
+    unit="seconds",
+    boundaries=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5),
+)
+REMOTE_UP = Definition(
+    name="perfkit_cache_remote_workers",
+    type=MetricType.GAUGE,
+    description="Live workers by whether they are in touch with the cache server.",
+    labels=("state",),
+)
 
-RESULTS = ((HITS, "hit"), (MISSES, "miss"), (STALE, "stale"))
+RESULTS = ((HITS, "hit"), (MISSES, "miss"), (STALE, "stale"), (REMOTE, "remote_hit"))
 
 
 class Numbers:
@@ -77,14 +96,17 @@ class Numbers:
         with self._lock:
             for space in spaces:
                 counts = list(space.counts)
-                moved = self._moved.get(space, [0.0] * len(counts))
-                self._moved[space] = counts
+                # A miss that the second tier makes good is counted as both; where it is just between the two, the
+                # difference falls for a moment, and nothing is moved until it has risen again.
+                counts[MISSES] -= counts[REMOTE]
+                moved = self._moved.setdefault(space, [0.0] * len(counts))
                 for place, result in RESULTS:
                     if counts[place] > moved[place]:
                         store.add(store.row(LOOKUPS, (space.name, result)), counts[place] - moved[place])
                 self._move_lost(space)
                 if counts[SAVED] > moved[SAVED]:
                     store.add(store.row(SAVED_SECONDS, (space.name,)), counts[SAVED] - moved[SAVED])
+                self._moved[space] = list(map(max, counts, moved))
 
     def _move_lost(self, space: Space) -> None:
         lost, moved = dict(space.lost), self._moved_lost.get(space, {})
@@ -99,6 +121,11 @@ class Numbers:
         if size is not None:
             self._store.set(self._store.row(BYTES), float(size))
 
+    def connected(self, is_connected: bool) -> None:
+        """Set whether this worker is in touch with the cache server."""
+        for state, holds in (("connected", is_connected), ("apart", not is_connected)):
+            self._store.set(self._store.row(REMOTE_UP, (state,)), float(holds))
+
     def loaded(self, namespace: str, outcome: str, seconds: float) -> None:
         """Count a load and its time."""
         store = self._store
@@ -109,4 +136,6 @@ class Numbers:
         """In a forked child: what the parent counted is the parent's."""
         self._lock = threading.Lock()
         self._moved = {space: list(space.counts) for space in spaces}
+        for moved in self._moved.values():
+            moved[MISSES] -= moved[REMOTE]
         self._moved_lost = {space: dict(space.lost) for space in spaces}

@@ -76,11 +76,11 @@ class Plan:
 class Reader:
     """Reads through the cache in one namespace. Thread-safe; sync and async are shells over the same steps."""
 
-    __slots__ = ("_engine", "_space")
+    __slots__ = ("_engine", "_shared", "_space")
 
     def __init__(self, engine: Engine, space: Space) -> None:
         """Read in *space*."""
-        self._engine, self._space = engine, space
+        self._engine, self._space, self._shared = engine, space, engine.shared(space)
 
     def find(self, key: Any, plan: Plan, load: Callable[[], Any], *, in_loop: bool) -> Any:
         """Return the value that serves without waiting, or `MISSING`; counts it."""
@@ -195,8 +195,13 @@ class Reader:
         """Load in this thread and end *flight*, whatever happens."""
         outcome, began = LOST, self._engine.now()
         token = UNDER_WAY.set((*UNDER_WAY.get(), flight))
+        shared = self._shared
         try:
-            outcome = Outcome(call(load))
+            if shared is None:
+                outcome = Outcome(call(load))
+            else:
+                value, was_loaded = shared.loads.load(flight, plan, load)
+                outcome = Outcome(value, was_loaded=was_loaded)
         except Exception as error:  # noqa: BLE001 - it is told to all who wait and raised there
             outcome = Outcome(error=error)
         finally:
@@ -216,8 +221,13 @@ class Reader:
     async def _aload(self, flight: Flight, plan: Plan, load: Callable[[], Any]) -> None:
         outcome, began = LOST, self._engine.now()
         UNDER_WAY.set((*UNDER_WAY.get(), flight))
+        shared = self._shared
         try:
-            outcome = Outcome(await acall(load))
+            if shared is None:
+                outcome = Outcome(await acall(load))
+            else:
+                value, was_loaded = await shared.loads.aload(flight, plan, load)
+                outcome = Outcome(value, was_loaded=was_loaded)
         except Exception as error:  # noqa: BLE001 - it is told to all who wait and raised there
             outcome = Outcome(error=error)
         finally:
@@ -226,6 +236,9 @@ class Reader:
     def _end(self, flight: Flight, plan: Plan, outcome: Outcome, began: float) -> Outcome:
         """Store what was loaded, count it and wake those who wait. Trouble with storing is an outcome too."""
         engine, space = self._engine, self._space
+        if not outcome.was_loaded:
+            engine.flights.land(flight, outcome)
+            return outcome
         seconds = engine.now() - began
         try:
             if not outcome.is_lost and outcome.error is None:
@@ -263,6 +276,7 @@ class Reader:
         flight, leads = engine.flights.join(self._space, key, plan.tags, in_loop=in_loop, waits=False)
         if not leads:
             return
+        flight.is_refresh = True
         flight.future.add_done_callback(lambda future: self._report(future.result()))
         if loop is not None:
             self._begin_task(loop, flight, plan, load)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
-from perfkit.core.settings import Settings
+from perfkit.core.settings import HIDDEN, Settings
 
 __all__ = ["CacheSettings", "Strategy", "ValueFormat"]
 
@@ -65,3 +65,73 @@ class CacheSettings(Settings, frozen=True):
     compression_threshold: Annotated[
         int, Meta(ge=256, description="Bytes from which on a value is large enough to be compressed.")
     ] = 8192
+    redis_url: Annotated[
+        Annotated[str, Meta(pattern=r"^(redis|rediss|unix|valkey|valkeys)://", max_length=2000)] | None,
+        Meta(
+            description="A Redis or Valkey server that all hosts share as second tier, as a URL of redis-py; None for "
+            "none. Give it as PERFKIT_CACHE__REDIS_URL if it holds a password.",
+            extra={"secret": True, "expected": "a URL that begins with redis://, rediss:// or unix://, or None"},
+        ),
+    ] = None
+    redis_prefix: Annotated[
+        str,
+        Meta(
+            max_length=200,
+            description="What all keys on the server begin with; empty: the name of the service. Services with the "
+            "same prefix share their values.",
+        ),
+    ] = ""
+    redis_timeout: Annotated[
+        float,
+        Meta(
+            gt=0,
+            le=10,
+            description="Seconds that one call of the cache may spend on the server; then it goes on without. To "
+            "connect may take as long again.",
+        ),
+    ] = 0.25
+    redis_connections: Annotated[
+        int,
+        Meta(ge=1, le=10_000, description="The most connections of one worker, for each event loop and for threads."),
+    ] = 32
+    redis_local_ttl: Annotated[
+        float,
+        Meta(
+            ge=0,
+            description="Seconds that a worker keeps a value of the server at most, should it miss that others changed "
+            "it; 0 keeps none.",
+        ),
+    ] = 30.0
+    redis_max_ttl: Annotated[
+        float,
+        Meta(gt=0, le=31_536_000, description="Seconds that a value stays on the server at most."),
+    ] = 604_800.0
+    redis_lock_ttl: Annotated[
+        float,
+        Meta(
+            gt=0,
+            le=3600,
+            description="Seconds for which one process loads a value for those of all hosts; if it has died by then "
+            "another one loads.",
+        ),
+    ] = 10.0
+    redis_pickle_key: Annotated[
+        Annotated[str, Meta(min_length=16, max_length=500, pattern=r"^[!-~]+\Z")] | None,
+        Meta(
+            description="A secret that signs pickled values, the same in all workers; None: only plain data, which "
+            "msgpack carries, goes to the server.",
+            extra={"secret": True, "expected": "text of 16 to 500 printable ASCII characters without spaces, or None"},
+        ),
+    ] = None
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        """Return name and value of each field without the secrets: settings are logged and shown in tracebacks."""
+        values = ((name, getattr(self, name)) for name in self.__struct_fields__)
+        return [(name, HIDDEN if name in SECRETS and value is not None else value) for name, value in values]
+
+    def __repr__(self) -> str:
+        """Return the fields without the secrets."""
+        return f"CacheSettings({', '.join(f'{name}={value!r}' for name, value in self.__rich_repr__())})"
+
+
+SECRETS = frozenset({"redis_url", "redis_pickle_key"})

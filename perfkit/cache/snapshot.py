@@ -17,9 +17,10 @@ class NamespaceSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     """One namespace, all workers together, since the start of the service.
 
     Attributes:
-        hits: Look-ups that found a fresh value.
+        hits: Look-ups that found a fresh value in the worker.
+        remote_hits: Look-ups that found it on the cache server.
         stale_hits: Look-ups for which a value served that was no longer fresh.
-        hit_ratio: Hits and stale hits of all look-ups, 0-1; None before the first.
+        hit_ratio: Hits of both kinds and stale hits of all look-ups, 0-1; None before the first.
         load_seconds: Time spent on loading.
         saved_seconds: Time that hits of memoized values saved.
         evictions: Values that left unasked, by cause.
@@ -28,6 +29,7 @@ class NamespaceSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     hits: int = 0
     misses: int = 0
     stale_hits: int = 0
+    remote_hits: int = 0
     hit_ratio: float | None = None
     loads: int = 0
     load_errors: int = 0
@@ -74,13 +76,15 @@ class _Sums:
             home[labels[1]] = home.get(labels[1], 0.0) + value
 
     def fields(self) -> dict[str, object]:
-        hits, misses, stale = (int(self.lookups.get(word, 0.0)) for word in ("hit", "miss", "stale"))
-        total = hits + misses + stale
+        words = ("hit", "miss", "stale", "remote_hit")
+        hits, misses, stale, remote = (int(self.lookups.get(word, 0.0)) for word in words)
+        total = hits + misses + stale + remote
         return {
             "hits": hits,
             "misses": misses,
             "stale_hits": stale,
-            "hit_ratio": (hits + stale) / total if total else None,
+            "remote_hits": remote,
+            "hit_ratio": (total - misses) / total if total else None,
             "loads": int(sum(self.loads.values())),
             "load_errors": int(self.loads.get("error", 0.0)),
             "load_seconds": self.load_seconds,

@@ -10,7 +10,7 @@ from msgspec import Meta
 
 from perfkit.config.fields import fields_of
 from perfkit.core.message import Request
-from perfkit.core.settings import Settings
+from perfkit.core.settings import HIDDEN, Settings
 
 __all__ = ["Access", "AccessSettings", "HttpSettings"]
 
@@ -132,13 +132,3 @@ class AccessSettings(Settings, frozen=True):
     def __repr__(self) -> str:
         """Return the fields without the secrets."""
         return f"AccessSettings({', '.join(f'{name}={value!r}' for name, value in self.__rich_repr__())})"
-
-
-class _Hidden:
-    """Stands for a secret wherever one is shown."""
-
-    def __repr__(self) -> str:
-        return "<hidden>"
-
-
-HIDDEN = _Hidden()

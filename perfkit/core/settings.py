@@ -8,8 +8,18 @@ from __future__ import annotations
 
 import msgspec
 
-__all__ = ["Settings"]
+__all__ = ["HIDDEN", "Settings"]
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Base class of one section of the settings."""
+
+
+class _Hidden:
+    """Stands for a secret wherever one is shown."""
+
+    def __repr__(self) -> str:
+        return "<hidden>"
+
+
+HIDDEN = _Hidden()

@@ -24,6 +24,7 @@ from time import monotonic
 from typing import Any
 
 from perfkit.cache.entry import MISSING
+from perfkit.cache.loads.watch import Watch
 from perfkit.cache.memory.glob import Glob
 from perfkit.cache.memory.space import Space
 from perfkit.cache.memory.tags import Stamps, is_valid
@@ -40,13 +41,17 @@ UNDER_WAY: ContextVar[tuple[Flight, ...]] = ContextVar("perfkit_cache_loads", de
 
 
 class Outcome:
-    """How a load ended: with a value, with an error, or with neither because it was given up."""
+    """How a load ended: with a value, with an error, or with neither because it was given up.
 
-    __slots__ = ("error", "value")
+    Attributes:
+        was_loaded: False if the second tier had the value.
+    """
 
-    def __init__(self, value: Any = MISSING, error: Exception | None = None) -> None:
+    __slots__ = ("error", "value", "was_loaded")
+
+    def __init__(self, value: Any = MISSING, error: Exception | None = None, *, was_loaded: bool = True) -> None:
         """Hold a value or an error; without both it was given up."""
-        self.value, self.error = value, error
+        self.value, self.error, self.was_loaded = value, error, was_loaded
 
     @property
     def is_lost(self) -> bool:
@@ -77,16 +82,18 @@ class Flight:
     Attributes:
         future: Ends with an `Outcome`, never with an error.
         is_fenced: What it loads is out of date already.
+        is_refresh: A value serves meanwhile; nobody waits.
         loop: The loop that loads, None if a thread does.
         waiting: Callers that still want it.
     """
 
-    __slots__ = ("future", "generation", "is_fenced", "key", "loop", "space", "stamps", "task", "waiting")
+    __slots__ = ("future", "generation", "is_fenced", "is_refresh", "key", "loop", "space", "stamps", "task", "waiting")
 
     def __init__(self, space: Space, key: Any, stamps: Stamps, loop: asyncio.AbstractEventLoop | None) -> None:
         """Begin; the caller holds the tier's lock, so that *stamps* are of this very moment."""
         self.space, self.key, self.stamps, self.loop = space, key, stamps, loop
         self.generation = space.generation
+        self.is_refresh = False
         self.future: Future[Outcome] = Future()
         # Running futures cannot be cancelled, so nobody who stops waiting ends it for the others.
         self.future.set_running_or_notify_cancel()
@@ -116,10 +123,29 @@ class Flights:
         """Begin without any."""
         self._tier = tier
         self._flights: dict[tuple[str, Any], Flight] = {}
+        self._watches: dict[tuple[str, Any], list[Watch]] = {}
 
     def __len__(self) -> int:
-        """Return how many there are."""
-        return len(self._flights)
+        """Return how many there are, and how many watches besides."""
+        return len(self._flights) + len(self._watches)
+
+    def watch(self, space: Space, key: Any) -> Watch:
+        """Return a watch over *key*; the caller ends it with `unwatch`."""
+        self._tier.settle()
+        with self._tier.lock:
+            watch = Watch(space, key, self._tier.tags, self._tier.now())
+            self._watches.setdefault((space.name, key), []).append(watch)
+        return watch
+
+    def unwatch(self, watch: Watch) -> None:
+        """End *watch*."""
+        place = (watch.space.name, watch.key)
+        with self._tier.lock:
+            watches = self._watches.get(place, [])
+            if watch in watches:
+                watches.remove(watch)
+            if not watches:
+                self._watches.pop(place, None)
 
     def join(
         self, space: Space, key: Any, tags: tuple[str, ...], *, in_loop: bool, waits: bool = True
@@ -166,12 +192,18 @@ class Flights:
         flight = self._flights.get((space.name, key))
         if flight is not None:
             flight.is_fenced = True
+        for watch in self._watches.get((space.name, key), ()):
+            watch.is_fenced = True
 
     def fence_matching(self, space: Space, glob: Glob) -> None:
         """The same for all keys that *glob* matches. The caller holds the tier's lock."""
         for flight in self._flights.values():
             if flight.space is space and glob.matches(flight.key):
                 flight.is_fenced = True
+        for (name, key), watches in self._watches.items():
+            if name == space.name and glob.matches(key):
+                for watch in watches:
+                    watch.is_fenced = True
 
     def leave(self, flight: Flight) -> None:
         """Stop waiting for *flight*; the last one out ends its task."""
@@ -227,6 +259,7 @@ class Flights:
     def after_fork(self) -> None:
         """In a forked child: nobody here loads anything."""
         self._flights = {}
+        self._watches = {}
 
 
 def running_loop() -> asyncio.AbstractEventLoop | None:

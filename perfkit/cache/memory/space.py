@@ -9,9 +9,9 @@ from typing import Any
 from perfkit.cache.entry import Entry
 from perfkit.cache.memory.glob import Glob
 
-__all__ = ["HITS", "MISSES", "SAVED", "STALE", "Space"]
+__all__ = ["HITS", "MISSES", "REMOTE", "SAVED", "STALE", "Space"]
 
-HITS, MISSES, STALE, SAVED = range(4)
+HITS, MISSES, STALE, SAVED, REMOTE = range(5)
 """Places in `Space.counts`."""
 
 SLICE = 10_000
@@ -26,8 +26,9 @@ class Space:
         arrivals: Keys that were added so far.
         has_only_texts: No key was ever added that is not a text.
         lost: Entries that left unasked, by cause.
-        counts: Hits, misses, stale hits and seconds saved. Raised without a lock by ``counts[i] += local``, which is
-            not interrupted as long as nothing is called; moved into the store from time to time.
+        counts: Hits, misses, stale hits, seconds saved, misses for which the second tier had the value. Raised without
+            a lock by ``counts[i] += local``, which is not interrupted as long as nothing is called; moved into the
+            store from time to time.
     """
 
     __slots__ = (
@@ -50,7 +51,7 @@ class Space:
         self.has_only_texts = True
         self.lost: dict[str, float] = {}
         self.arrivals = 0
-        self.counts = [0.0, 0.0, 0.0, 0.0]
+        self.counts = [0.0, 0.0, 0.0, 0.0, 0.0]
         self._sorted: list[str] = []
         self._sorted_at = -1
 

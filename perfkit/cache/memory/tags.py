@@ -31,13 +31,18 @@ Stamps: TypeAlias = tuple[tuple[Tag, int], ...]
 
 
 class Tags:
-    """The tags in use. The tier's lock guards it."""
+    """The tags in use. The tier's lock guards it.
 
-    __slots__ = ("_tags",)
+    Attributes:
+        changes: Times that any tag was invalidated, in use or not.
+    """
+
+    __slots__ = ("_tags", "changes")
 
     def __init__(self) -> None:
         """Know no tag."""
         self._tags: WeakValueDictionary[str, Tag] = WeakValueDictionary()
+        self.changes = 0
 
     def __len__(self) -> int:
         """Return the number of tags that something holds."""
@@ -55,6 +60,7 @@ class Tags:
 
     def invalidate(self, names: Iterable[str]) -> None:
         """Make everything that carries one of *names* invalid."""
+        self.changes += 1
         for name in names:
             tag = self._tags.get(name)
             if tag is not None:

@@ -41,6 +41,7 @@ class Tier:
         count: Entries held, the invalid ones that nobody has met yet included.
         bytes: Sum of their sizes.
         touch: What the policy wants to be called at each hit, or None.
+        hears_elsewhere: Values are made invalid without a command in the control log, so its epoch alone says nothing.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class Tier:
         self._make_policy = policy
         self.max_size, self.max_bytes = max_size, max_bytes
         self.now, self.control = now, control
+        self.hears_elsewhere = False
         self.tags = Tags()
         self.spaces: dict[str, Space] = {}
         self._begin()
@@ -113,13 +115,15 @@ class Tier:
         if epoch < 0:
             return False
         space = entry.space
+        if self.hears_elsewhere and entry.is_alive and not entry.sliding and self.is_intact(entry):
+            return True
         with self.lock:
             if not entry.is_alive:
                 return False
             if self.is_intact(entry):
                 if entry.sliding:
                     self._slide(entry)
-                else:
+                elif not self.hears_elsewhere:
                     entry.epoch = epoch
                 return True
             if space is not None and space.entries.get(entry.key) is entry:
@@ -175,7 +179,7 @@ class Tier:
             if entry is not None:
                 self._drop(entry, "")
             self._make_room(size)
-            epoch = -1 if sliding else self._seen
+            epoch = -1 if sliding or self.hears_elsewhere else self._seen
             generation = space.generation
             entry = Entry(key, value, space, fresh_until, expires, size, stamps, cost, sliding, generation, epoch)
             space.entries[key] = entry

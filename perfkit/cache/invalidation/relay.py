@@ -8,7 +8,7 @@ namespace there: more than needed, never less.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from perfkit.cache.loads.flight import Flights
@@ -24,15 +24,21 @@ INVALIDATE = "cache.invalidate"
 MOST_KEYS = 500
 LONGEST = 100
 """Keys told in one command, and the longest text of one: a record of the log has an end."""
+LONGEST_PATTERN = 10_000
 
 
 class Relay:
-    """Makes things invalid, here and in the other workers."""
+    """Makes things invalid, here and in the other workers.
+
+    Attributes:
+        on_undelivered: Called with what another worker could not tell the second tier, so that we tell it too.
+    """
 
     def __init__(self, tier: Tier, flights: Flights) -> None:
         """Listen to the others; call `close` to stop."""
         self._tier, self._flights = tier, flights
         self._origin = uuid.uuid4().hex
+        self.on_undelivered: Callable[[dict[str, Any]], object] | None = None
         tier.control.on(INVALIDATE, self._hear)
         tier.control.on_missed(self._forget_all)
 
@@ -43,49 +49,44 @@ class Relay:
     def tags(self, names: tuple[str, ...]) -> None:
         """Make everything with one of these tags invalid."""
         self._tier.invalidate_tags(names)
-        self._tell(tags=list(names))
+        self.tell({"tags": list(names)})
 
     def space(self, space: Space) -> None:
         """Clear a namespace."""
         self._tier.clear(space)
-        self._tell(space=space.name)
+        self.tell({"space": space.name})
 
     def everything(self) -> None:
         """Clear all namespaces."""
         self._tier.drop_all()
-        self._tell(all=True)
+        self.tell({"all": True})
 
     def keys(self, space: Space, keys: Iterable[Any]) -> int:
         """Remove *keys*; return how many were there."""
         keys = list(keys)
-        removed = self._remove(space, keys)
+        removed = self.remove(space, keys)
         for start in range(0, len(keys), MOST_KEYS):
-            some = keys[start : start + MOST_KEYS]
-            if all(map(_is_tellable, some)):
-                self._tell(space=space.name, keys=some)
-            else:
-                self._tell(space=space.name)
-        return removed
+            self.tell({"space": space.name, "keys": keys[start : start + MOST_KEYS]})
+        return len(removed)
 
     def pattern(self, space: Space, glob: Glob) -> int:
         """Remove the text keys that *glob* matches; return how many there were."""
-        removed = self._match(space, glob)
-        if len(glob.pattern) > 10_000:
-            self._tell(space=space.name)
-        else:
-            self._tell(space=space.name, pattern=glob.pattern)
+        removed = self.match(space, glob)
+        self.tell({"space": space.name, "pattern": glob.pattern})
         return removed
 
-    def _remove(self, space: Space, keys: Iterable[Any]) -> int:
-        tier, removed = self._tier, 0
+    def remove(self, space: Space, keys: Iterable[Any]) -> list[Any]:
+        """Remove *keys* here; return those that were there."""
+        tier, removed = self._tier, []
         with tier.lock:
             for key in keys:
                 self._flights.fence(space, key)
-                entry = tier.take(space, key)
-                removed += entry is not None
+                if tier.take(space, key) is not None:
+                    removed.append(key)
         return removed
 
-    def _match(self, space: Space, glob: Glob) -> int:
+    def match(self, space: Space, glob: Glob) -> int:
+        """Remove the text keys that *glob* matches here; return how many there were."""
         tier, removed = self._tier, 0
         with tier.lock:
             self._flights.fence_matching(space, glob)
@@ -94,8 +95,11 @@ class Relay:
                 removed += sum(tier.take(space, key) is not None for key in keys)
         return removed
 
-    def _tell(self, **what: Any) -> None:
-        if not self._tier.control.append(INVALIDATE, {"origin": self._origin, **what}):
+    def tell(self, what: dict[str, Any], *, is_delivered: bool = True) -> None:
+        """Tell the other workers of this host; *is_delivered* says whether the second tier, if there is one, knows."""
+        told = _told(what)
+        extra = {} if is_delivered else {"undelivered": True}
+        if not self._tier.control.append(INVALIDATE, {"origin": self._origin, **told, **extra}):
             # The epoch may not have risen, and entries here would be trusted without a look.
             self._tier.drop_all()
 
@@ -103,26 +107,40 @@ class Relay:
         """Do what another worker did. In the order of its commands, in whichever thread notices first."""
         if payload.get("origin") == self._origin:
             return
+        if "keys" in payload:
+            payload["keys"] = list(map(_hashable, payload["keys"]))
+        if payload.get("undelivered") and self.on_undelivered is not None:
+            self.on_undelivered(payload)
+        self.apply(payload)
+
+    def apply(self, payload: dict[str, Any]) -> None:
+        """Do here what *payload* says."""
         if payload.get("all"):
             self._tier.drop_all()
         elif "tags" in payload:
             self._tier.invalidate_tags(payload["tags"])
         else:
-            self._hear_of_space(payload)
+            self._apply_to_space(payload)
 
-    def _hear_of_space(self, payload: dict[str, Any]) -> None:
+    def _apply_to_space(self, payload: dict[str, Any]) -> None:
         space = self._tier.spaces.get(payload["space"])
         if space is None:
             return
         if "keys" in payload:
-            self._remove(space, map(_hashable, payload["keys"]))
+            self.remove(space, payload["keys"])
         elif "pattern" in payload:
-            self._match(space, Glob(payload["pattern"]))
+            self.match(space, Glob(payload["pattern"]))
         else:
             self._tier.clear(space)
 
     def _forget_all(self) -> None:
         self._tier.drop_all()
+
+
+def _told(what: dict[str, Any]) -> dict[str, Any]:
+    """Return *what* as it may be told; for keys that mean nothing elsewhere, or are too long, the whole namespace."""
+    is_tellable = all(map(_is_tellable, what.get("keys", ()))) and len(what.get("pattern", "")) <= LONGEST_PATTERN
+    return what if is_tellable else {"space": what["space"]}
 
 
 def _is_tellable(key: Any) -> bool:

@@ -1,0 +1,1 @@
+"""What makes values invalid, in this worker and in all others."""

@@ -1,0 +1,1 @@
+"""The second tier: a Redis or Valkey server that the workers of all hosts share."""

@@ -1,0 +1,103 @@
+"""Invalidations that the server has not confirmed. Until they are made up for, nothing of it is believed."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+__all__ = ["Journal", "Undelivered"]
+
+MOST = 10_000
+"""Things remembered; beyond that everything is made invalid instead."""
+
+KEYS_AT_ONCE = 500
+
+
+class Undelivered:
+    """What is to be made up for.
+
+    Attributes:
+        keys: Keys by their namespaces; a dict keeps their order.
+        patterns: Pairs of namespace and pattern.
+        everything: All of it, whatever else is here.
+    """
+
+    __slots__ = ("everything", "keys", "patterns", "spaces", "tags")
+
+    def __init__(self) -> None:
+        """Begin with nothing."""
+        self.tags: dict[str, None] = {}
+        self.spaces: dict[str, None] = {}
+        self.keys: dict[str, dict[Any, None]] = {}
+        self.patterns: dict[tuple[str, str], None] = {}
+        self.everything = False
+
+    @property
+    def size(self) -> int:
+        """How much there is, about."""
+        return len(self.tags) + len(self.spaces) + len(self.patterns) + sum(map(len, self.keys.values()))
+
+    def add(self, payload: dict[str, Any]) -> None:
+        """Take in what a command of the relay says."""
+        if payload.get("all"):
+            self.everything = True
+        elif "tags" in payload:
+            self.tags.update(dict.fromkeys(payload["tags"]))
+        elif "keys" in payload:
+            self.keys.setdefault(payload["space"], {}).update(dict.fromkeys(payload["keys"]))
+        elif "pattern" in payload:
+            self.patterns[payload["space"], payload["pattern"]] = None
+        else:
+            self.spaces[payload["space"]] = None
+
+    def payloads(self) -> list[dict[str, Any]]:
+        """Return it as commands again."""
+        if self.everything:
+            return [{"all": True}]
+        found: list[dict[str, Any]] = [{"tags": list(self.tags)}] if self.tags else []
+        found += [{"space": space} for space in self.spaces]
+        found += [{"space": space, "pattern": pattern} for space, pattern in self.patterns]
+        for space, keys in self.keys.items():
+            some = list(keys)
+            found += [
+                {"space": space, "keys": some[start : start + KEYS_AT_ONCE]}
+                for start in range(0, len(some), KEYS_AT_ONCE)
+            ]
+        return found
+
+
+class Journal:
+    """Collects what could not be delivered. Thread-safe."""
+
+    __slots__ = ("_lock", "_open", "is_empty")
+
+    def __init__(self) -> None:
+        """Begin empty."""
+        self._lock = threading.Lock()
+        self._open = Undelivered()
+        self.is_empty = True
+
+    def add(self, payload: dict[str, Any]) -> None:
+        """Remember one command."""
+        with self._lock:
+            self._open.add(payload)
+            if self._open.size > MOST:
+                self._open = Undelivered()
+                self._open.everything = True
+            self.is_empty = False
+
+    def take(self) -> list[dict[str, Any]]:
+        """Return all commands. They count as undelivered until `done`, so whoever fails loses nothing."""
+        with self._lock:
+            taken, self._open = self._open, Undelivered()
+            return taken.payloads()
+
+    def done(self) -> None:
+        """What was taken is delivered; what came meanwhile stays."""
+        with self._lock:
+            self.is_empty = self._open.size == 0 and not self._open.everything
+
+    def put_back(self, payloads: list[dict[str, Any]]) -> None:
+        """What was taken is not delivered."""
+        for payload in payloads:
+            self.add(payload)
