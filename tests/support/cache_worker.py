@@ -1,4 +1,4 @@
-"""One process of several with a cache on one server: it does what it is told by its standard input and says what it got.
+"""One process of several with a cache on one server: it does what its standard input says, and says what it got.
 
 Each line in is JSON: the name of an action and its arguments; each line out is its result.
 """
@@ -33,7 +33,8 @@ def main(url: str, log: str) -> None:
         return getattr(cache, action)(*arguments)
 
     for line in sys.stdin:
-        print(json.dumps(act(*json.loads(line))), flush=True)
+        sys.stdout.write(json.dumps(act(*json.loads(line))) + "\n")
+        sys.stdout.flush()
     cache.close()
 
 

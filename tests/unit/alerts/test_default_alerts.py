@@ -24,7 +24,7 @@ def pass_seconds(alerts: AlertManager, clock: FakeClock, seconds: int) -> None:
 
 
 def test_the_names_are_those_of_the_components() -> None:
-    assert (defaults.HEALTH, defaults.STUCK, defaults.LAG) == (CHECK_STATUS.name, STUCK.name, LOOP_LAG.name)
+    assert (CHECK_STATUS.name, STUCK.name, LOOP_LAG.name) == (defaults.HEALTH, defaults.STUCK, defaults.LAG)
     assert max(LEVELS.values()) == defaults.CRITICAL_HEALTH
 
 
