@@ -214,6 +214,10 @@ class PerformanceSystem:
         """Answer "not ready" on the readiness probe of all workers from now on; requests are still served."""
         self.health.drain()
 
+    def resume(self) -> None:
+        """Take traffic again in all workers: the end of `drain`."""
+        self.health.resume()
+
     def get_component(self, name: str) -> Component:
         """Return the component called *name*.
 

@@ -1,4 +1,4 @@
-"""`perfkit drain URL`: has a running service say "not ready" in all workers; for a preStop hook."""
+"""`perfkit drain URL`: has a running service say "not ready" in all workers, for a preStop hook; or ends that."""
 
 from __future__ import annotations
 
@@ -26,15 +26,16 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         help="of the service, such as http://127.0.0.1:8000; /health unless it has a path",
     )
     add("--timeout", type=seconds, default=3.0, metavar="SECONDS", help="wait so long for the answer (3)")
+    add("--end", action="store_true", help="take traffic again instead")
     add("--wait", type=seconds, metavar="SECONDS", help="then wait so long, until the load balancer has noticed")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Drain the service; return 0 if it does, else 1. Its token is taken from PERFKIT_TOKEN."""
+    """Drain the service, or end that; return 0 if it does, else 1. Its token is taken from PERFKIT_TOKEN."""
     parts = options.url
     path = f"{parts.path.rstrip('/') or '/health'}/drain"
     try:
-        code = ask(parts, path, method="POST", timeout=options.timeout).code
+        code = ask(parts, path, method="DELETE" if options.end else "POST", timeout=options.timeout).code
     except (OSError, http.client.HTTPException) as error:
         reason = str(error) or type(error).__name__
         print(f"perfkit drain: {parts.netloc} did not answer: {reason}.", file=sys.stderr)
@@ -46,7 +47,7 @@ def run(options: argparse.Namespace) -> int:
             file=sys.stderr,
         )
         return NOT_DRAINED
-    print("draining")
-    if options.wait:
+    print("serving" if options.end else "draining")
+    if options.wait and not options.end:
         time.sleep(options.wait)
     return 0

@@ -101,6 +101,7 @@ class HealthChecker(Component):
         self._heartbeat = LoopHeartbeat(self._context.loops, self._clock, self.settings)
         self._began = self._clock.monotonic()
         self._draining.begin()
+        self._drain_like_the_others()
         for check in (*process_checks(self.settings, self._context), *self._context.checks()):
             self._watch(check)
         self.tick(self._began)
@@ -117,9 +118,23 @@ class HealthChecker(Component):
             self._watched = {}
 
     def drain(self) -> None:
-        """Answer "not ready" in all workers from now on, so that no new traffic comes; requests are still served."""
-        self._draining.tell()
-        self._context.store.control.append(DRAIN, {})
+        """Answer "not ready" in all workers from now on, so that no new traffic comes; requests are still served.
+
+        Workers that the same server starts later drain too.
+        """
+        self._say(is_draining=True)
+
+    def resume(self) -> None:
+        """Take traffic again in all workers: the end of `drain`."""
+        self._say(is_draining=False)
+
+    def _say(self, *, is_draining: bool) -> None:
+        self._draining.tell(is_on=is_draining)
+        store, server = self._context.store, _server()
+        store.control.append(DRAIN, {"is_draining": is_draining})
+        if server is not None:
+            # Who comes when nobody is left that heard it finds it written.
+            store.texts.append(DRAIN, {"server": server, "is_draining": is_draining})
 
     @property
     def is_draining(self) -> bool:
@@ -127,15 +142,16 @@ class HealthChecker(Component):
         return self._draining.is_on
 
     def _on_drain(self, payload: dict[str, Any]) -> None:
-        server = payload.get("server")
-        if server is None or server == _server():
-            self._draining.tell()
+        self._draining.tell(is_on=bool(payload.get("is_draining", True)))
 
-    def _tell_newcomer(self) -> None:
-        """Let a worker that takes the place of another drain as that one did; one of the next server does not."""
-        server = _server() if self._draining.is_told and self._fleet.is_asked else None
-        if server is not None:
-            self._context.store.control.append(DRAIN, {"server": server})
+    def _drain_like_the_others(self) -> None:
+        """Drain if the server that started this worker was told to: it takes the place of one that drained."""
+        server = _server()
+        with self._context.errors.guarded("health", "it cannot be told whether the service drains"):
+            written = self._context.store.texts.read(DRAIN) if server is not None else ()
+            newest = next((each for each in written if each.get("server") == server), {})
+            if newest.get("is_draining"):
+                self._draining.tell(is_on=True)
 
     def tick(self, now: float) -> None:
         """Run what is quick, begin what is due at *now* (monotonic seconds), and tell the others."""
@@ -153,7 +169,6 @@ class HealthChecker(Component):
             self._last_tick = now
             self._fleet.greet()
             self._fleet.look(now)
-            self._tell_newcomer()
             self._fleet.tell(self._roster.news(everything=self._fleet.is_asked))
             own = [check for check in self._own_checks(now) if not check.is_shared]
             self._fleet.report(self._worker(own), own, now)

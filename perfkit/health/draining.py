@@ -27,20 +27,19 @@ class Draining:
 
     Attributes:
         is_on: True once no new traffic is wanted.
-        is_told: True if somebody said so for all workers, rather than a signal for this one.
     """
 
     def __init__(self, clock: Clock, *, seconds: float) -> None:
         """Delay SIGTERM by *seconds* once `begin` was called; 0 leaves the signal alone."""
         self._clock, self._seconds = clock, seconds
-        self.is_on = self.is_told = False
+        self.is_on = False
         self._previous: Any = None
         self._pid = 0
         self._pass_on_at: float | None = None
 
     def begin(self) -> None:
         """Take traffic: at a start, and in a forked child. Catches SIGTERM where that is wanted and possible."""
-        self.is_on, self.is_told, self._pass_on_at = False, False, None
+        self.is_on, self._pass_on_at = False, None
         if self._seconds <= 0.0 or self._pid == os.getpid():
             return
         reason = _obstacle()
@@ -57,9 +56,9 @@ class Draining:
         self._pid = os.getpid()
         signal.signal(signal.SIGTERM, self._on_signal)
 
-    def tell(self) -> None:
-        """Drain, as all workers do."""
-        self.is_on = self.is_told = True
+    def tell(self, *, is_on: bool) -> None:
+        """Drain, or take traffic again, as all workers do; not again where the signal to end is on its way."""
+        self.is_on = is_on or self._pass_on_at is not None
 
     def end(self) -> None:
         """Give SIGTERM back to whom it belonged, unless somebody took it meanwhile."""

@@ -154,6 +154,10 @@ class Front:
         """Have all workers say that they are not ready."""
         self._system.drain()
 
+    def resume(self) -> None:
+        """Have all workers take traffic again."""
+        self._system.resume()
+
     def expose(
         self, format: Format, *, names: Iterable[str] | None = None, escaping: Escaping = Escaping.UNDERSCORES
     ) -> bytes:

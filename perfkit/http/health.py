@@ -52,9 +52,9 @@ def is_started(health: HealthSnapshot, accept: str = "") -> Response:
     return probe(Status.HEALTHY if health.is_started else Status.UNKNOWN, accept=accept, code=_up(health.is_started))
 
 
-def draining() -> Response:
-    """Answer that all workers were told to drain."""
-    return _document(_encode({"status": "draining"}), _JSON, 202)
+def draining(*, is_draining: bool) -> Response:
+    """Answer that all workers were told to drain, or to take traffic again."""
+    return _document(_encode({"status": "draining" if is_draining else "serving"}), _JSON, 202)
 
 
 def wanted_tags(query: str) -> frozenset[str]:

@@ -69,6 +69,10 @@ class Answers(Protocol):
         """Have all workers say that they are not ready."""
         ...
 
+    def resume(self) -> None:
+        """Have all workers take traffic again."""
+        ...
+
     def expose(
         self, format: Format, *, names: Iterable[str] | None = None, escaping: Escaping = Escaping.UNDERSCORES
     ) -> bytes:
@@ -174,7 +178,7 @@ class Routes:
             paths[mount] = _Route("health_details", self._health, is_public=True)
             for name, answer in (("live", self._live), ("ready", self._ready), ("startup", self._startup)):
                 paths[f"{mount}/{name}"] = _Route(None, answer, is_public=True, fallback=_CANNOT_TELL)
-            paths[f"{mount}/drain"] = _Route("health_details", self._drain, methods=("POST",))
+            paths[f"{mount}/drain"] = _Route("health_details", self._drain, methods=("POST", "DELETE"))
         return paths
 
     def respond(self, request: Request) -> Response | None:
@@ -266,11 +270,12 @@ class Routes:
         return health.is_started(self._answers.health_snapshot(), request.headers.get("accept", ""))
 
     def _drain(self, request: Request, is_allowed: bool) -> Response | None:
-        """Drain all workers. The header of ours keeps forms on pages of other sites out: a browser asks us first."""
+        """Drain all workers, or end that. A header of ours keeps pages of other sites out: a browser asks us first."""
         if "x-perfkit-command" not in request.headers:
             return None
-        self._answers.drain()
-        return health.draining()
+        is_draining = request.method == "POST"
+        self._answers.drain() if is_draining else self._answers.resume()
+        return health.draining(is_draining=is_draining)
 
     def _metrics(self, request: Request, is_allowed: bool) -> Response:
         choice = choose(request.headers.get("accept", ""), request.query)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import json
 import signal
 import threading
@@ -153,6 +154,37 @@ def test_a_drained_service_is_not_ready_in_any_worker_while_requests_in_flight_f
             assert running.get("/threads")[0] == 200, "who comes all the same is served"
             assert answers == []
         assert answers == [(200, '"waited"')] * 4
+        assert drain(running, monkeypatch, "--end") == 0
+        assert capsys.readouterr().out == "serving\n"
+        in_a_row(lambda: ready(running) == 200, 20)
+
+
+def test_workers_that_take_the_place_of_drained_ones_are_not_ready_either(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with served(f"{SERVERS['gunicorn']} --max-requests 30", tmp_path) as running:
+        until(lambda: ready(running), lambda code: code == 200)
+        before, pause = set(running.workers()), threading.Event()
+        assert drain(running, monkeypatch) == 0
+
+        def all_are_new() -> bool:
+            for _ in range(20):
+                ready_or_away(running)
+            return before.isdisjoint(running.workers()) and len(running.workers()) == 2
+
+        until(all_are_new)
+        # Slowly, as a probe comes: each request brings the next replacement nearer.
+        until(
+            lambda: [ready_or_away(running) for _ in range(8) if not pause.wait(0.25)],
+            lambda codes: set(codes) == {503},
+        )
+
+
+def ready_or_away(running: Fleet) -> int:
+    """Return the answer of readiness; 0 if the worker ended just then."""
+    with contextlib.suppress(OSError, http.client.HTTPException):
+        return ready(running)
+    return 0
 
 
 def in_a_row(is_so: Callable[[], bool], times: int) -> None:

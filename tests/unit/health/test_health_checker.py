@@ -356,13 +356,34 @@ OLD, NEW = Server(pid=10, started=1, namespace=5), Server(pid=20, started=2, nam
 
 def test_draining_reaches_all_workers_and_those_that_take_their_places(workers: Workers) -> None:
     first, second = workers.join(OLD), workers.join(OLD)
+    workers.turn = workers.stores[1]
     second.drain()
     workers.pass_seconds(1)
     assert first.get_health_summary().is_draining
     assert second.get_health_summary().is_draining
-    late = workers.join(OLD)
-    workers.pass_seconds(3)
-    assert late.get_health_summary().is_draining
+    assert workers.join(OLD).get_health_summary().is_draining
+
+
+def test_who_comes_when_all_are_gone_drains_too(workers: Workers) -> None:
+    workers.join(OLD).drain()
+    workers.pass_seconds(1)
+    workers.close()
+    workers.stores, workers.checkers = [], []
+    assert workers.join(OLD).is_draining
+
+
+def test_draining_ends_in_all_workers_and_for_those_who_come_later(workers: Workers) -> None:
+    first, second = workers.join(OLD), workers.join(OLD)
+    workers.turn = workers.stores[0]
+    first.drain()
+    workers.pass_seconds(1)
+    workers.turn = workers.stores[1]
+    second.resume()
+    workers.pass_seconds(1)
+    assert not first.is_draining
+    assert not second.is_draining
+    assert first.get_health_summary().is_ready
+    assert not workers.join(OLD).is_draining
 
 
 @pytest.mark.parametrize("server", [NEW, None], ids=["another server", "no server"])

@@ -81,6 +81,9 @@ class Service:
         self._fail()
         self.feel(self.health.status, is_draining=True, is_ready=False)
 
+    def resume(self) -> None:
+        self.feel(self.health.status, is_draining=False, is_ready=True)
+
     def expose(
         self, format: Format, *, names: Iterable[str] | None = None, escaping: Escaping = Escaping.UNDERSCORES
     ) -> bytes:
