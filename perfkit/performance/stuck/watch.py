@@ -50,6 +50,9 @@ LOG_INTERVAL = 60.0
 
 Lines: TypeAlias = list[tuple[CodeType, int]]
 
+MOST_TOLD = 20
+"""Requests told at one look; the others, which mostly stand at the same place, are in the number alone."""
+
 MAX_STACK = 30
 MOST_PLACES = 200
 
@@ -88,11 +91,13 @@ class StuckWatch:
     def _look(self, now: float) -> None:
         names = {thread.ident: thread.name for thread in threading.enumerate()}
         found: dict[int, float] = {}
+        left = MOST_TOLD
         for thread, lines, exchange, age in self._held():
             before = self._told.get(exchange.key, 0.0)
             is_news = not before or age >= AGAIN * before
             found[exchange.key] = age if is_news else before
-            if is_news:
+            if is_news and left:
+                left -= 1
                 self._tell(self._report(lines, exchange, age, names.get(thread, "")), now)
         self._told = found
         self._show(len(found))

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-import sys
 import threading
+import weakref
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from types import FrameType
 from typing import Any
 
@@ -17,7 +17,7 @@ from perfkit.core.loops import SeenExchange
 from perfkit.performance import PerformanceMonitor, StuckRequest
 from perfkit.performance.settings import PerformanceSettings, Stuck
 from perfkit.performance.stuck.report import KIND, told
-from perfkit.performance.stuck.watch import STUCK, StuckWatch
+from perfkit.performance.stuck.watch import MOST_TOLD, STUCK, StuckWatch
 from perfkit.store import Store, StoreSettings
 from perfkit.store.layout import FINISHED, STARTED
 from perfkit.testing import FakeClock
@@ -76,7 +76,16 @@ class Serving:
         return value
 
 
+class Luggage:
+    """What a request works with."""
+
+
+LUGGAGE: list[weakref.ref[Luggage]] = []
+
+
 def serve(number: int, entered: threading.Event, released: threading.Event) -> None:
+    luggage = Luggage()
+    LUGGAGE.append(weakref.ref(luggage))
     entered.set()
     released.wait(30.0)
 
@@ -150,6 +159,25 @@ def test_a_place_is_logged_once_a_minute_and_the_listeners_hear_of_each(
     assert "Give what it waits for a timeout." in record.getMessage()
 
 
+def test_of_very_many_some_are_told_and_all_are_counted(serving: Serving) -> None:
+    serving.pass_seconds(1)
+    with ExitStack() as held:
+        for number in range(MOST_TOLD + 5):
+            held.enter_context(serving.request(number))
+        serving.pass_seconds(100)
+        assert serving.shown == MOST_TOLD + 5
+        assert len(serving.texts) == MOST_TOLD
+
+
+def test_nothing_that_a_request_works_with_is_kept(serving: Serving) -> None:
+    serving.pass_seconds(1)
+    with serving.request(1):
+        serving.pass_seconds(60)
+        kept = LUGGAGE[-1]
+        assert kept() is not None
+    assert kept() is None
+
+
 def test_what_was_told_an_hour_ago_and_what_cannot_be_read_is_left_out() -> None:
     def record(**changes: Any) -> dict[str, Any]:
         return {"at": 1000.0, "seconds": 40.0, "site": "app.py:3", "pid": 1, "request": 7, **changes}
@@ -195,4 +223,3 @@ def test_nothing_is_collected_while_frames_are_looked_at(serving: Serving, monke
     assert seen
     assert not any(seen)
     assert gc.isenabled()
-    assert sys.getrefcount(serve.__code__) < 100, "no frame is kept"
