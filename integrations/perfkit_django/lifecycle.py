@@ -36,6 +36,7 @@ class Lifecycle:
         hot: What the hot path needs, in one look-up: our own paths, what records, whether a proxy tells the scheme,
             the site and its system. None before the first exchange, after a setting changed, and before an exchange
             that is to be looked at.
+        epoch: Another object after each change of the setting: who keeps something of the site compares it.
     """
 
     hot: Hot | None = None
@@ -44,6 +45,7 @@ class Lifecycle:
         """Do nothing yet."""
         self._site: Site | None = None
         self._described: Site | None = None
+        self.epoch = object()
         self._lock = threading.Lock()
 
     @property
@@ -66,6 +68,7 @@ class Lifecycle:
         """Forget everything, as the setting has changed: the next exchange has a system of its own."""
         with self._lock:
             site, self._site, self.hot = self._site, None, None
+            self.epoch = object()
         if site is not None:
             site.stop()
 
@@ -107,7 +110,7 @@ def lifecycle() -> Lifecycle:
         life: Lifecycle = apps.get_app_config("perfkit_django").life  # type: ignore[attr-defined]  # ours
     except LookupError:
         raise ImproperlyConfigured(
-            "perfkit_django.PerfkitMiddleware is in MIDDLEWARE, but perfkit_django is not in INSTALLED_APPS. "
+            "perfkit_django is used, in MIDDLEWARE or CACHES, but it is not in INSTALLED_APPS. "
             "The app keeps the system of the process and tells what is wrong with the settings. "
             'Add "perfkit_django" to INSTALLED_APPS.'
         ) from None

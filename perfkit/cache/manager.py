@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, MutableMapping
 from typing import Any, Self
 
 import msgspec
@@ -14,6 +14,7 @@ from perfkit.cache.memory.tier import Tier
 from perfkit.cache.namespace import Namespace
 from perfkit.cache.numbers import Numbers
 from perfkit.cache.policies import POLICIES, Policy
+from perfkit.cache.policies.foreign import Foreign, bounds_of, is_foreign, sizes_of
 from perfkit.cache.settings import CacheSettings
 from perfkit.cache.snapshot import CacheSnapshot, read
 from perfkit.cache.values.codec import codec_of
@@ -43,7 +44,7 @@ class CacheManager(Namespace, Component):
     def __init__(
         self,
         *,
-        strategy: str | Callable[[int], Policy] | None = None,
+        strategy: str | Callable[[int], Policy] | MutableMapping[Any, Any] | None = None,
         max_size: int | None = None,
         max_bytes: int | None = None,
         default_ttl: float | None = None,
@@ -59,7 +60,8 @@ class CacheManager(Namespace, Component):
         """Make an empty cache; arguments go before *settings*.
 
         Args:
-            strategy: A strategy's name, or what makes a policy of your own, given the most entries.
+            strategy: A strategy's name, what makes a policy of your own, given the most entries, or a cache of
+                cachetools, which is emptied and then says who leaves.
             max_size: The most values.
             max_bytes: The most bytes.
             default_ttl: Seconds that a value is fresh if its call does not say.
@@ -90,12 +92,15 @@ class CacheManager(Namespace, Component):
         chosen = settings or CacheSettings()
         if max_bytes is not None and max_size is None and settings is None:
             chosen = msgspec.structs.replace(chosen, max_size=None)
+        if is_foreign(strategy):
+            chosen = msgspec.structs.replace(chosen, **bounds_of(strategy))
+            sizeof = sizeof or sizes_of(strategy)
         self.settings = msgspec.structs.replace(
             chosen, **{name: value for name, value in given.items() if value is not None}
         )
         _check(self.settings)
         self._context, self._store = context, context.store
-        self.strategy, make_policy = _policy(strategy or self.settings.strategy)
+        self.strategy, make_policy = _policy(self.settings.strategy if strategy is None else strategy)
         self._numbers = Numbers(self._store)
         most = self.settings.max_size or 0
         tier = Tier(
@@ -218,7 +223,11 @@ class CacheManager(Namespace, Component):
         self._numbers.after_fork(list(self._tier.spaces.values()))
 
 
-def _policy(strategy: str | Callable[[int], Policy]) -> tuple[str, Callable[[int], Policy]]:
+def _policy(
+    strategy: str | Callable[[int], Policy] | MutableMapping[Any, Any],
+) -> tuple[str, Callable[[int], Policy]]:
+    if isinstance(strategy, MutableMapping):
+        return type(strategy).__name__.lower(), lambda _: Foreign(strategy)
     if not isinstance(strategy, str):
         return getattr(strategy, "__name__", type(strategy).__name__).lower(), strategy
     if strategy not in POLICIES:

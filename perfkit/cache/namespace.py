@@ -13,7 +13,7 @@ from perfkit.cache.memoized import Memoizer
 from perfkit.cache.memory.glob import Glob
 from perfkit.cache.memory.space import Space
 from perfkit.cache.reader import Plan, Reader
-from perfkit.core.errors import CacheError
+from perfkit.cache.values.numbers import number
 
 __all__ = ["Namespace"]
 
@@ -137,23 +137,23 @@ class Namespace:
             return None
         return entry
 
-    def increment(self, key: Any, amount: float = 1, *, initial: float = 0, ttl: float | None = UNSET) -> Any:
+    def increment(self, key: Any, amount: float = 1, *, initial: float | None = 0, ttl: float | None = UNSET) -> Any:
         """Add *amount* to the number of *key* and return the sum; no other call comes between.
 
         With a second tier all workers of all hosts count together, else each by itself.
 
         Args:
-            initial: What a missing key counts from.
+            initial: What a missing key counts from; None: there must be one.
             ttl: Time to live of a key that was missing; one that is there keeps its own.
 
         Raises:
-            CacheError: The value is no number.
+            CacheError: The value is no number, or there is none and *initial* is None.
         """
         shared = self._shared
         total = MISSING if shared is None else shared.run(shared.values.increment(key, amount, initial, ttl))
         return self._increment_here(key, amount, initial, ttl) if total is MISSING else total
 
-    def _increment_here(self, key: Any, amount: float, initial: float, ttl: float | None) -> Any:
+    def _increment_here(self, key: Any, amount: float, initial: float | None, ttl: float | None) -> Any:
         engine, tier = self._engine, self._tier
         fresh_until = engine.fresh_until(ttl)
         tier.settle()
@@ -161,9 +161,7 @@ class Namespace:
             engine.flights.fence(self._space, key)
             entry = self._fresh(key)
             value = initial if entry is None else engine.value(entry)
-            if isinstance(value, bool) or not isinstance(value, (int, float)):
-                raise CacheError(f"The value of {key!r} is {value!r}. Only numbers can be incremented. Set one first.")
-            value += amount
+            value = number(key, value) + amount
             kept, size = engine.pack(value)
             if entry is not None:
                 entry.value = kept
@@ -370,7 +368,9 @@ class Namespace:
             return True
         return self._touch_here(key, ttl)
 
-    async def aincrement(self, key: Any, amount: float = 1, *, initial: float = 0, ttl: float | None = UNSET) -> Any:
+    async def aincrement(
+        self, key: Any, amount: float = 1, *, initial: float | None = 0, ttl: float | None = UNSET
+    ) -> Any:
         """Do the same as `increment`."""
         shared = self._shared
         total = MISSING if shared is None else await shared.arun(shared.values.increment(key, amount, initial, ttl))

@@ -15,6 +15,7 @@ from perfkit.cache.remote.messages import message
 from perfkit.cache.remote.scripts import ANYTHING, STORE
 from perfkit.cache.remote.tier import SharedTier, is_refused
 from perfkit.cache.remote.transport.link import Batch, Operation, Pause, UnreachableError
+from perfkit.cache.values.numbers import number
 from perfkit.core.errors import CacheError
 
 if TYPE_CHECKING:
@@ -286,7 +287,7 @@ class Values:
             raise UnreachableError
         return bool(replies[0] == 1)
 
-    def increment(self, key: Any, amount: float, initial: float, ttl: Any) -> Operation[Any]:
+    def increment(self, key: Any, amount: float, initial: float | None, ttl: Any) -> Operation[Any]:
         """Add to the number of *key* with nobody between, on whichever host; `MISSING` where it must be done here."""
         name, engine = self.name(key), self.engine
         if name is None:
@@ -296,17 +297,14 @@ class Values:
                 seen = yield from self.look_to_change(name, ())
                 found = seen.found if seen.found is not None and seen.found.fresh_for > 0.0 else None
                 value = initial if found is None else found.value
-                if isinstance(value, bool) or not isinstance(value, (int, float)):
-                    raise CacheError(
-                        f"The value of {key!r} is {value!r}. Only numbers can be incremented. Set one first."
-                    )
+                total = number(key, value) + amount
                 seconds = engine.seconds_fresh(ttl) if found is None else found.fresh_for
                 if seconds is None:
-                    return value + amount
-                is_pickled, data = self.sealing.pack(name, value + amount)
+                    return total
+                is_pickled, data = self.sealing.pack(name, total)
                 tags = () if found is None else found.tags
                 if (yield from self._swap(key, name, seen, tags, is_pickled, data, seconds)):
-                    return value + amount
+                    return total
                 yield Pause(random.random() * min(0.001 * (attempt + 1), 0.05))
         except UnreachableError:
             self.shared.link.journal.add({"space": self.space.name, "keys": [key]})

@@ -1,0 +1,118 @@
+"""Views whose responses are kept: ``@app.get("/products")`` over ``@cached(ttl=60, tags=["products"])``.
+
+What may be somebody's own is never kept: requests with Authorization, responses that set cookies, that were made with
+the session, vary by more than the encoding, or say private, no-store or no-cache. Who knows better gives a `key`.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar, cast
+from urllib.parse import urlencode
+
+from flask import Response, current_app, make_response, request
+from flask.globals import request_ctx
+
+from perfkit.core.errors import LifecycleError
+
+__all__ = ["cached"]
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+HARMLESS_VARY = frozenset({"accept-encoding"})
+PASS_TTL = 2.0
+"""Seconds for which it is remembered that responses at a place are not kept."""
+
+NOT_KEPT = ("private", "no_store", "no_cache")
+
+
+def cached(
+    ttl: float | None = 60.0,
+    tags: Iterable[str] | Callable[..., Iterable[str]] = (),
+    *,
+    key: Callable[..., Any] | None = None,
+    namespace: str | None = None,
+) -> Callable[[View], View]:
+    """Keep the responses of a view; put it below the route.
+
+    Args:
+        ttl: Seconds that a response is fresh; None for ever.
+        tags: Names by which responses can be invalidated, or what returns them for the arguments of the view.
+        key: Returns what tells responses apart, for the arguments of the view, such as the user's id; then what was
+            made with the session is kept too. By default host, path and query.
+        namespace: The part of the cache; by default named after the view.
+    """
+
+    def decorate(view: View) -> View:
+        space_name = namespace or f"flask.{view.__module__}.{view.__qualname__}"
+
+        @functools.wraps(view)
+        def kept_view(*args: Any, **kwargs: Any) -> Any:
+            def respond() -> Response:
+                return make_response(current_app.ensure_sync(view)(*args, **kwargs))
+
+            if request.method not in ("GET", "HEAD") or (key is None and "Authorization" in request.headers):
+                return respond()
+            space = _cache().namespace(space_name)
+            place = _place() if key is None else (request.method == "HEAD", key(*args, **kwargs))
+            names = tags(*args, **kwargs) if callable(tags) else tags
+            own: list[Response] = []
+
+            def load() -> tuple[int, tuple[tuple[str, str], ...], bytes] | None:
+                response = respond()
+                own.append(response)
+                if not _may_be_kept(response, is_keyed=key is not None):
+                    return None
+                return response.status_code, tuple(response.headers.to_wsgi_list()), response.get_data()
+
+            kept = space.memoize(place, load, ttl, names, negative_ttl=PASS_TTL)
+            if own:
+                return own[0]
+            # None: a response that only its own request may have. For a while nobody waits for another one's here.
+            return respond() if kept is None else current_app.response_class(kept[2], kept[0], list(kept[1]))
+
+        kept_view.cache_clear = lambda: _cache().namespace(space_name).clear()  # type: ignore[attr-defined] # as memoized has
+        return cast("View", kept_view)
+
+    return decorate
+
+
+def _cache() -> Any:
+    """Return the cache of the app's system.
+
+    Raises:
+        LifecycleError: There is no perfkit around the app.
+    """
+    found = current_app.extensions.get("perfkit")
+    if found is None:
+        raise LifecycleError(
+            f"A view of the Flask app {current_app.name!r} is cached, but there is no perfkit around the app. The "
+            "cache belongs to perfkit's system. Call Perfkit(app) first."
+        )
+    return found.system.cache
+
+
+def _place() -> tuple[bool, str]:
+    query = urlencode(sorted(request.args.items(multi=True)))
+    return request.method == "HEAD", f"{request.scheme}://{request.host}{request.script_root}{request.path}?{query}"
+
+
+def _may_be_kept(response: Response, *, is_keyed: bool) -> bool:
+    control = response.cache_control
+    if response.status_code != 200 or response.is_streamed or "Set-Cookie" in response.headers:
+        return False
+    if any(getattr(control, word) for word in NOT_KEPT) or "Content-Range" in response.headers:
+        return False
+    if is_keyed:
+        return True
+    return not _is_session_used() and {name.lower() for name in response.vary} <= HARMLESS_VARY
+
+
+def _is_session_used() -> bool:
+    """Return whether the session was looked at. To ask `flask.session` would be to look at it; so what holds it is."""
+    held = vars(request_ctx._get_current_object())  # type: ignore[attr-defined] # it is a proxy
+    if "_session" not in held and "session" not in held:
+        return True
+    found = held.get("_session", held.get("session"))
+    return found is not None and bool(getattr(found, "accessed", True))
