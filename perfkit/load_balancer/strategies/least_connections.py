@@ -1,0 +1,49 @@
+"""Least connections: who has the fewest requests in flight for its weight; ties at random.
+
+Up to `SCAN` servers all are looked at. Of more, `SCAN` neighbours in an order of this client's own are, which costs the same
+however many there are; the order is drawn anew with each change of the fleet. Source: HAProxy, ``balance leastconn``,
+and nginx, ``least_conn``. Deviation: a server that failed lately counts as busier, as one that fails at once never has
+anything in flight and would attract all requests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+
+from perfkit.load_balancer.fleet import Group, Pick
+from perfkit.load_balancer.servers import Server
+
+__all__ = ["SCAN", "LeastConnections"]
+
+SCAN = 16
+"""Servers that are looked at for one choice."""
+
+
+class LeastConnections:
+    """The fewest requests in flight."""
+
+    is_weighted = True
+
+    def prepare(self, group: Group) -> Pick:
+        """Return a picker of *group*."""
+        count, chance = len(group.servers), group.rng.random
+        pairs = list(zip(group.servers, group.weights, strict=True))
+        group.rng.shuffle(pairs)
+        around = pairs + pairs[: min(SCAN, count)]
+        servers = [server for server, _ in around]
+        weighted = [(server, 1.0 / weight) for server, weight in around]
+        width = min(SCAN, count)
+
+        def pick_even(now: float, key: Hashable | None) -> Server:
+            start = int(chance() * count)
+            near = servers[start : start + width]
+            loads = [server.in_flight + server.penalty for server in near]
+            return near[loads.index(min(loads))]
+
+        def pick(now: float, key: Hashable | None) -> Server:
+            start = int(chance() * count)
+            near = weighted[start : start + width]
+            loads = [(server.in_flight + 1 + server.penalty) * share for server, share in near]
+            return near[loads.index(min(loads))][0]
+
+        return pick_even if group.is_even else pick
