@@ -7,6 +7,7 @@ from bisect import bisect_left
 from collections import OrderedDict
 from itertools import accumulate
 
+from benchmarks.balancing.backends import Backend
 from benchmarks.balancing.simulation import Setup, Simulation
 
 __all__ = ["SCENARIOS"]
@@ -45,17 +46,20 @@ def _slow_one(simulation: Simulation) -> None:
 
 def _antagonists(simulation: Simulation) -> None:
     """Each server is at times slowed down to 40 % by a neighbour on its machine."""
-    for backend in simulation.backends:
 
-        def begin(now: float, backend=backend) -> None:  # type: ignore[no-untyped-def]
+    def afflict(backend: Backend) -> None:
+        def begin(now: float) -> None:
             backend.set_speed(now, 0.4)
             simulation.at(now + simulation.rng.expovariate(1 / 1.5), end)
 
-        def end(now: float, backend=backend, begin=begin) -> None:  # type: ignore[no-untyped-def]
+        def end(now: float) -> None:
             backend.set_speed(now, 1.0)
             simulation.at(now + simulation.rng.expovariate(1 / 6.0), begin)
 
         simulation.at(simulation.rng.expovariate(1 / 6.0), begin)
+
+    for backend in simulation.backends:
+        afflict(backend)
 
 
 def _brownout(simulation: Simulation) -> None:

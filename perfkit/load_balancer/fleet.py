@@ -33,17 +33,19 @@ class Group:
 
     Attributes:
         servers: At least one.
-        weights: Their weights now, slow start included.
+        weights: Their weights; with slow start where the strategy heeds that.
         is_even: True if all weights are the same.
         rng: Chance.
     """
 
     __slots__ = ("is_even", "rng", "servers", "weights")
 
-    def __init__(self, servers: Sequence[Server], rng: random.Random) -> None:
-        """Take *servers* with the weights that they have now."""
+    def __init__(self, servers: Sequence[Server], rng: random.Random, *, slowly: bool = False) -> None:
+        """Take *servers* with the weights that they have now; *slowly*: less for those that are starting."""
         self.servers = tuple(servers)
-        self.weights = tuple(max(1e-9, server.weight * server.admission) for server in self.servers)
+        self.weights = tuple(
+            max(1e-9, server.weight * server.admission) if slowly else server.weight for server in self.servers
+        )
         self.is_even = min(self.weights) == max(self.weights)
         self.rng = rng
 
@@ -151,7 +153,7 @@ def assemble(
     else:
         parts = _healthy(levels)
     return Fleet(
-        [(part, Group(members, rng)) for part, members in parts],
+        [(part, Group(members, rng, slowly=not readmits)) for part, members in parts],
         prepare,
         due=due,
         is_panicking=is_panicking,

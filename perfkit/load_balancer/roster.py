@@ -33,7 +33,7 @@ class Roster:
         """Know nobody yet."""
         self._settings, self._strategy, self._ejection, self._rng = settings, strategy, ejection, rng
         self._lock = OwnLock()
-        self._readmits = not getattr(strategy, "is_weighted", False)
+        self._readmits = not getattr(strategy, "heeds_slow_start", False)
         self.servers: dict[str, Server] = {}
         self._born: dict[str, float] = {}
         self.fleet: Fleet = self._assemble(math.inf)

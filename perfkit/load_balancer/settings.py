@@ -78,7 +78,7 @@ class LoadBalancerSettings(Settings, frozen=True):
     ] = 0.5
     slow_start: Annotated[
         float, Meta(ge=0, le=3600, description="Seconds over which a server that came back gets its share; 0 at once.")
-    ] = 5.0
+    ] = 3.0
     retries: Annotated[
         int, Meta(ge=0, le=10, description="Times that execute_request tries a request again, on other servers.")
     ] = 1

@@ -1,7 +1,7 @@
 """Slow start: a server that just came gets a part of its share that grows with its age.
 
-Source: Envoy, "Slow start mode", with aggression 1: ``max(least, age / window)``. It is skipped while more than half of
-the fleet is starting: then there is nobody else to take the traffic.
+Source: Envoy, "Slow start mode", with aggression 1: ``max(least, age / window)``. Deviation: the more of the fleet is starting
+the less is held back, and nothing once half of it is: what one server does not get the others have to bear.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ def admit(servers: Sequence[Server], window: float, now: float) -> float | None:
         if began is None or window <= 0.0 or now - began >= window:
             server.joined_at, server.admission = None, 1.0
     starting = [server for server in starting if server.joined_at is not None and server.is_eligible]
-    if 2 * len(starting) > sum(1 for server in servers if server.is_eligible):
-        for server in starting:
-            server.admission = 1.0
-        return now + window / STEPS
+    if not starting:
+        return None
+    held = max(0.0, 1.0 - 2.0 * len(starting) / sum(1 for server in servers if server.is_eligible))
     for server in starting:
         began = server.joined_at
-        server.admission = 1.0 if began is None else max(LEAST, (now - began) / window)
-    return now + window / STEPS if starting else None
+        part = 1.0 if began is None else max(LEAST, (now - began) / window)
+        server.admission = 1.0 - held * (1.0 - part)
+    return now + window / STEPS

@@ -55,7 +55,7 @@ class Board:
         servers: By place, in an order of this client's own.
     """
 
-    __slots__ = ("ease", "hand", "last", "scores", "servers", "shares")
+    __slots__ = ("hand", "last", "scores", "servers", "shares")
 
     def __init__(self, group: Group) -> None:
         order = list(range(len(group.servers)))
@@ -63,15 +63,12 @@ class Board:
         self.servers = [group.servers[place] for place in order]
         mean = sum(server.weight for server in self.servers) / len(self.servers)
         self.shares = [mean / server.weight for server in self.servers]
-        self.ease = [1.0 / server.admission for server in self.servers]
         self.scores = [0.0] * len(self.servers)
         self.hand, self.last = 0, 0.0
 
 
 class Auto:
     """The server that will be fastest, as far as can be known."""
-
-    is_weighted = True
 
     def __init__(self) -> None:
         """Know nothing."""
@@ -156,7 +153,7 @@ class Auto:
         else:
             pending = pending if board.shares[place] == 1.0 else int(pending * board.shares[place])
             cost = POWERS[pending if pending < 64 else 64] * memory.latency(now, estimates)
-        board.scores[place] = cost * board.ease[place] * (1.0 + JITTER * self._chance())
+        board.scores[place] = cost * (1.0 + JITTER * self._chance())
 
     def observe(self, server: Server, latency: float, success: bool, now: float) -> None:
         """Learn from an answer."""

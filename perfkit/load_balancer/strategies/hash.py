@@ -54,7 +54,7 @@ class Homes:
 class ConsistentHash:
     """The server of the key; without a key, the better of two."""
 
-    is_weighted = True
+    heeds_slow_start = True
 
     def __init__(self, *, factor: float = FACTOR, in_flight: Callable[[], int] | None = None) -> None:
         """Bound the load to *factor* times the mean; *in_flight* returns the balancer's requests in flight."""

@@ -22,8 +22,6 @@ SCAN = 16
 class LeastConnections:
     """The fewest requests in flight."""
 
-    is_weighted = True
-
     def prepare(self, group: Group) -> Pick:
         """Return a picker of *group*."""
         count, chance = len(group.servers), group.rng.random

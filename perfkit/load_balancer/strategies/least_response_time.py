@@ -38,8 +38,6 @@ class Average:
 class LeastResponseTime:
     """The smallest product of requests in flight and average latency."""
 
-    is_weighted = True
-
     def __init__(self) -> None:
         """Know nothing."""
         self._fleet = 0.0
@@ -47,21 +45,19 @@ class LeastResponseTime:
     def prepare(self, group: Group) -> Pick:
         """Return a picker of *group*."""
         count, chance = len(group.servers), group.rng.random
-        admissions = [server.admission for server in group.servers]
-        pairs = [(server, 1.0 / admission) for server, admission in zip(group.servers, admissions, strict=True)]
-        group.rng.shuffle(pairs)
-        around = pairs + pairs[: min(SCAN, count)]
-        width = min(SCAN, count)
+        servers, width = list(group.servers), min(SCAN, count)
+        group.rng.shuffle(servers)
+        around = servers + servers[:width]
 
         def pick(now: float, key: Hashable | None) -> Server:
             start = int(chance() * count)
             near = around[start : start + width]
             usual = self._fleet or 1.0
             costs = [
-                (server.in_flight + 1) * (server.memory.seconds if server.memory is not None else usual) * share
-                for server, share in near
+                (server.in_flight + 1) * (server.memory.seconds if server.memory is not None else usual)
+                for server in near
             ]
-            return near[costs.index(min(costs))][0]
+            return near[costs.index(min(costs))]
 
         return pick
 

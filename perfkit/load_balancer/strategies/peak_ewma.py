@@ -39,8 +39,6 @@ class Estimate:
 class PeakEwma:
     """Two at random, the one that will be faster."""
 
-    is_weighted = True
-
     def prepare(self, group: Group) -> Pick:
         """Return a picker of *group*."""
         servers, count, chance = group.servers, len(group.servers), group.rng.random

@@ -19,8 +19,6 @@ __all__ = ["PowerOfTwo"]
 class PowerOfTwo:
     """Two at random, the less busy one."""
 
-    is_weighted = True
-
     def prepare(self, group: Group) -> Pick:
         """Return a picker of *group*."""
         servers, count, chance = group.servers, len(group.servers), group.rng.random

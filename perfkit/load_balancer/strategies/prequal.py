@@ -47,8 +47,6 @@ class Probe:
 class Prequal:
     """The best of the servers probed lately; two at random where fewer than two were."""
 
-    is_weighted = True
-
     def __init__(self) -> None:
         """Know nothing."""
         self._pool: deque[Probe] = deque(maxlen=POOL)
@@ -61,18 +59,18 @@ class Prequal:
     def prepare(self, group: Group) -> Pick:
         """Return a picker of *group*."""
         anyone = PowerOfTwo().prepare(group)
-        ease = {id(server): 1.0 / server.admission for server in group.servers}
+        members = frozenset(map(id, group.servers))
         self._order = [server.name for server in group.servers]
         group.rng.shuffle(self._order)
 
         def pick(now: float, key: Hashable | None) -> Server:
             limit = now - max(AGE, LATENCIES * self._latency)
             pool = self._pool
-            probes = [probe for probe in list(pool) if probe.at >= limit and id(probe.server) in ease]
+            probes = [probe for probe in list(pool) if probe.at >= limit and id(probe.server) in members]
             probes = [probe for probe in probes if not probe.server.penalty]
             if len(probes) < 2:
                 return anyone(now, key)
-            best = self._best(probes, ease)
+            best = self._best(probes)
             try:
                 pool.remove(best)
             except ValueError:
@@ -82,14 +80,14 @@ class Prequal:
 
         return pick
 
-    def _best(self, probes: Sequence[Probe], ease: dict[int, float]) -> Probe:
+    def _best(self, probes: Sequence[Probe]) -> Probe:
         ordered = self._ordered
         hot = ordered[int(HOT * (len(ordered) - 1))] if ordered else 0.0
         best, least, is_cold = probes[0], 0.0, False
         for number, probe in enumerate(probes):
             busy = probe.in_flight
             cold = busy <= hot
-            cost = (probe.latency if cold else busy + 1.0) * ease[id(probe.server)]
+            cost = probe.latency if cold else busy
             if not number or (cold and not is_cold) or (cold is is_cold and cost < least):
                 best, least, is_cold = probe, cost, cold
         return best

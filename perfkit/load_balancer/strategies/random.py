@@ -15,7 +15,7 @@ __all__ = ["Random", "drawer"]
 class Random:
     """Each server with the chance of its weight."""
 
-    is_weighted = True
+    heeds_slow_start = True
 
     def prepare(self, group: Group) -> Pick:
         """Return a picker of *group*."""

@@ -42,18 +42,17 @@ class ResourceBased(LeastResponseTime):
         """Return a picker of *group*."""
         by_latency = super().prepare(group)
         count, chance = len(group.servers), group.rng.random
-        pairs = [(server, 1.0 / server.admission) for server in group.servers]
-        group.rng.shuffle(pairs)
-        width = min(SCAN, count)
-        around = pairs + pairs[:width]
+        servers, width = list(group.servers), min(SCAN, count)
+        group.rng.shuffle(servers)
+        around = servers + servers[:width]
 
         def pick(now: float, key: Hashable | None) -> Server:
             if now - self._reported_at > STALE:
                 return by_latency(now, key)
             start = int(chance() * count)
             near = around[start : start + width]
-            costs = [self._cost(server, now) * share for server, share in near]
-            return near[costs.index(min(costs))][0]
+            costs = [self._cost(server, now) for server in near]
+            return near[costs.index(min(costs))]
 
         return pick
 

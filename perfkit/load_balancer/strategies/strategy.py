@@ -25,8 +25,8 @@ class Strategy(Protocol):
     - ``on_return(server, now)`` when a server comes back from an ejection, a drain or a failed check;
     - ``probe_targets(count, servers) -> list[str]``, the names of those it wants probed.
 
-    The attribute ``is_weighted = True`` says that it heeds `Group.weights`, in which slow start is contained; for others
-    the balancer lets a starting server through less often. What it remembers of a server goes to `server.memory`.
+    With the attribute ``heeds_slow_start = True`` the weights of the group contain slow start; for other strategies the
+    balancer lets a starting server through less often. What it remembers of a server goes to `server.memory`.
     """
 
     def prepare(self, group: Group) -> Pick:

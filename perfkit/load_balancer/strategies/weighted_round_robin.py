@@ -27,7 +27,7 @@ MOST_STEPS = 4096
 class WeightedRoundRobin:
     """In turn, by weight."""
 
-    is_weighted = True
+    heeds_slow_start = True
 
     def prepare(self, group: Group) -> Pick:
         """Return a picker of *group*."""
