@@ -42,6 +42,7 @@ from perfkit.store import Store
 if TYPE_CHECKING:
     from perfkit.alerts import AlertManager
     from perfkit.health import HealthChecker
+    from perfkit.load_balancer import LoadBalancer
     from perfkit.metrics import MetricsCollector
     from perfkit.performance import PerformanceMonitor
 
@@ -245,6 +246,11 @@ class PerformanceSystem:
     def alerts(self) -> AlertManager:
         """The alert manager."""
         return self.get_component("alerts")  # type: ignore[return-value]  # the registry's class
+
+    @property
+    def load_balancer(self) -> LoadBalancer:
+        """The load balancer."""
+        return self.get_component("load_balancer")  # type: ignore[return-value]  # the registry's class
 
     @property
     def metrics(self) -> MetricsCollector:

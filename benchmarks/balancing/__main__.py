@@ -1,7 +1,8 @@
 """Strategies in simulation: p99 beside the references, where a failure counts as the whole timeout.
 
-The rows are scenarios. `auto` runs three times: by what it sees itself, with load reports on each answer, with probes; each is held
-against the best of the references that know as much. The references are in `references.py`, what happens in `scenarios.py`.
+The rows are scenarios. `auto` runs three times: by what it sees itself, with load reports on each answer, with
+probes; each is held against the best of the references that know as much. The references are in `references.py`,
+what happens in `scenarios.py`.
 """
 
 from __future__ import annotations
@@ -34,7 +35,9 @@ def simulate(scenario: str, contestant: str, seed: int, requests: int) -> Outcom
     if contestant in REFERENCES:
         base = contestant.removesuffix(" +h")
         reports, probes = base in REPORTS, base in PROBES
-        return Simulation(setup, REFERENCES[contestant], seed=seed, requests=requests, reports=reports, probes=probes).run()
+        return Simulation(
+            setup, REFERENCES[contestant], seed=seed, requests=requests, reports=reports, probes=probes
+        ).run()
     reports, probes = AUTO.get(contestant, (False, contestant == "prequal"))
     strategy = contestant.partition(",")[0]
 
@@ -59,10 +62,14 @@ def _job(job: tuple[str, str, int, int]) -> Run:
     return scenario, contestant, seed, outcome.quantile(0.99), outcome.error_share, attempts, outcome.received
 
 
-def measure(scenarios: Iterable[str], contestants: Iterable[str], seeds: int, requests: int, processes: int) -> list[Run]:
+def measure(
+    scenarios: Iterable[str], contestants: Iterable[str], seeds: int, requests: int, processes: int
+) -> list[Run]:
     """Run every contestant in every scenario with every seed; the seeds of scenarios are the same for all."""
     names = list(contestants)
-    jobs = [(scenario, name, seed, requests) for scenario in scenarios for name in names for seed in range(1, seeds + 1)]
+    jobs = [
+        (scenario, name, seed, requests) for scenario in scenarios for name in names for seed in range(1, seeds + 1)
+    ]
     if processes <= 1:
         return [_job(job) for job in jobs]
     with multiprocessing.Pool(processes) as pool:
@@ -109,8 +116,16 @@ def main() -> None:
     contestants = [*references, *AUTO, *(ours if arguments.strategies else ())]
     table = Table(measure(scenarios, contestants, seeds, requests, arguments.processes))
     if arguments.json:
-        rows = [(s, c, table.p99(s, c), table.errors(s, c), table.attempts(s, c)) for s in scenarios for c in contestants]
-        print_json({"runs": [dict(zip(("scenario", "contestant", "p99", "errors", "attempts"), row, strict=True)) for row in rows]})
+        rows = [
+            (s, c, table.p99(s, c), table.errors(s, c), table.attempts(s, c)) for s in scenarios for c in contestants
+        ]
+        print_json(
+            {
+                "runs": [
+                    dict(zip(("scenario", "contestant", "p99", "errors", "attempts"), row, strict=True)) for row in rows
+                ]
+            }
+        )
         return
     for contestant in AUTO:
         _print(table, contestant, scenarios, references)

@@ -28,12 +28,14 @@ SLOW = 3.0
 
 
 def checks_of(balancer: LoadBalancer) -> list[HealthCheck]:
-    """Return the check of the fleet."""
+    """Return the check of the fleet; none where there is no fleet when health begins to watch."""
+    if not balancer.servers:
+        return []
 
     def run() -> CheckResult:
         servers = balancer.servers
         if not servers:
-            return CheckResult(status=Status.HEALTHY, message="No servers to balance.")
+            return CheckResult(status=Status.HEALTHY, message="All servers were removed.")
         well = sum(server.is_eligible for server in servers)
         return CheckResult(
             status=status_of(servers),

@@ -133,7 +133,7 @@ class LoadBalancer(Component):
         if now >= fleet.due:
             fleet = self._roster.renew(now)
         server = fleet.pick(now, key)
-        if server.in_flight >= server.limit or (exclude and server.name in exclude):
+        if server.in_flight >= server.limit or (exclude != () and server.name in exclude):
             server = next_best(fleet, server, exclude)
         server.in_flight += 1
         server.picks += 1
@@ -185,11 +185,11 @@ class LoadBalancer(Component):
         drains.tell(self._context.store.control, name, is_draining=False)
 
     def set_health(self, name: str, healthy: bool) -> None:
-        """Say what a check of your own found: a server that is not healthy gets nothing, one that is again starts slowly."""
+        """Say what a check of your own found: who is not healthy gets nothing, who is again starts slowly."""
         self._roster.set_health(name, healthy, self._monotonic())
 
     def probe_targets(self, count: int) -> list[str]:
-        """Return the names of up to *count* servers that the strategy wants probed now; give answers to `record_probe`."""
+        """Return the names of up to *count* servers that should be probed now; answers go to `record_probe`."""
         fleet = self._current(self._monotonic())
         wanted = getattr(self._strategy, "probe_targets", None)
         if wanted is not None:
@@ -232,7 +232,8 @@ class LoadBalancer(Component):
             NoServerAvailable: There is none.
             DeadlineExceeded: The time was over before a try could begin.
         """
-        return self._execution.run(fn, key, idempotent=idempotent, timeout=timeout)
+        result: R = self._execution.run(fn, key, idempotent=idempotent, timeout=timeout)
+        return result
 
     async def aexecute_request(
         self,
@@ -240,10 +241,11 @@ class LoadBalancer(Component):
         key: Hashable | None = None,
         *,
         idempotent: bool = False,
-        timeout: float | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109 - of all tries together, as in the sync twin
     ) -> R:
         """`execute_request` for async code: *fn* is a coroutine function or a function that does not block."""
-        return await self._execution.arun(fn, key, idempotent=idempotent, timeout=timeout)
+        result: R = await self._execution.arun(fn, key, idempotent=idempotent, timeout=timeout)
+        return result
 
     def explain(self, name: str | None = None) -> Explanation:
         """Say how the fleet stands and why each server, or that called *name*, is picked or not."""

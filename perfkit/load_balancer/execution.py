@@ -71,7 +71,12 @@ class Execution:
                         return result
 
     async def arun(
-        self, fn: Callable[..., Any], key: Hashable | None, *, idempotent: bool, timeout: float | None
+        self,
+        fn: Callable[..., Any],
+        key: Hashable | None,
+        *,
+        idempotent: bool,
+        timeout: float | None,  # noqa: ASYNC109 - of all tries together, which no scope of one library could tell
     ) -> Any:
         """Do the request; see `LoadBalancer.aexecute_request`."""
         plan = Plan(self._balancer, key, idempotent=idempotent, retries=self._retries)

@@ -19,7 +19,7 @@ class ServerExplanation(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         reason: One sentence.
-        estimate: Seconds that one more request is estimated to take, in the measure of the strategy; None if it has none.
+        estimate: What one more request is estimated to take, in the measure of the strategy; None if it has none.
         share: Part of the traffic that its level gets, 0-1; 0 for a server that gets none.
         in_flight: Requests of this worker that it is working on.
     """
@@ -91,7 +91,9 @@ def _reason(server: Server, share: float, now: float) -> str:
             left = max(0.0, server.ejected_until - now)
             return f"ejected for {left:.1f} s more, ejection {server.ejections}" + _anyway(share)
         case ServerState.PROBATION:
-            return f"on probation after an ejection: gets {server.admission:.0%} of its share, one failure ejects it again"
+            return (
+                f"on probation after an ejection: gets {server.admission:.0%} of its share, one failure ejects it again"
+            )
         case ServerState.WARMING if server.admission < 1.0:
             return f"starting slowly: gets {server.admission:.0%} of its share"
         case _:

@@ -79,14 +79,8 @@ class Fleet:
         self.servers = tuple(server for _, group in levels for server in group.servers)
         self.due, self.is_panicking, self.is_warming = due, is_panicking, is_warming
         picks = [(share, prepare(group)) for share, group in levels]
-        if not picks:
-            self.pick: Pick = _nobody
-        elif len(picks) == 1:
-            self.pick = picks[0][1]
-        else:
-            self.pick = _among(picks, rng)
-        if is_warming and readmits and picks:
-            self.pick = _admitting(self.pick, rng)
+        choose = _nobody if not picks else picks[0][1] if len(picks) == 1 else _among(picks, rng)
+        self.pick: Pick = _admitting(choose, rng) if is_warming and readmits and picks else choose
 
 
 def _nobody(now: float, key: Hashable | None) -> Server:
@@ -98,9 +92,9 @@ def _nobody(now: float, key: Hashable | None) -> Server:
 
 def _among(picks: Sequence[tuple[float, Pick]], rng: random.Random) -> Pick:
     bounds, total = [], 0.0
-    for share, pick in picks:
+    for share, choice in picks:
         total += share
-        bounds.append((total, pick))
+        bounds.append((total, choice))
     last, chance = picks[-1][1], rng.random
 
     def pick(now: float, key: Hashable | None) -> Server:

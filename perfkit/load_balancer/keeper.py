@@ -7,7 +7,8 @@ from typing import Any
 
 from perfkit.core.clock import Clock
 from perfkit.load_balancer.health.passive import Ejection
-from perfkit.load_balancer.reports.report import LoadReport, read_report
+from perfkit.load_balancer.reports.reading import read_report
+from perfkit.load_balancer.reports.report import LoadReport
 from perfkit.load_balancer.roster import Roster
 from perfkit.load_balancer.servers import Server
 

@@ -79,8 +79,8 @@ class Roster:
     def _change(self, known: Server, spec: ServerSpec, now: float) -> Server:
         if (known.host, known.port) != (spec.host, spec.port):
             raise LoadBalancerError(
-                f"The server {spec.name!r} is at {known.address!r} and was added at another address. A name belongs to one "
-                "address. Remove the old one first, or use another name."
+                f"The server {spec.name!r} is at {known.address!r} and was added at another address. A name belongs to "
+                "one address. Remove the old one first, or use another name."
             )
         known.weight, known.zone, known.priority = spec.weight, spec.zone, spec.priority
         self._renew_lazily()

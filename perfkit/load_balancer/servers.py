@@ -1,8 +1,9 @@
 """A server as one balancer knows it: who it is, what it does now, how well it did.
 
-The counts are changed without a lock. ``server.in_flight += 1`` is one load, one addition and one store, between which
-CPython does not change threads as long as nothing is called on the right-hand side (the rule and its measurement stand
-in `perfkit.store.series.updates`). Where the interpreter runs without its lock, `perfkit.load_balancer.leases` takes one.
+The counts are changed without a lock. ``server.in_flight += 1`` is one load, one addition and one store, between
+which CPython does not change threads as long as nothing is called on the right-hand side (the rule and its
+measurement stand in `perfkit.store.series.updates`). Where the interpreter runs without its lock,
+`perfkit.load_balancer.leases` takes one.
 """
 
 from __future__ import annotations

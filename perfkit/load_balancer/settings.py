@@ -87,7 +87,7 @@ class LoadBalancerSettings(Settings, frozen=True):
     ] = 0.2
     hedging: Annotated[
         bool,
-        Meta(description="Ask a second server when the first takes longer than 95 % of all do; idempotent requests only."),
+        Meta(description="Ask a second server when the first takes longer than 95 % do; idempotent requests only."),
     ] = False
     concurrency_limit: Annotated[
         bool, Meta(description="Limit each server's requests in flight to what keeps its latency low.")
@@ -108,12 +108,12 @@ class LoadBalancerSettings(Settings, frozen=True):
         if self.check_timeout > self.check_interval:
             yield (
                 ("check_timeout", "check_interval"),
-                f"{{0}} is {self.check_timeout:g}, but {{1}} is {self.check_interval:g}. A check must be over before the "
-                "next one is due. Lower {0}, or raise {1}.",
+                f"{{0}} is {self.check_timeout:g}, but {{1}} is {self.check_interval:g}. A check must be over before "
+                "the next one is due. Lower {0}, or raise {1}.",
             )
         if self.ejection_time > self.ejection_time_max:
             yield (
                 ("ejection_time", "ejection_time_max"),
-                f"{{0}} is {self.ejection_time:g}, but {{1}} is {self.ejection_time_max:g}. The first ejection must not be "
-                "longer than the longest. Lower {0}, or raise {1}.",
+                f"{{0}} is {self.ejection_time:g}, but {{1}} is {self.ejection_time_max:g}. The first ejection must "
+                "not be longer than the longest. Lower {0}, or raise {1}.",
             )

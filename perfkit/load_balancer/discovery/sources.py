@@ -1,10 +1,12 @@
 """Sources of servers. Each is a function without arguments that returns the servers there are now.
 
-The last good set is kept: a source that raises, or returns nothing, changes nothing (see `perfkit.load_balancer.background`).
+The last good set is kept: a source that raises, or returns nothing, changes nothing (see
+`perfkit.load_balancer.background`).
 """
 
 from __future__ import annotations
 
+import importlib
 import json
 import socket
 from collections.abc import Callable, Iterable, Mapping
@@ -54,12 +56,12 @@ def _spec(given: Any) -> ServerSpec:
             return msgspec.convert(dict(given), ServerSpec)
         except msgspec.ValidationError as error:
             raise LoadBalancerError(
-                f"A source of servers returned {given!r}: {error}. A server has a name, a host, a port, and maybe weight, "
-                "zone and priority. Correct the source."
+                f"A source of servers returned {given!r}: {error}. A server has a name, a host, a port, and maybe "
+                "weight, zone and priority. Correct the source."
             ) from error
     raise LoadBalancerError(
-        f"A source of servers returned {given!r}. A server is a ServerSpec, a mapping of its fields, or a text host:port. "
-        "Correct the source."
+        f"A source of servers returned {given!r}. A server is a ServerSpec, a mapping of its fields, or a text "
+        "host:port. Correct the source."
     )
 
 
@@ -76,8 +78,8 @@ def file(path: str | Path) -> Source:
         document = json.loads(text)
         if not isinstance(document, (list, dict)):
             raise LoadBalancerError(
-                f"The file of servers {str(path)!r} holds a {type(document).__name__}. It must hold a list of servers, or an "
-                "object of them by name. Correct it."
+                f"The file of servers {str(path)!r} holds a {type(document).__name__}. It must hold a list of servers, "
+                "or an object of them by name. Correct it."
             )
         return document
 
@@ -126,7 +128,7 @@ def srv(name: str, *, resolve: Callable[[str], Iterable[tuple[int, int, int, str
 
 def _resolve_srv(name: str) -> list[tuple[int, int, int, str]]:
     try:
-        from dns import resolver
+        resolver = importlib.import_module("dns.resolver")
     except ImportError as error:
         raise MissingDependencyError("dnspython", extra="srv", wanted_by="Discovery by SRV records") from error
     return [(r.priority, r.weight, r.port, r.target.to_text()) for r in resolver.resolve(name, "SRV")]

@@ -1,7 +1,8 @@
 """Active checks: each server is asked regularly whether it is well, and believed after a few answers that agree.
 
-Source: HAProxy, ``inter``, ``rise`` and ``fall``. Deviations: times are jittered by a tenth, so that many clients do not ask at
-once; a check never takes longer than its timeout. `ActiveChecks` is pure: it says who is due and takes the answers.
+Source: HAProxy, ``inter``, ``rise`` and ``fall``. Deviations: times are jittered by a tenth, so that many clients
+do not ask at once; a check never takes longer than its timeout. `ActiveChecks` is pure: it says who is due and
+takes the answers.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 """Ejection: a server that fails is left alone for a while, then tried with care.
 
-Sources: Envoy, "Outlier detection" (consecutive failures, ejection times their number, multiplier that decays); Finagle,
-FailureAccrual. Deviations: the share of failures is judged over a small window, as a client in one process never sees
-the hundred requests that a standard deviation needs; there is no cap on how many may be ejected, because the fleet's panic
-rule keeps the traffic within bounds; a server comes back on probation: one failure ejects it again, for longer.
+Sources: Envoy, "Outlier detection" (consecutive failures, ejection times their number, multiplier that decays);
+Finagle, FailureAccrual. Deviations: the share of failures is judged over a small window, as a client in one process
+never sees the hundred requests that a standard deviation needs; there is no cap on how many may be ejected, because
+the fleet's panic rule keeps the traffic within bounds; a server comes back on probation: one failure ejects it
+again, for longer.
 """
 
 from __future__ import annotations

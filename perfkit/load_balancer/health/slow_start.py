@@ -1,7 +1,8 @@
 """Slow start: a server that just came gets a part of its share that grows with its age.
 
-Source: Envoy, "Slow start mode", with aggression 1: ``max(least, age / window)``. Deviation: the more of the fleet is starting
-the less is held back, and nothing once half of it is: what one server does not get the others have to bear.
+Source: Envoy, "Slow start mode", with aggression 1: ``max(least, age / window)``. Deviation: the more of the fleet
+is starting the less is held back, and nothing once half of it is: what one server does not get the others have to
+bear.
 """
 
 from __future__ import annotations

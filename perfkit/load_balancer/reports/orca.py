@@ -1,8 +1,8 @@
 """ORCA load reports over HTTP: the header ``endpoint-load-metrics`` as text or JSON.
 
-Source: gRPC proposal A51 and the Open Request Cost Aggregation proposal; Envoy's parser for the strictness (two formats at
-once, doubled names, unknown names and figures that are not finite are errors). Both forms of the header are read: the
-native one, and the one with the prefix ``TEXT`` or ``JSON``.
+Source: gRPC proposal A51 and the Open Request Cost Aggregation proposal; Envoy's parser for the strictness (two
+formats at once, doubled names, unknown names and figures that are not finite are errors). Both forms of the header
+are read: the native one, and the one with the prefix ``TEXT`` or ``JSON``.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-__all__ = ["STALE", "LoadReport", "read_report"]
+__all__ = ["STALE", "LoadReport", "from_figures"]
 
 STALE = 3.0
 """Seconds after which a report says nothing any more."""
@@ -35,25 +35,6 @@ class LoadReport(msgspec.Struct, frozen=True, kw_only=True):
     rps: float | None = None
     eps: float | None = None
     latency: float | None = None
-
-
-def read_report(given: Any) -> LoadReport | None:
-    """Return the report in *given*: a `LoadReport`, the text of a header, a mapping, or a number in flight.
-
-    None if it is none of these, or if it holds a figure that no server has (negative, not finite).
-    """
-    if isinstance(given, LoadReport):
-        return given
-    if isinstance(given, (str, bytes)):
-        from perfkit.load_balancer.reports.orca import parse
-
-        return parse(given)
-    if isinstance(given, Mapping):
-        return from_figures(given)
-    if isinstance(given, (int, float)):
-        return from_figures({"in_flight": given})
-    figures = {name: getattr(given, name) for name in LoadReport.__struct_fields__ if hasattr(given, name)}
-    return from_figures(figures) if figures else None
 
 
 def from_figures(figures: Mapping[str, Any]) -> LoadReport | None:

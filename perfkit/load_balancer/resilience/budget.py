@@ -2,9 +2,9 @@
 
 Source: Finagle, RetryBudget (a leaky bucket that fills with a part of the requests, with a reserve); Google, Site
 Reliability Engineering, "Handling overload" (a client stops retrying as the fleet fails). Deviations: the bucket is
-reckoned from the number of requests when it is asked, so that a request pays nothing for it; the request that a retry
-causes fills the bucket too, so a retry costs that much more; while more than half of all requests fail, a retry costs up to
-three times as much, as it would most probably fail too.
+reckoned from the number of requests when it is asked, so that a request pays nothing for it; the request that a
+retry causes fills the bucket too, so a retry costs that much more; while more than half of all requests fail, a
+retry costs up to three times as much, as it would most probably fail too.
 """
 
 from __future__ import annotations
@@ -77,7 +77,9 @@ class RetryBudget:
         if grown > 0:
             ended = min(1.0, max(0, failed - self._failed) / grown)
             self._failing += (ended - self._failing) * (1.0 - math.exp(-grown / FAILURE_MEMORY))
-        most = max(self.reserve, self.ratio * grown / elapsed * TTL) if elapsed > 0.0 else max(self.reserve, self._tokens)
+        most = (
+            max(self.reserve, self.ratio * grown / elapsed * TTL) if elapsed > 0.0 else max(self.reserve, self._tokens)
+        )
         kept = self._tokens
         if elapsed > 0.0 and kept > self.reserve:
             kept = self.reserve + (kept - self.reserve) * math.exp(-elapsed / TTL)

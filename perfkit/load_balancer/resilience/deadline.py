@@ -3,8 +3,8 @@
     with deadline(2.0):
         balancer.execute_request(fetch)     # all tries together take two seconds at most
 
-A deadline inside another one never ends later than that. Source: gRPC, "Deadlines"; the remaining time is passed on, not
-a point in time, as clocks of machines differ.
+A deadline inside another one never ends later than that. Source: gRPC, "Deadlines"; the remaining time is passed
+on, not a point in time, as clocks of machines differ.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """How many requests a server can have at once: a limit that follows its latency.
 
-Source: Netflix, concurrency-limits, `Gradient2Limit`: where a short average of latencies rises above a long one, the queue
-grows and the limit falls in proportion; where it does not, the limit grows by its square root. Deviations: it is not raised
-while less than half of it is used, and a failure lowers it by a tenth at once.
+Source: Netflix, concurrency-limits, `Gradient2Limit`: where a short average of latencies rises above a long one,
+the queue grows and the limit falls in proportion; where it does not, the limit grows by its square root.
+Deviations: it is not raised while less than half of it is used, and a failure lowers it by a tenth at once.
 """
 
 from __future__ import annotations

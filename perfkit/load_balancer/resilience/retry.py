@@ -1,7 +1,8 @@
 """What a failure is, whose it is, and whether the request may be tried again.
 
-Sources: RFC 9110, section 9.2.2, for idempotency; Envoy's retry conditions ``connect-failure`` and ``gateway-error``. A request that may not be
-done twice is tried again only if it never left: the connection was refused, or there was no address.
+Sources: RFC 9110, section 9.2.2, for idempotency; Envoy's retry conditions ``connect-failure`` and
+``gateway-error``. A request that may not be done twice is tried again only if it never left: the connection was
+refused, or there was no address.
 """
 
 from __future__ import annotations

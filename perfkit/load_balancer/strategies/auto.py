@@ -7,15 +7,16 @@ Morris, "Stein's estimation rule and its competitors", 1973). So with one client
 out and it is least connections; with one slow server among many the latency decides; what was not heard of for a while
 counts as average again and is tried.
 
-With load reports, on answers or by probes, it is ``(in flight there + 1 + 3 × own in flight)^1.5 × service time``: the
-report is drawn towards the fleet's average as it ages, and the service time is latency for each request in flight there, again
-drawn towards the fleet's. Sources: Suresh et al., "C3: cutting tail latency in cloud data stores", NSDI 2015, for the product of
-queue and service time; Wydrowski et al., "Load is not what you should balance: introducing Prequal", NSDI 2024, for requests in flight
-as the signal that comes before latency.
+With load reports, on answers or by probes, it is ``(in flight there + 1 + 3 × own in flight)^1.5 × service time``:
+the report is drawn towards the fleet's average as it ages, and the service time is latency for each request in
+flight there, again drawn towards the fleet's. Sources: Suresh et al., "C3: cutting tail latency in cloud data
+stores", NSDI 2015, for the product of queue and service time; Wydrowski et al., "Load is not what you should
+balance: introducing Prequal", NSDI 2024, for requests in flight as the signal that comes before latency.
 
-A failure counts as twenty average latencies, so to fail fast is never rewarded. The estimates of the servers lie in one flat list: it is
-mended where something happened, and at one or more places in turn at each pick as time passes; the smallest is found in C.
-Up to `SCAN` servers all are compared, of more `SCAN` neighbours in an order drawn at random, so the cost does not grow.
+A failure counts as twenty average latencies, so to fail fast is never rewarded. The estimates of the servers lie in
+one flat list: it is mended where something happened, and at one or more places in turn at each pick as time passes;
+the smallest is found in C. Up to `SCAN` servers all are compared, of more `SCAN` neighbours in an order drawn at
+random, so the cost does not grow.
 """
 
 from __future__ import annotations

@@ -84,8 +84,8 @@ class Estimates:
         service: Average seconds of an answer for each request in flight at its server.
         report: Average of requests in flight at a server.
         reported_at: Monotonic seconds of the last report.
-        trust: Weight of the fleet's averages beside a server's own, in answers: the noise of a single answer divided by what
-            truly differs between servers.
+        trust: Weight of the fleet's averages beside a server's own, in answers: the noise of a single answer divided
+            by what truly differs between servers.
     """
 
     __slots__ = (

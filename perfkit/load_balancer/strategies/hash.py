@@ -1,8 +1,8 @@
 """Consistent hashing with bounded load: a key goes to its server, unless that has too much to do.
 
-Sources: Maglev (see `maglev`); Mirrokni, Thorup and Zadimoghaddam, "Consistent hashing with bounded loads", 2018: no server has
-more than *factor* times the mean of requests in flight. The table knows all servers, healthy or not: while one is away
-its keys go to the next one that follows from the key, and when it is back they come home.
+Sources: Maglev (see `maglev`); Mirrokni, Thorup and Zadimoghaddam, "Consistent hashing with bounded loads", 2018:
+no server has more than *factor* times the mean of requests in flight. The table knows all servers, healthy or not:
+while one is away its keys go to the next one that follows from the key, and when it is back they come home.
 """
 
 from __future__ import annotations

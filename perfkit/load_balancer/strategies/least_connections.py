@@ -1,9 +1,9 @@
 """Least connections: who has the fewest requests in flight for its weight; ties at random.
 
-Up to `SCAN` servers all are looked at. Of more, `SCAN` neighbours in an order of this client's own are, which costs the same
-however many there are; the order is drawn anew with each change of the fleet. Source: HAProxy, ``balance leastconn``,
-and nginx, ``least_conn``. Deviation: a server that failed lately counts as busier, as one that fails at once never has
-anything in flight and would attract all requests.
+Up to `SCAN` servers all are looked at. Of more, `SCAN` neighbours in an order of this client's own are, which costs
+the same however many there are; the order is drawn anew with each change of the fleet. Source: HAProxy, ``balance
+leastconn``, and nginx, ``least_conn``. Deviation: a server that failed lately counts as busier, as one that fails
+at once never has anything in flight and would attract all requests.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Least response time: requests in flight times the average latency, over all servers.
 
-Source: nginx Plus, ``least_time``. Deviations: the average forgets with time (5 s), so a server that was slow is tried again;
-a failure counts as a second at least, as one that fails at once would look like the fastest; a server without a figure
-counts as the fleet's average, not as 0.
+Source: nginx Plus, ``least_time``. Deviations: the average forgets with time (5 s), so a server that was slow is
+tried again; a failure counts as a second at least, as one that fails at once would look like the fastest; a server
+without a figure counts as the fleet's average, not as 0.
 """
 
 from __future__ import annotations

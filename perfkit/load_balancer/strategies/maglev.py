@@ -1,8 +1,8 @@
 """Maglev hashing: a table of slots that all processes fill in the same way.
 
-Source: Eisenbud et al., "Maglev: A fast and reliable software network load balancer", NSDI 2016, section 3.4. The table has
-100 slots or more for each server, so shares differ by less than 1 %, and of the keys of other servers few move when one
-comes or goes. Python's own `hash` has another seed in each process, so it is never used.
+Source: Eisenbud et al., "Maglev: A fast and reliable software network load balancer", NSDI 2016, section 3.4. The
+table has 100 slots or more for each server, so shares differ by less than 1 %, and of the keys of other servers few
+move when one comes or goes. Python's own `hash` has another seed in each process, so it is never used.
 """
 
 from __future__ import annotations

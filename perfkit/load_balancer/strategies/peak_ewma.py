@@ -1,9 +1,10 @@
 """Peak EWMA: two at random, and of these the one with the lower latency estimate times its requests in flight.
 
-Source: Twitter Finagle, `PeakEwma` (a latency above the estimate replaces it at once, one below is averaged in with a
-decay of 10 s; the estimate decays while the server is idle; one that was never heard of is not asked a second time
-before it has answered). Deviation, as in Linkerd's load biaser: a failure counts as a second at least, since a server that
-fails fast would look like the best. Offered as people know it; with latencies that scatter, `auto` is better.
+Source: Twitter Finagle, `PeakEwma` (a latency above the estimate replaces it at once, one below is averaged in with
+a decay of 10 s; the estimate decays while the server is idle; one that was never heard of is not asked a second
+time before it has answered). Deviation, as in Linkerd's load biaser: a failure counts as a second at least, since a
+server that fails fast would look like the best. Offered as people know it; with latencies that scatter, `auto` is
+better.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The better of two: two servers at random, and of these the one with fewer requests in flight for its weight.
 
-Source: Mitzenmacher, "The power of two choices in randomized load balancing", 1996; Envoy's "weighted least request" for
-the two draws. A server that failed lately counts as busier: one that fails at once never has anything in flight, and
-would be the better one every time.
+Source: Mitzenmacher, "The power of two choices in randomized load balancing", 1996; Envoy's "weighted least
+request" for the two draws. A server that failed lately counts as busier: one that fails at once never has anything
+in flight, and would be the better one every time.
 """
 
 from __future__ import annotations

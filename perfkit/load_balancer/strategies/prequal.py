@@ -1,12 +1,12 @@
 """Prequal: servers are probed ahead of time, and the probes compared: cold before hot, then the shorter latency.
 
-Source: Wydrowski, Kleinberg, Rumble and Archer, "Load is not what you should balance: introducing Prequal", NSDI 2024. A probe
-tells the requests in flight and the latency at that load. Those above a quantile of the requests in flight that were seen are hot;
-the cold one with the least latency is chosen, else the hot one with the fewest in flight. Deviations: the paper's figures
-are for hundreds of clients with thousands of requests a second; with the rates of one Python process, probes a second old
-send everybody to the same server. So a probe is used once, is forgotten after 0.2 s or four latencies, and the quantile is
-0.5. Reports on answers go to the same pool. A server that failed lately is not chosen by its probe, as one that fails at once is
-always the least busy.
+Source: Wydrowski, Kleinberg, Rumble and Archer, "Load is not what you should balance: introducing Prequal", NSDI
+2024. A probe tells the requests in flight and the latency at that load. Those above a quantile of the requests in
+flight that were seen are hot; the cold one with the least latency is chosen, else the hot one with the fewest in
+flight. Deviations: the paper's figures are for hundreds of clients with thousands of requests a second; with the
+rates of one Python process, probes a second old send everybody to the same server. So a probe is used once, is
+forgotten after 0.2 s or four latencies, and the quantile is 0.5. Reports on answers go to the same pool. A server
+that failed lately is not chosen by its probe, as one that fails at once is always the least busy.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ class Prequal:
         self._pool.append(Probe(server, in_flight, latency, now))
 
     def probe_targets(self, count: int, servers: Sequence[Server]) -> list[str]:
-        """Return the next servers in turn, in an order of this client's own: each is asked before one is asked again."""
+        """Return the next servers in turn, in an order of this client's own."""
         order = self._order
         if not order:
             return []

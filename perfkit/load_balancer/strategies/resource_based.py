@@ -1,9 +1,9 @@
 """Resource based: by the load that servers report, as requests in flight there times latency; full servers come last.
 
-Sources: gRPC proposal A58 for utilization with a penalty for errors; Wydrowski et al., NSDI 2024, for why the least busy CPU is not
-simply chosen: it is known late, and all clients would choose the same one. So utilization only says who is full (above 95 %), and
-among the others requests in flight decide, which change at once. A report older than three seconds counts for nothing;
-without reports it is least response time.
+Sources: gRPC proposal A58 for utilization with a penalty for errors; Wydrowski et al., NSDI 2024, for why the least
+busy CPU is not simply chosen: it is known late, and all clients would choose the same one. So utilization only says
+who is full (above 95 %), and among the others requests in flight decide, which change at once. A report older than
+three seconds counts for nothing; without reports it is least response time.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Smooth weighted round robin: in turn by weight, without bursts. {5, 1, 1} gives a a b a c a a.
 
-Source: nginx, "Upstream: smooth weighted round-robin balancing", 2012. Its scan over all servers is done once here: as long
-as the weights are small whole numbers to each other the whole sequence is written down and read in turn. Otherwise the
-same order of deadlines comes from a heap (earliest deadline first, as in gRPC proposal A58): a server of weight w is
-due each 1/w.
+Source: nginx, "Upstream: smooth weighted round-robin balancing", 2012. Its scan over all servers is done once here:
+as long as the weights are small whole numbers to each other the whole sequence is written down and read in turn.
+Otherwise the same order of deadlines comes from a heap (earliest deadline first, as in gRPC proposal A58): a server
+of weight w is due each 1/w.
 """
 
 from __future__ import annotations

@@ -90,7 +90,7 @@ def test_an_unknown_component_is_an_error_with_the_names_and_the_likely_one(
     with pytest.raises(ComponentNotFoundError) as caught:
         system.get_component(name)
     assert str(caught.value) == (
-        f"There is no component {name!r}. The components are: metrics, performance, health, alerts. "
+        f"There is no component {name!r}. The components are: metrics, performance, health, load_balancer, alerts. "
         f"Did you mean {meant!r}?"
     )
     assert isinstance(caught.value, LookupError)
@@ -146,7 +146,7 @@ def test_the_dashboard_as_a_dict_is_json_without_a_token(system: PerformanceSyst
     assert json.loads(text) == document
     assert TOKEN not in text
     assert set(document) >= {"status", "uptime", "summary", "components", "service", "version"}
-    assert set(document["components"]) == {"metrics", "performance", "health", "alerts"}
+    assert set(document["components"]) == {"metrics", "performance", "health", "load_balancer", "alerts"}
 
 
 def test_the_token_is_in_nothing_that_people_print(system: PerformanceSystem) -> None:
