@@ -11,6 +11,7 @@ the clock when a server is picked or given back.
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Awaitable, Callable, Container, Hashable, Iterable
 from typing import Any, Self, TypeVar
@@ -107,6 +108,7 @@ class LoadBalancer(Component):
         )
         self._numbers = Numbers(context.store)
         self._execution = Execution(self, retries=self.settings.retries, hedges=self.settings.hedging)
+        self._pid = os.getpid()
         self._background = Background(self, context, self.settings, self._rng)
         drains.listen(context.store.control, self._roster, self._monotonic)
         for name, server in self.settings.servers.items():
@@ -279,7 +281,10 @@ class LoadBalancer(Component):
         return self._current(self._monotonic())
 
     def start(self) -> None:
-        """Begin active checks and discovery, where there are any."""
+        """Begin active checks and discovery, where there are any; a forked child begins its counts anew."""
+        if self._pid != os.getpid():
+            self._pid = os.getpid()
+            self._numbers.after_fork(self._roster.servers.values(), self._keeper)
         self._background.start()
 
     def stop(self) -> None:

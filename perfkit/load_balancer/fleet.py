@@ -3,8 +3,9 @@
 Levels are tried in order: lower priority first, one's own zone before the others. A level takes the part of the traffic
 that its healthy servers can bear, overprovisioned by 1.4, and the next level the rest, so that traffic spills over in
 proportion and never all at once. Source: Envoy, "Priority levels" and "Panic threshold". Deviation: in panic Envoy
-forgets health altogether. Here the healthy servers keep what they can bear, twice their share at most, and only what is
-above that goes to those believed to be sick.
+forgets health altogether. Here the healthy servers keep what they can bear, less than twice their share, and only what
+is above that goes to those believed to be sick. For this one question a server whose last answer was a failure counts as
+sick even if it is not ejected: strategies that avoid failures would otherwise send everything to the few that are left.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ Pick = Callable[[float, Hashable | None], Server]
 OVERPROVISION = 1.4
 """A level of which 72 % are healthy still takes all of its traffic."""
 
-PANIC_LOAD = 1.9
+PANIC_LOAD = 1.8
 """The most that a healthy server gets in panic, as a multiple of its share of the whole fleet."""
 
 
@@ -135,17 +136,17 @@ def assemble(
     """Return the fleet of *servers* in the state in which they are."""
     there = [server for server in servers if not server.is_draining and not server.is_removed]
     well = [server for server in there if server.is_eligible]
-    share = _weight(well) / _weight(there) if there else 1.0
+    trusted = [server for server in well if not server.streak]
+    share = _weight(trusted) / _weight(there) if there else 1.0
     is_panicking = share < panic_threshold
-    levels = _levels(there, zone)
     if is_panicking:
         bearable = min(1.0, PANIC_LOAD * share)
-        sick = [server for server in there if not server.is_eligible]
-        parts = [(bearable * part, group) for part, group in _healthy(levels)] if well else []
+        others = [server for server in there if not (server.is_eligible and not server.streak)]
+        parts = [(bearable * part, group) for part, group in _healthy(_levels(trusted, zone))] if trusted else []
         if bearable < 1.0:
-            parts.append((1.0 - bearable, sick))
+            parts.append((1.0 - bearable, others))
     else:
-        parts = _healthy(levels)
+        parts = _healthy(_levels(there, zone))
     return Fleet(
         [(part, Group(members, rng, slowly=not readmits)) for part, members in parts],
         prepare,

@@ -60,8 +60,10 @@ class Keeper:
         if self._ejection.failed(server, now) and not server.is_removed:
             self.ejections += 1
             self._roster.hurry(now)
-        else:
-            self._roster.hurry(server.penalty_until)
+            return
+        if server.streak == 1:
+            self._roster.suspect(server, now)
+        self._roster.hurry(server.penalty_until)
 
     def recover(self, server: Server, now: float) -> None:
         """Take a success of a server that failed before."""

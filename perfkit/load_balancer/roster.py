@@ -17,6 +17,9 @@ from perfkit.load_balancer.settings import LoadBalancerSettings
 
 __all__ = ["MOST_SERVERS", "Roster"]
 
+PANIC_PERIOD = 0.25
+"""Seconds after which a fleet that panics looks again who is well."""
+
 MOST_SERVERS = 10_000
 """Servers that one balancer may know."""
 
@@ -27,15 +30,19 @@ class Roster:
     Attributes:
         fleet: Who may be picked now; read it without the lock.
         servers: By name, in the order in which they came.
+        suspects: Servers that may be picked but failed the last time, as of the last time that they were counted, and
+            those that have become so since.
     """
 
     def __init__(self, settings: LoadBalancerSettings, strategy: Any, ejection: Ejection, rng: random.Random) -> None:
         """Know nobody yet."""
         self._settings, self._strategy, self._ejection, self._rng = settings, strategy, ejection, rng
         self._lock = OwnLock()
+        self._on_members = getattr(strategy, "on_members", None)
+        self._is_reconciling = False
+        self.suspects = 0
         self._readmits = not getattr(strategy, "heeds_slow_start", False)
         self.servers: dict[str, Server] = {}
-        self._born: dict[str, float] = {}
         self.fleet: Fleet = self._assemble(math.inf)
 
     def get(self, name: str) -> Server:
@@ -73,7 +80,7 @@ class Roster:
             server = Server(spec)
             server.joined_at = now
             self.servers = {**self.servers, spec.name: server}
-            self._renew_lazily()
+            self._members_changed()
             return server
 
     def _change(self, known: Server, spec: ServerSpec, now: float) -> Server:
@@ -83,7 +90,7 @@ class Roster:
                 "one address. Remove the old one first, or use another name."
             )
         known.weight, known.zone, known.priority = spec.weight, spec.zone, spec.priority
-        self._renew_lazily()
+        self._members_changed()
         return known
 
     def remove(self, name: str) -> Server:
@@ -92,7 +99,7 @@ class Roster:
             server = self.get(name)
             server.is_removed = True
             self.servers = {key: value for key, value in self.servers.items() if key != name}
-            self._renew_lazily()
+            self._members_changed()
             return server
 
     def drain(self, name: str) -> None:
@@ -137,14 +144,18 @@ class Roster:
                 if name in known and (known[name].host, known[name].port) != (spec.host, spec.port)
             }
             gone = [name for name in known if name not in wanted or name in moved]
-            for name in gone:
-                self.remove(name)
-            new = [name for name in wanted if name not in self.servers]
-            for spec in wanted.values():
-                if self.servers.get(spec.name) is None or self.servers[spec.name].spec != spec:
+            new = [name for name in wanted if name not in known or name in moved]
+            changed = [spec for name, spec in wanted.items() if name in new or known[name].spec != spec]
+            self._is_reconciling = True
+            try:
+                for name in gone:
+                    self.remove(name)
+                for spec in changed:
                     self.add(spec, now)
-            if gone or new:
-                self.renew(now)
+            finally:
+                self._is_reconciling = False
+                if gone or changed:
+                    self._members_changed()
             return new, gone
 
     def renew(self, now: float) -> Fleet:
@@ -165,11 +176,22 @@ class Roster:
                     else:
                         due = min(due, server.ejected_until)
                 self._ejection.decay(server, now)
+            self.suspects = sum(1 for server in everybody if server.streak and server.is_eligible)
             again = admit(everybody, self._settings.slow_start, now)
             if again is not None:
                 due = min(due, again)
-            self.fleet = self._assemble(due)
-            return self.fleet
+            self.fleet = fleet = self._assemble(due)
+            if fleet.is_panicking:
+                fleet.due = min(due, now + PANIC_PERIOD)
+            return fleet
+
+    def suspect(self, server: Server, now: float) -> None:
+        """Take notice that *server*, which was well, has failed: with too many like it the fleet panics."""
+        self.suspects += 1
+        fleet = self.fleet
+        trusted = len(fleet.servers) - self.suspects
+        if not fleet.is_panicking and trusted < self._settings.panic_threshold * len(self.servers):
+            fleet.due = -math.inf
 
     def hurry(self, due: float) -> None:
         """Have the fleet made anew at *due*, if not before."""
@@ -182,16 +204,19 @@ class Roster:
         if on_return is not None:
             on_return(server, now)
 
+    def _members_changed(self) -> None:
+        if self._is_reconciling:
+            return
+        if self._on_members is not None:
+            self._on_members(tuple(self.servers.values()))
+        self._renew_lazily()
+
     def _renew_lazily(self) -> None:
         self.fleet.due = -math.inf
 
     def _assemble(self, due: float) -> Fleet:
-        everybody = tuple(self.servers.values())
-        on_members = getattr(self._strategy, "on_members", None)
-        if on_members is not None:
-            on_members(everybody)
         return assemble(
-            everybody,
+            tuple(self.servers.values()),
             self._strategy.prepare,
             zone=self._settings.zone,
             panic_threshold=self._settings.panic_threshold,

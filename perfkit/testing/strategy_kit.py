@@ -140,15 +140,15 @@ class StrategyKit:
             clock.advance(chance.random())
             step, names = chance.random(), [server.name for server in balancer.servers]
             name = chance.choice(names)
-            if step < 0.1:
+            if step < 0.04:
                 balancer.add_server(f"n{number}", host="127.0.0.1", port=1)
-            elif step < 0.18 and len(names) > 2:
+            elif step < 0.07 and len(names) > 2:
                 balancer.remove_server(name)
             elif step < 0.24:
                 balancer.set_health(name, chance.random() < 0.7)
             elif step < 0.28:
                 balancer.restore_server(name)
-            leases.append(balancer.acquire(number))
+            leases.append(balancer.acquire(number if self.key_needed else None))
             assert not leases[-1].server.is_removed
             if len(leases) > 10:
                 leases.pop(0).release(success=chance.random() < 0.8, latency=chance.random())

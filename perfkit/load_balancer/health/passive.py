@@ -98,6 +98,7 @@ class Ejection:
     def readmit(self, server: Server, now: float) -> None:
         """Let an ejected *server* come back, on probation."""
         server.ejected_until, server.probation = 0.0, PROBATION
+        server.clean_since = now
         server.streak = max(1, server.streak)
         server.window_at = -1e308
 

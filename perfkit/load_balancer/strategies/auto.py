@@ -80,7 +80,6 @@ class Auto:
 
     def on_members(self, members: Sequence[Server]) -> None:
         """Take notice of who belongs to the balancer."""
-        self._by_key.in_flight = self.in_flight
         self._by_key.on_members(members)
 
     def on_return(self, server: Server, now: float) -> None:
@@ -91,6 +90,7 @@ class Auto:
     def prepare(self, group: Group) -> Pick:
         """Return a picker of *group*."""
         self._chance = chance = group.rng.random
+        self._by_key.in_flight = self.in_flight
         board = Board(group)
         for place, server in enumerate(board.servers):
             if not isinstance(server.memory, Estimate):

@@ -26,29 +26,40 @@ TRIES = 16
 
 
 class Homes:
-    """Which server each key belongs to. The table is made when it is first asked for after a change."""
+    """Which server each key belongs to.
+
+    The table, which takes milliseconds to fill, is made at the first key; from then on by whoever changes the
+    fleet, while requests go on with the old one.
+    """
 
     def __init__(self) -> None:
         """Know nobody."""
         self._members: tuple[Server, ...] = ()
-        self._table: Sequence[int] | None = None
+        self._table: tuple[Sequence[int], tuple[Server, ...]] | None = None
         self._lock = OwnLock()
 
     def settle(self, members: Sequence[Server]) -> None:
-        """Take *members*, all servers that belong to the balancer; the same ones keep the table."""
-        new = tuple(members)
-        if [(each.name, each.weight) for each in new] != [(each.name, each.weight) for each in self._members]:
-            self._table = None
-        self._members = new
+        """Take *members*, all servers that belong to the balancer."""
+        with self._lock:
+            new = tuple(members)
+            was, self._members = self._table, new
+            if was is not None:
+                self._table = (_fill(new), new) if new else None
 
     def table(self) -> tuple[Sequence[int], tuple[Server, ...]]:
         """Return slots and members."""
+        table = self._table
+        if table is not None:
+            return table
         with self._lock:
-            members = self._members
             if self._table is None:
-                weights = [max(1e-6, member.weight) for member in members]
-                self._table = fill([member.name for member in members], weights, size_for(len(members)))
-            return self._table, members
+                self._table = _fill(self._members), self._members
+            return self._table
+
+
+def _fill(members: Sequence[Server]) -> Sequence[int]:
+    weights = [max(1e-6, member.weight) for member in members]
+    return fill([member.name for member in members], weights, size_for(len(members)))
 
 
 class ConsistentHash:

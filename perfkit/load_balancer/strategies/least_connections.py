@@ -8,7 +8,8 @@ at once never has anything in flight and would attract all requests.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
+from typing import Any
 
 from perfkit.load_balancer.fleet import Group, Pick
 from perfkit.load_balancer.servers import Server
@@ -36,12 +37,25 @@ class LeastConnections:
             start = int(chance() * count)
             near = servers[start : start + width]
             loads = [server.in_flight + server.penalty for server in near]
-            return near[loads.index(min(loads))]
+            return near[_least(loads, chance)]
 
         def pick(now: float, key: Hashable | None) -> Server:
             start = int(chance() * count)
             near = weighted[start : start + width]
             loads = [(server.in_flight + 1 + server.penalty) * share for server, share in near]
-            return near[loads.index(min(loads))][0]
+            return near[_least(loads, chance)][0]
 
         return pick_even if group.is_even else pick
+
+
+def _least(loads: list[Any], chance: Callable[[], float]) -> int:
+    """Return the place of the least of *loads*, one at random of several.
+
+    The first one after a random start would not do: whoever stands behind busy ones would be first more often.
+    """
+    least = min(loads)
+    place, ties = loads.index(least), loads.count(least)
+    if ties > 1 and ties < len(loads):
+        for _ in range(int(chance() * ties)):
+            place = loads.index(least, place + 1)
+    return place

@@ -21,7 +21,7 @@ class Strategy(Protocol):
     - ``observe(server, latency, success, now)`` after each answer;
     - ``on_cancel(server, now)`` after a request that was given up without an answer;
     - ``on_report(server, report, now, is_probe)`` with each `LoadReport`, from answers and from probes;
-    - ``on_members(servers)`` with all servers that belong to the balancer, healthy or not, before `prepare`;
+    - ``on_members(servers)`` with all servers that belong to the balancer, healthy or not, when that changes;
     - ``on_return(server, now)`` when a server comes back from an ejection, a drain or a failed check;
     - ``probe_targets(count, servers) -> list[str]``, the names of those it wants probed.
 
