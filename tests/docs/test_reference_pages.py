@@ -41,6 +41,7 @@ PUBLIC = (
     "perfkit.testing",
     "perfkit.testing.adapter_kit",
     "perfkit.testing.receiver_kit",
+    "perfkit.testing.strategy_kit",
     "perfkit.testing.exposition",
 )
 
