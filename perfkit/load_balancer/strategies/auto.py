@@ -136,7 +136,8 @@ class Auto:
             server = home(now, key)
             place = server.memory.place
             least = min(scores) if len(scores) <= SCAN else min(scores[:SCAN])
-            if scores[place] > AFFINITY * least:
+            # Before the first answers the estimates are 0 and say nothing.
+            if 0.0 < AFFINITY * least < scores[place]:
                 place = scores.index(least)
                 server = board.servers[place]
             self._mend(board, place, now, server.in_flight + 1)
