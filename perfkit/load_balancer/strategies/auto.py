@@ -22,12 +22,12 @@ random, so the cost does not grow.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
-from math import sqrt
+from math import exp, sqrt
 
 from perfkit.load_balancer.fleet import Group, Pick
 from perfkit.load_balancer.reports.report import STALE, LoadReport
 from perfkit.load_balancer.servers import Server
-from perfkit.load_balancer.strategies.estimates import Estimate, Estimates
+from perfkit.load_balancer.strategies.estimates import LATENCY_MEMORY, Estimate, Estimates
 from perfkit.load_balancer.strategies.hash import ConsistentHash
 
 __all__ = ["SCAN", "Auto"]
@@ -53,10 +53,11 @@ class Board:
 
     Attributes:
         scores: Seconds, by place.
+        memories: What is known of each server, by place.
         servers: By place, in an order of this client's own.
     """
 
-    __slots__ = ("hand", "last", "scores", "servers", "shares")
+    __slots__ = ("hand", "last", "memories", "scores", "servers", "shares")
 
     def __init__(self, group: Group) -> None:
         order = list(range(len(group.servers)))
@@ -64,6 +65,10 @@ class Board:
         self.servers = [group.servers[place] for place in order]
         mean = sum(server.weight for server in self.servers) / len(self.servers)
         self.shares = [mean / server.weight for server in self.servers]
+        for server in self.servers:
+            if not isinstance(server.memory, Estimate):
+                server.memory = Estimate()
+        self.memories: list[Estimate] = [server.memory for server in self.servers]
         self.scores = [0.0] * len(self.servers)
         self.hand, self.last = 0, 0.0
 
@@ -93,8 +98,6 @@ class Auto:
         self._by_key.in_flight = self.in_flight
         board = Board(group)
         for place, server in enumerate(board.servers):
-            if not isinstance(server.memory, Estimate):
-                server.memory = Estimate()
             server.memory.board, server.memory.place = board, place
         servers, scores, count = board.servers, board.scores, len(board.servers)
         width, mend = min(SCAN, count), self._mend
@@ -147,15 +150,22 @@ class Auto:
 
     def _mend(self, board: Board, place: int, now: float, pending: int) -> None:
         """Reckon the estimate at *place* anew, as if *pending* requests of our own were in flight there."""
-        memory = board.servers[place].memory
+        memory: Estimate = board.memories[place]
         estimates = self.estimates
+        share = board.shares[place]
+        if share != 1.0:
+            pending = int(pending * share)
         if now - estimates.reported_at < STALE:
-            queue = memory.load(now, estimates) + 1.0 + 3.0 * pending * board.shares[place]
+            queue = memory.load(now, estimates) + 1.0 + 3.0 * pending
             cost = queue * sqrt(queue) * memory.service(now, estimates)
         else:
-            pending = pending if board.shares[place] == 1.0 else int(pending * board.shares[place])
-            cost = POWERS[pending if pending < 64 else 64] * memory.latency(now, estimates)
-        board.scores[place] = cost * (1.0 + JITTER * self._chance())
+            # The average, drawn towards the fleet's; written out, as it is reckoned three times a request.
+            fade = exp((memory.at - now) / LATENCY_MEMORY)
+            trust = estimates.trust
+            cost = (memory.sum * fade + trust * estimates.latency) / (memory.weight * fade + trust)
+            if pending:
+                cost *= POWERS[pending if pending < 64 else 64]
+        board.scores[place] = cost + cost * JITTER * self._chance()
 
     def observe(self, server: Server, latency: float, success: bool, now: float) -> None:
         """Learn from an answer."""

@@ -59,12 +59,6 @@ class Estimate:
         self.at = self.sum = self.weight = self.service_sum = self.service_weight = 0.0
         self.report, self.report_at = 0.0, -1e9
 
-    def latency(self, now: float, fleet: Estimates) -> float:
-        """Return the seconds that an answer takes."""
-        fade = exp((self.at - now) / LATENCY_MEMORY)
-        trust = fleet.trust
-        return (self.sum * fade + trust * fleet.latency) / (self.weight * fade + trust)
-
     def load(self, now: float, fleet: Estimates) -> float:
         """Return the requests in flight there, those of others included."""
         return fleet.report + (self.report - fleet.report) * exp((self.report_at - now) / REPORT_MEMORY)
