@@ -4,8 +4,8 @@ Levels are tried in order: lower priority first, one's own zone before the other
 that its healthy servers can bear, overprovisioned by 1.4, and the next level the rest, so that traffic spills over in
 proportion and never all at once. Source: Envoy, "Priority levels" and "Panic threshold". Deviation: in panic Envoy
 forgets health altogether. Here the healthy servers keep what they can bear, less than twice their share, and only what
-is above that goes to those believed to be sick. For this one question a server whose last answer was a failure counts as
-sick even if it is not ejected: strategies that avoid failures would otherwise send everything to the few that are left.
+is above that goes to those believed to be sick. For this one question a server whose last answer was a failure counts
+as sick even if it is not ejected: strategies that avoid failures would otherwise send everything to the few left.
 """
 
 from __future__ import annotations
