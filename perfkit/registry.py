@@ -16,6 +16,7 @@ COMPONENTS = {
     "metrics": "perfkit.metrics.collector:MetricsCollector",
     "performance": "perfkit.performance.monitor:PerformanceMonitor",
     "health": "perfkit.health.checker:HealthChecker",
+    "load_balancer": "perfkit.load_balancer.balancer:LoadBalancer",
     "alerts": "perfkit.alerts.manager:AlertManager",
     "cache": "perfkit.cache.manager:CacheManager",
 }

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from perfkit.alerts import AlertManager
     from perfkit.cache import CacheManager
     from perfkit.health import HealthChecker
+    from perfkit.load_balancer import LoadBalancer
     from perfkit.metrics import MetricsCollector
     from perfkit.performance import PerformanceMonitor
 
@@ -255,6 +256,11 @@ class PerformanceSystem:
     def cache(self) -> CacheManager:
         """The cache manager."""
         return self.get_component("cache")  # type: ignore[return-value]  # the registry's class
+
+    @property
+    def load_balancer(self) -> LoadBalancer:
+        """The load balancer."""
+        return self.get_component("load_balancer")  # type: ignore[return-value]  # the registry's class
 
     @property
     def metrics(self) -> MetricsCollector:

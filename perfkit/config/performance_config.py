@@ -12,6 +12,7 @@ from perfkit.config.presets import Environment
 from perfkit.config.sections import AccessSettings, HttpSettings
 from perfkit.core.settings import Settings
 from perfkit.health.settings import HealthSettings
+from perfkit.load_balancer.settings import LoadBalancerSettings
 from perfkit.metrics.settings import MetricsSettings
 from perfkit.performance.settings import PerformanceSettings
 from perfkit.store.settings import StoreSettings
@@ -55,5 +56,6 @@ class PerformanceConfig(Settings, frozen=True, dict=True):
     metrics: MetricsSettings = field(default_factory=MetricsSettings)
     performance: PerformanceSettings = field(default_factory=PerformanceSettings)
     health: HealthSettings = field(default_factory=HealthSettings)
+    load_balancer: LoadBalancerSettings = field(default_factory=LoadBalancerSettings)
     alerts: AlertsSettings = field(default_factory=AlertsSettings)
     cache: CacheSettings = field(default_factory=CacheSettings)

@@ -7,6 +7,10 @@ PerfkitError
 ├── HealthError             (ValueError)    a health check that cannot work as it was registered
 ├── DeliveryError           (OSError)       a receiver did not take what it was given
 ├── CacheError              (ValueError)    a cache set up or used wrongly, a value that it cannot carry
+├── LoadBalancerError       (ValueError)    a balancer, a server or a strategy that cannot work as it was given
+├── NoServerAvailable       (LookupError)   no server that a request could be sent to
+├── ServerNotFoundError     (LookupError)   the balancer knows no server of that name
+├── DeadlineExceeded        (TimeoutError)  the time that a request had is over
 ├── ComponentNotFoundError  (LookupError)   no such component, or it is disabled
 ├── TimerError              (LookupError)   no timer of that name runs, or it has ended
 ├── UnknownEventError       (LookupError)   no such event
@@ -30,13 +34,17 @@ __all__ = [
     "CacheError",
     "ComponentNotFoundError",
     "ConfigurationError",
+    "DeadlineExceeded",
     "DeliveryError",
     "ErrorLog",
     "HealthError",
     "LifecycleError",
+    "LoadBalancerError",
     "MetricError",
     "MissingDependencyError",
+    "NoServerAvailable",
     "PerfkitError",
+    "ServerNotFoundError",
     "StoreError",
     "TimerError",
     "UnknownEventError",
@@ -76,6 +84,22 @@ class HealthError(PerfkitError, ValueError):
 
 class CacheError(PerfkitError, ValueError):
     """A cache was set up or used wrongly, or cannot carry a value."""
+
+
+class LoadBalancerError(PerfkitError, ValueError):
+    """A balancer, a server or a strategy cannot work as it was given."""
+
+
+class NoServerAvailable(PerfkitError, LookupError):  # noqa: N818 - said as a state, like KeyboardInterrupt
+    """There is no server that a request could be sent to."""
+
+
+class ServerNotFoundError(PerfkitError, LookupError):
+    """The balancer knows no server of that name."""
+
+
+class DeadlineExceeded(PerfkitError, TimeoutError):  # noqa: N818 - the field's name for it
+    """The time that a request had is over."""
 
 
 class DeliveryError(PerfkitError, OSError):

@@ -42,6 +42,7 @@ PUBLIC = (
     "perfkit.testing.adapter_kit",
     "perfkit.testing.policy_kit",
     "perfkit.testing.receiver_kit",
+    "perfkit.testing.strategy_kit",
     "perfkit.testing.exposition",
 )
 

@@ -141,3 +141,17 @@ def test_a_contestant_that_cannot_run_is_a_row_that_says_why() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=300)
     assert "did not run: ModuleNotFoundError" in done.stdout, done.stderr
+
+
+def test_every_strategy_has_its_cost() -> None:
+    found = run_json("balancer_cost")["microseconds"]
+    assert {"auto", "prequal", "hash", "a lock"} <= set(found)
+    assert all(figure > 0.0 for figures in found.values() for figure in figures)
+
+
+def test_strategies_are_simulated_beside_the_references() -> None:
+    runs = run_json("balancing", "--only", "black hole", "--only", "rolling deploy")["runs"]
+    assert {run["scenario"] for run in runs} == {"black hole", "rolling deploy"}
+    assert {"auto", "auto, reports", "auto, probes", "C3 +h"} <= {run["contestant"] for run in runs}
+    assert all(0.0 < run["p99"] <= 2.0 for run in runs)
+    assert "black hole: 0." in run("balancing", "--only", "black hole")

@@ -1,0 +1,1 @@
+"""Strategies in simulation: many clients, many servers, and everything that goes wrong with servers."""

@@ -1,0 +1,1 @@
+"""Where the servers come from: lists, functions, files, names."""

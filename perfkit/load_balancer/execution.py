@@ -1,0 +1,137 @@
+"""Requests through the balancer: a server, a try, and what follows if it fails. One plan, a sync and an async shell."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Hashable
+from typing import TYPE_CHECKING, Any
+
+from perfkit.core.shells import acall, call
+from perfkit.load_balancer.leases import Lease
+from perfkit.load_balancer.reports.orca import report_of
+from perfkit.load_balancer.resilience.deadline import deadline, time_left
+from perfkit.load_balancer.resilience.hedging import SlowAfter
+from perfkit.load_balancer.resilience.retry import Verdict, judge_error, judge_result
+
+if TYPE_CHECKING:
+    from perfkit.load_balancer.balancer import LoadBalancer
+
+__all__ = ["Execution", "Plan"]
+
+
+class Plan:
+    """The tries of one request: which servers were tried, and whether there may be one more."""
+
+    def __init__(self, balancer: LoadBalancer, key: Hashable | None, *, idempotent: bool, retries: int) -> None:
+        self._balancer, self._key, self._idempotent, self._left = balancer, key, idempotent, retries
+        self._monotonic = balancer.monotonic
+        self.tried: list[str] = []
+
+    def begin(self) -> Lease:
+        """Return the lease of the next try, on another server than those tried where there is one."""
+        time_left(monotonic=self._monotonic)
+        lease = self._balancer.acquire(self._key, exclude=self.tried)
+        self.tried.append(lease.server.name)
+        return lease
+
+    def again(self, verdict: Verdict) -> bool:
+        """Return whether a try that ended with *verdict* is followed by another; takes it out of the budget."""
+        if verdict is Verdict.GOOD or self._left <= 0:
+            return False
+        if not self._idempotent and verdict is not Verdict.NEVER_SENT:
+            return False
+        self._left -= 1
+        return self._balancer.retry_budget.try_acquire()
+
+
+class Execution:
+    """Runs requests for a balancer."""
+
+    def __init__(self, balancer: LoadBalancer, *, retries: int, hedges: bool) -> None:
+        """Try each request again up to *retries* times; with *hedges* ask a second server where the first is slow."""
+        self._balancer, self._retries, self._hedges = balancer, retries, hedges
+        self._slow = SlowAfter()
+
+    def run(self, fn: Callable[..., Any], key: Hashable | None, *, idempotent: bool, timeout: float | None) -> Any:
+        """Do the request; see `LoadBalancer.execute_request`."""
+        plan = Plan(self._balancer, key, idempotent=idempotent, retries=self._retries)
+        with deadline(timeout, monotonic=self._balancer.monotonic):
+            while True:
+                lease = plan.begin()
+                try:
+                    result = call(fn, lease.server)
+                except Exception as error:
+                    if not plan.again(self._failed(lease, error)):
+                        raise
+                except BaseException:
+                    lease.cancel()
+                    raise
+                else:
+                    if not plan.again(self._answered(lease, result)):
+                        return result
+
+    async def arun(
+        self,
+        fn: Callable[..., Any],
+        key: Hashable | None,
+        *,
+        idempotent: bool,
+        timeout: float | None,  # noqa: ASYNC109 - of all tries together, which no scope of one library could tell
+    ) -> Any:
+        """Do the request; see `LoadBalancer.aexecute_request`."""
+        plan = Plan(self._balancer, key, idempotent=idempotent, retries=self._retries)
+        with deadline(timeout, monotonic=self._balancer.monotonic):
+            while True:
+                lease = plan.begin()
+                try:
+                    if self._hedges and idempotent and self._slow.seconds is not None:
+                        result, lease = await self._hedged(fn, lease, plan)
+                    else:
+                        result = await acall(fn, lease.server)
+                except Exception as error:
+                    if not plan.again(self._failed(lease, error)):
+                        raise
+                except BaseException:
+                    lease.cancel()
+                    raise
+                else:
+                    if not plan.again(self._answered(lease, result)):
+                        return result
+
+    async def _hedged(self, fn: Callable[..., Any], lease: Lease, plan: Plan) -> tuple[Any, Lease]:
+        """Return the first answer and its lease; the other try is given up and counts as neither good nor bad.
+
+        An exception of the last try left is raised; its lease is given back here.
+        """
+        tries = {asyncio.ensure_future(acall(fn, lease.server)): lease}
+        try:
+            done, _ = await asyncio.wait(tries, timeout=self._slow.seconds)
+            if not done and self._balancer.retry_budget.try_acquire():
+                second = plan.begin()
+                tries[asyncio.ensure_future(acall(fn, second.server))] = second
+            while True:
+                done, _ = await asyncio.wait(tries, return_when=asyncio.FIRST_COMPLETED)
+                task = next(iter(done))
+                winner = tries.pop(task)
+                error = task.exception()
+                if error is None:
+                    return task.result(), winner
+                verdict = self._failed(winner, error)
+                if not tries or verdict is Verdict.GOOD:
+                    raise error
+        finally:
+            for task, loser in tries.items():
+                task.cancel()
+                loser.cancel()
+
+    def _failed(self, lease: Lease, error: BaseException) -> Verdict:
+        verdict = judge_error(error)
+        lease.release(success=verdict is Verdict.GOOD)
+        return verdict
+
+    def _answered(self, lease: Lease, result: Any) -> Verdict:
+        verdict = judge_result(result)
+        if verdict is Verdict.GOOD:
+            self._slow.observe(self._balancer.monotonic() - lease.began)
+        lease.release(success=verdict is Verdict.GOOD, report=report_of(result))
+        return verdict

@@ -1,0 +1,1 @@
+"""How a balancer learns whether a server is well: from traffic, from checks of its own."""

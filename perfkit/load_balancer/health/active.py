@@ -1,0 +1,97 @@
+"""Active checks: each server is asked regularly whether it is well, and believed after a few answers that agree.
+
+Source: HAProxy, ``inter``, ``rise`` and ``fall``. Deviations: times are jittered by a tenth, so that many clients
+do not ask at once; a check never takes longer than its timeout. `ActiveChecks` is pure: it says who is due and
+takes the answers.
+"""
+
+from __future__ import annotations
+
+import http.client
+import random
+import socket
+from collections.abc import Callable, Iterable
+
+from perfkit.load_balancer.servers import Server
+
+__all__ = ["ActiveChecks", "Check", "http_check", "tcp_check"]
+
+Check = Callable[[Server], object]
+"""Asks one server: False or an exception is bad, anything else good."""
+
+JITTER = 0.1
+
+
+class _Record:
+    """What is known of one server's checks."""
+
+    __slots__ = ("due", "is_running", "row")
+
+    def __init__(self, due: float) -> None:
+        self.due, self.is_running, self.row = due, False, 0
+
+
+class ActiveChecks:
+    """Who is to be asked when, and what the answers mean. Not thread-safe: one thread asks it."""
+
+    def __init__(self, *, interval: float, rise: int, fall: int, rng: random.Random) -> None:
+        """Ask each server every *interval* seconds; believe *rise* good or *fall* bad answers in a row."""
+        self._interval, self._rise, self._fall, self._rng = interval, rise, fall, rng
+        self._records: dict[str, _Record] = {}
+
+    def due(self, servers: Iterable[Server], now: float) -> list[Server]:
+        """Return the servers to be asked at *now*, and count them as being asked; those that left are forgotten."""
+        records = self._records
+        found = []
+        names = set()
+        for server in servers:
+            names.add(server.name)
+            record = records.get(server.name)
+            if record is None:
+                record = records[server.name] = _Record(now + self._rng.random() * min(1.0, self._interval))
+            if record.due <= now and not record.is_running:
+                record.is_running = True
+                found.append(server)
+        for name in [name for name in records if name not in names]:
+            del records[name]
+        return found
+
+    def answered(self, server: Server, good: bool, now: float) -> bool | None:
+        """Take an answer; return the new health of *server* if it changes by it, else None."""
+        record = self._records.get(server.name)
+        if record is None:
+            return None
+        record.is_running = False
+        record.due = now + self._interval * (1.0 + JITTER * (2.0 * self._rng.random() - 1.0))
+        if good is server.is_healthy:
+            record.row = 0
+            return None
+        record.row += 1
+        if record.row < (self._rise if good else self._fall):
+            return None
+        record.row = 0
+        return good
+
+
+def tcp_check(timeout: float) -> Check:
+    """Return a check that opens a connection and closes it."""
+
+    def check(server: Server) -> bool:
+        with socket.create_connection((server.host, server.port), timeout=timeout):
+            return True
+
+    return check
+
+
+def http_check(path: str, timeout: float) -> Check:
+    """Return a check that gets *path*; a status below 400 is well."""
+
+    def check(server: Server) -> bool:
+        connection = http.client.HTTPConnection(server.host, server.port or None, timeout=timeout)
+        try:
+            connection.request("GET", path, headers={"User-Agent": "perfkit", "Connection": "close"})
+            return connection.getresponse().status < 400
+        finally:
+            connection.close()
+
+    return check

@@ -1,0 +1,1 @@
+"""Load reports: what servers say of their own load, and how it is written."""

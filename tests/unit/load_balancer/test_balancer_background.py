@@ -1,0 +1,209 @@
+"""Active checks and discovery: what runs beside requests where it is asked for."""
+
+from __future__ import annotations
+
+import json
+import random
+import socket
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from patience import until
+
+from perfkit.core.errors import MissingDependencyError
+from perfkit.load_balancer import (
+    LoadBalancer,
+    LoadBalancerError,
+    LoadBalancerSettings,
+    Server,
+    ServerSpec,
+    dns,
+    file,
+    srv,
+)
+from perfkit.load_balancer.discovery.sources import specs_of
+from perfkit.load_balancer.health.active import ActiveChecks, http_check, tcp_check
+
+
+def balancer_of(**settings: object) -> LoadBalancer:
+    return LoadBalancer(settings=LoadBalancerSettings(**settings), rng=random.Random(1))  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def web() -> Iterator[ThreadingHTTPServer]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(self.server.status)  # type: ignore[attr-defined]
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *arguments: object) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.status = 200  # type: ignore[attr-defined]
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+    thread.start()
+    yield server
+    server.shutdown()
+    server.server_close()
+    thread.join(10)
+
+
+def test_a_status_changes_after_answers_that_agree() -> None:
+    checks = ActiveChecks(interval=1.0, rise=2, fall=3, rng=random.Random(1))
+    server = Server(ServerSpec(name="one"))
+    found = []
+    now = 0.0
+    for good in [False, False, True, False, False, False, True, False, True, True]:
+        now += 2.0
+        assert checks.due([server], now) == ([server] if now > 2.0 else [])
+        if now == 2.0:
+            now += 2.0
+            assert checks.due([server], now) == [server]
+        assert checks.due([server], now) == []
+        changed = checks.answered(server, good, now)
+        if changed is not None:
+            server.is_healthy = changed
+        found.append(changed)
+    assert found == [None, None, None, None, None, False, None, None, None, True]
+
+
+def test_servers_are_not_all_asked_at_once() -> None:
+    checks = ActiveChecks(interval=10.0, rise=1, fall=1, rng=random.Random(1))
+    servers = [Server(ServerSpec(name=f"s{number}")) for number in range(50)]
+    checks.due(servers, 0.0)
+    for server in checks.due(servers, 1.0):
+        checks.answered(server, True, 1.0)
+    times = [len(checks.due(servers, 9.8 + step * 0.2)) for step in range(12)]
+    assert sum(times) == 50
+    assert max(times) < 25
+
+
+def test_http_and_tcp_checks_ask_real_servers(web: ThreadingHTTPServer) -> None:
+    host, port = web.server_address[0], web.server_address[1]
+    server = Server(ServerSpec(name="one", host=str(host), port=port))
+    assert http_check("/", 5.0)(server)
+    assert tcp_check(5.0)(server)
+    web.status = 503  # type: ignore[attr-defined]
+    assert not http_check("/", 5.0)(server)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        free = listener.getsockname()[1]
+    gone = Server(ServerSpec(name="two", host="127.0.0.1", port=free))
+    for check in (http_check("/", 1.0), tcp_check(1.0)):
+        with pytest.raises(OSError, match="refused"):
+            check(gone)
+
+
+def test_a_running_balancer_checks_its_servers_and_believes_what_it_hears(web: ThreadingHTTPServer) -> None:
+    balancer = balancer_of(check="http", check_interval=0.5, check_timeout=0.5, check_fall=1, check_rise=1)
+    balancer.add_server("one", host="127.0.0.1", port=web.server_address[1])
+    web.status = 500  # type: ignore[attr-defined]
+    balancer.start()
+    try:
+        until(lambda: balancer.server("one").is_healthy, lambda healthy: not healthy)
+        web.status = 200  # type: ignore[attr-defined]
+        until(lambda: balancer.server("one").is_healthy, bool)
+    finally:
+        balancer.stop()
+    assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("perfkit-balancer")]
+
+
+def test_a_check_of_ones_own_may_raise_or_be_a_coroutine() -> None:
+    balancer = balancer_of(check_interval=0.5, check_timeout=0.5, check_fall=1)
+    balancer.add_server("good", host="h")
+    balancer.add_server("bad", host="h")
+
+    async def check(server: Server) -> bool:
+        if server.name == "bad":
+            raise RuntimeError("not well")
+        return True
+
+    balancer.start()
+    balancer.check_servers(check)
+    try:
+        until(lambda: balancer.server("bad").is_healthy, lambda healthy: not healthy)
+    finally:
+        balancer.stop()
+    assert balancer.server("good").is_healthy
+
+
+def test_discovery_follows_its_source_and_keeps_the_last_good_set() -> None:
+    balancer = balancer_of()
+    there = ["10.0.0.1:80", "10.0.0.2:80"]
+
+    def source() -> list[str]:
+        if "error" in there:
+            raise OSError("no answer")
+        return list(there)
+
+    balancer.start()
+    balancer.discover(source, interval=0.3)
+    try:
+        assert [server.name for server in balancer.servers] == there
+        there.append("10.0.0.3:80")
+        until(lambda: len(balancer.servers), lambda count: count == 3)
+        asked: list[int] = []
+        there.clear()
+        until(lambda: asked.append(1) or len(asked), lambda count: count > 20)
+        assert len(balancer.servers) == 3
+        there.append("error")
+        asked.clear()
+        until(lambda: asked.append(1) or len(asked), lambda count: count > 20)
+        assert len(balancer.servers) == 3
+        there[:] = ["10.0.0.3:80"]
+        until(lambda: [server.name for server in balancer.servers], lambda names: names == ["10.0.0.3:80"])
+    finally:
+        balancer.stop()
+
+
+def test_discovery_looks_once_even_if_nothing_runs() -> None:
+    balancer = balancer_of()
+    balancer.discover(lambda: [{"name": "one", "host": "h", "port": 80, "weight": 2.0}])
+    assert balancer.server("one").weight == 2.0
+
+
+def test_a_file_of_servers_may_be_a_list_or_an_object(tmp_path: Path) -> None:
+    path = tmp_path / "servers.json"
+    path.write_text(json.dumps(["a:1", {"name": "b", "host": "b", "port": 2}]))
+    assert [(spec.name, spec.host, spec.port) for spec in specs_of(file(path)())] == [("a:1", "a", 1), ("b", "b", 2)]
+    path.write_text(json.dumps({"b": {"host": "b", "port": 2, "zone": "z"}}))
+    assert specs_of(file(path)()) == [ServerSpec(name="b", host="b", port=2, zone="z")]
+    path.write_text("3")
+    with pytest.raises(LoadBalancerError, match="must hold a list"):
+        file(path)()
+
+
+@pytest.mark.parametrize("given", [[3], [{"host": "h"}], [{"name": "a", "prot": 80}], ["host:port"], [None]])
+def test_what_is_no_server_is_refused(given: list[object]) -> None:
+    with pytest.raises(LoadBalancerError, match="A source of servers returned"):
+        specs_of(given)
+
+
+def test_names_are_resolved_to_a_server_for_each_address() -> None:
+    found = {spec.name: spec for spec in specs_of(dns("localhost", 8000)())}
+    assert found
+    for name, spec in found.items():
+        assert name in ("127.0.0.1:8000", "[::1]:8000")
+        assert Server(spec).address == name
+
+
+def test_srv_records_bring_priorities_and_weights() -> None:
+    records = [(20, 5, 80, "c.internal."), (10, 0, 81, "a.internal."), (10, 3, 82, "b.internal.")]
+    found = specs_of(srv("_http._tcp.shop", resolve=lambda name: records)())
+    assert [(spec.name, spec.priority, spec.weight) for spec in found] == [
+        ("a.internal:81", 0, 0.01),
+        ("b.internal:82", 0, 3.0),
+        ("c.internal:80", 1, 5.0),
+    ]
+
+
+def test_srv_without_its_package_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    import sys
+
+    monkeypatch.setitem(sys.modules, "dns.resolver", None)
+    with pytest.raises(MissingDependencyError, match=r"pip install 'perfkit\[srv\]'"):
+        srv("_http._tcp.shop")()
