@@ -196,7 +196,7 @@ async def test_a_cancelled_request_is_neither_good_nor_bad(clock: FakeClock) -> 
 
 
 async def test_a_slow_answer_is_asked_of_a_second_server_and_the_loser_is_given_up() -> None:
-    balancer = LoadBalancer(settings=LoadBalancerSettings(hedging=True), rng=random.Random(1))
+    balancer = LoadBalancer("round_robin", settings=LoadBalancerSettings(hedging=True), rng=random.Random(1))
     for number in range(3):
         balancer.add_server(f"s{number}", host="h", port=number + 1)
     cancelled, slow, asked = [], set[str](), []
