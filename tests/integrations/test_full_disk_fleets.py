@@ -35,11 +35,12 @@ def degraded(running: Fleet, *, asked: int = 20) -> set[float]:
 
 
 def warnings(running: Fleet) -> list[str]:
-    return [line for line in running.log.read_text().splitlines() if LINE.match(line)]
+    """Return our warnings, but those of the loop's watch: on a busy machine it may warn of slow imports, too."""
+    lines = running.log.read_text().splitlines()
+    return [line for line in lines if LINE.match(line) and not line.startswith("perfkit.performance: ")]
 
 
 def of_store(running: Fleet) -> list[str]:
-    """Return the warnings of the store: on a busy machine the loop's watch may warn of slow imports, too."""
     return [line for line in warnings(running) if line.startswith("perfkit.store: ")]
 
 

@@ -114,7 +114,7 @@ def test_a_hangup_keeps_the_totals(server: str) -> None:
 
 
 def test_the_token_stays_out_of_the_access_log() -> None:
-    with fleet(f"{GUNICORN} --access-logfile -") as running:
+    with fleet(f"{GUNICORN} --access-logfile -", env={"PERFKIT_HTTP__LOG_PROBES": "true"}) as running:
         assert running.get(f"/metrics?t={TOKEN}&name[]=none")[0] == 200
         assert running.get("/items/1?seen=yes") == (200, "1")
         log = until(running.log.read_text, lambda text: "/items/1?seen=yes" in text)
