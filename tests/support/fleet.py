@@ -7,6 +7,7 @@ import http.client
 import inspect
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -231,6 +232,8 @@ class Load:
             self._attempted[thread] += 1
             try:
                 connection.request("GET", self.path.format(number=self._acknowledged[thread]))
+                # Some servers send head and body apart, and wait 40 ms for a word that the head has come.
+                connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
                 answer = connection.getresponse()
                 answer.read()
                 self._acknowledged[thread] += answer.status == 200

@@ -11,7 +11,7 @@ from typing import TypeAlias
 import pytest
 import transparency_verdict
 from transparency_sources import SourceMissing
-from transparency_suites import SUITES, Suite
+from transparency_suites import SUITES, Suite, run
 from transparency_verdict import Verdict, judge, reviewed
 
 NAMES = sorted(SUITES)
@@ -60,6 +60,19 @@ def test_a_reviewed_list_wants_a_reason_for_each_entry(tmp_path: Path, monkeypat
     listed.write_text("tests/a.py::test_b\n")
     with pytest.raises(ValueError, match="no reason for"):
         reviewed(SUITES["flask"])
+
+
+@pytest.mark.acceptance
+@pytest.mark.timeout(900)
+def test_what_is_reviewed_of_django_fails_with_any_app_that_is_installed_beside_its_own() -> None:
+    """One that does nothing does it: that is the reason that each entry gives."""
+    suite = replace(SUITES["django"], around="bystander_django")
+    entries = reviewed(suite).keys()
+    try:
+        beside = run(suite, sorted(entries), is_around=True, is_alone=True)
+    except SourceMissing as error:
+        pytest.skip(str(error))
+    assert beside.failed == entries
 
 
 def test_what_meddles_with_answers_is_found() -> None:

@@ -9,18 +9,15 @@ from __future__ import annotations
 from typing import Any
 
 import witness
-from django.apps import registry
 from django.core.handlers import base
 from django.test import SimpleTestCase
+from django_installed import install_beside
 
 from perfkit_django import checks
 
-APP = "perfkit_django"
 MIDDLEWARE = "perfkit_django.PerfkitMiddleware"
 
 witness.watch()
-
-populate, install, restrict = registry.Apps.populate, registry.Apps.set_installed_apps, registry.Apps.set_available_apps
 
 
 class HandlersSettings:
@@ -34,25 +31,7 @@ class HandlersSettings:
         return [MIDDLEWARE, *value] if name == "MIDDLEWARE" else value
 
 
-def _with_ours(self: registry.Apps, installed: Any) -> Any:
-    return [*installed, APP] if self is registry.apps and APP not in installed else installed
-
-
-def populated(self: registry.Apps, installed_apps: Any = None) -> None:
-    populate(self, installed_apps if installed_apps is None else _with_ours(self, installed_apps))
-
-
-def installed(self: registry.Apps, installed: Any) -> None:
-    install(self, _with_ours(self, installed))
-
-
-def restricted(self: registry.Apps, available: Any) -> None:
-    restrict(self, {*available, APP})
-
-
-registry.Apps.populate = populated
-registry.Apps.set_installed_apps = installed
-registry.Apps.set_available_apps = restricted
+install_beside("perfkit_django")
 base.settings = checks.settings = HandlersSettings(base.settings)
 
 

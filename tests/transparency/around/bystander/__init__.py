@@ -1,0 +1,1 @@
+"""A Django app that does nothing at all."""
