@@ -68,7 +68,7 @@ def delivery_check(known: Callable[[], Checkpoint | None], clock: Clock) -> Heal
 def _failing(receiver: ReceiverSnapshot, now: float) -> Finding:
     seconds = now - (receiver.failing_since or now)
     return Finding(
-        code="PK801",
+        code="PK601",
         kind="alert_receiver_failing",
         component="alerts",
         priority=Priority.HIGH,
@@ -83,7 +83,7 @@ def _failing(receiver: ReceiverSnapshot, now: float) -> Finding:
 
 def _silent(name: str) -> Finding:
     return Finding(
-        code="PK802",
+        code="PK602",
         kind="alert_rule_without_data",
         component="alerts",
         priority=Priority.MEDIUM,
@@ -99,7 +99,7 @@ def _unreachable(slo: Slo) -> Iterator[Finding]:
     burns = slo.unreachable()
     if burns:
         yield Finding(
-            code="PK803",
+            code="PK603",
             kind="slo_unreachable",
             component="alerts",
             priority=Priority.MEDIUM,

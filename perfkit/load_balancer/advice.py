@@ -58,7 +58,7 @@ def findings_of(servers: Sequence[Server]) -> Iterator[Finding]:
         share = server.failures / answers
         if share >= FAILING:
             yield Finding(
-                code="PK801",
+                code="PK501",
                 kind="failing_server",
                 component="load_balancer",
                 priority=Priority.HIGH,
@@ -70,7 +70,7 @@ def findings_of(servers: Sequence[Server]) -> Iterator[Finding]:
             )
         elif usual and latencies[server.name] >= SLOW * usual:
             yield Finding(
-                code="PK802",
+                code="PK502",
                 kind="slow_server",
                 component="load_balancer",
                 priority=Priority.MEDIUM,

@@ -29,7 +29,7 @@ def blocked(sites: Iterable[BlockedSite]) -> Iterator[Finding]:
     for site in [each for each in sites if each.site][:MOST]:
         last = site.last
         yield Finding(
-            code="PK201",
+            code="PK401",
             kind="blocked_loop",
             component="performance",
             priority=Priority.HIGH if site.longest >= 1.0 or site.waiting >= 10 else Priority.MEDIUM,
@@ -55,7 +55,7 @@ def growing(suspects: Iterable[MemoryGrowth]) -> Iterator[Finding]:
     """Yield a finding for each worker among *suspects*."""
     for each in suspects:
         yield Finding(
-            code="PK202",
+            code="PK402",
             kind="memory_growth",
             component="performance",
             priority=Priority.MEDIUM,
@@ -84,7 +84,7 @@ def stuck(requests: Iterable[StuckRequest]) -> Iterator[Finding]:
     for (site, function), members in list(places.items())[:MOST]:
         longest = max(members, key=lambda each: each.seconds)
         yield Finding(
-            code="PK203",
+            code="PK403",
             kind="stuck_request",
             component="performance",
             priority=Priority.HIGH,
@@ -111,7 +111,7 @@ def collected(pause: Latency, share: float | None) -> Iterator[Finding]:
     if longest < LONG_PAUSE and (share or 0.0) < LARGE_SHARE:
         return
     yield Finding(
-        code="PK204",
+        code="PK404",
         kind="gc_pauses",
         component="performance",
         priority=Priority.HIGH if longest >= 10 * LONG_PAUSE else Priority.MEDIUM,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -39,3 +40,13 @@ def test_an_adapter_stays_thin() -> None:
 def test_each_import_package_is_typed() -> None:
     packages = [ROOT / "perfkit", *(ROOT / "integrations").glob("perfkit_*"), ROOT / "example_apps" / "perfkit_demo"]
     assert all((package / "py.typed").exists() for package in packages)
+
+
+def test_a_code_stands_for_one_kind_of_finding() -> None:
+    codes = re.compile(r'code="(PK\d{3})",\s*kind="([a-z_]+)"')
+    kinds: dict[str, set[str]] = {}
+    for path in SOURCES:
+        for code, kind in codes.findall(path.read_text()):
+            kinds.setdefault(code, set()).add(kind)
+    assert kinds
+    assert not {code: names for code, names in kinds.items() if len(names) > 1}

@@ -38,7 +38,7 @@ def test_a_request_that_hangs_is_told_while_it_does(app: str, tmp_path: Path) ->
             assert (stuck["method"], stuck["route"]) == ("GET", ROUTES[app])
             assert (stuck["function"], stuck["code"].partition(" ")[0]) == ("hang", "time.sleep(0.05)")
             assert stuck["site"].endswith(f"stuck_app.py:{line}") or stuck["site"].endswith(f"stuck_app.py:{line - 1}")
-        assert "PK203" in found["findings"]
+        assert "PK403" in found["findings"]
         assert running.scrape()["perfkit_stuck_requests", ()] == 2.0
         assert "has held the thread" in running.log.read_text()
         (tmp_path / "release").touch()

@@ -72,7 +72,7 @@ def test_a_call_that_blocks_is_reported_with_its_place(context: Context, monitor
     assert (one.loop, one.method, one.task.startswith("Task-")) == ("main", "", True)
     (site,) = [each for each in monitor.blocked_loops() if each.function == "block"]
     assert site.count >= 1
-    assert any(found.code == "PK201" and found.site == one.site for found in monitor.findings())
+    assert any(found.code == "PK401" and found.site == one.site for found in monitor.findings())
 
 
 def test_the_lag_is_measured_while_a_loop_serves(context: Context, monitor: PerformanceMonitor) -> None:

@@ -199,7 +199,7 @@ def test_a_finding_sums_up_a_place() -> None:
             "request": number,
         }
         monitor._store.texts.append(KIND, {**stuck, "method": "GET", "route": "/hold"})
-    (finding,) = [each for each in monitor.findings() if each.code == "PK203"]
+    (finding,) = [each for each in monitor.findings() if each.code == "PK403"]
     assert (finding.site, finding.object, finding.evidence["count"]) == ("app.py:3", "GET /hold", 3)
     assert "3 requests held a thread in view for up to 42 s" in finding.message
 
