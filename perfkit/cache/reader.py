@@ -191,13 +191,20 @@ class Reader:
             return MISSING
         return engine.value(entry)
 
+    def _stored_meanwhile(self, flight: Flight) -> Any:
+        """Return the value that another load stored between our look and our lead, `MISSING` if there is none."""
+        return MISSING if flight.is_refresh else self._stale(flight.key, 0.0)
+
     def _load(self, flight: Flight, plan: Plan, load: Callable[[], Any]) -> Outcome:
         """Load in this thread and end *flight*, whatever happens."""
         outcome, began = LOST, self._engine.now()
         token = UNDER_WAY.set((*UNDER_WAY.get(), flight))
         shared = self._shared
         try:
-            if shared is None:
+            stored = self._stored_meanwhile(flight)
+            if stored is not MISSING:
+                outcome = Outcome(stored, was_loaded=False)
+            elif shared is None:
                 outcome = Outcome(call(load))
             else:
                 value, was_loaded = shared.loads.load(flight, plan, load)
@@ -223,7 +230,10 @@ class Reader:
         UNDER_WAY.set((*UNDER_WAY.get(), flight))
         shared = self._shared
         try:
-            if shared is None:
+            stored = self._stored_meanwhile(flight)
+            if stored is not MISSING:
+                outcome = Outcome(stored, was_loaded=False)
+            elif shared is None:
                 outcome = Outcome(await acall(load))
             else:
                 value, was_loaded = await shared.loads.aload(flight, plan, load)

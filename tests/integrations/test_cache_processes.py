@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import subprocess
@@ -16,6 +17,10 @@ from typing import Any
 import pytest
 from patience import until
 from redis_server import REDIS_SERVER, RedisServer, redis_server
+from shared_caches import caches_on
+from stampedes import CALLERS, WORLDS, Stampede
+
+from perfkit.cache import CacheManager
 
 pytestmark = [
     pytest.mark.server,
@@ -114,3 +119,65 @@ def test_a_counter_of_two_processes_loses_nothing(server: RedisServer, tmp_path:
     with workers(server, tmp_path / "loads", 2) as both, ThreadPoolExecutor(2) as pool:
         list(pool.map(lambda worker: [worker("increment", "n") for _ in range(200)], both))
         assert [worker("get", "n") for worker in both] == [400, 400]
+
+
+@pytest.mark.parametrize("world", WORLDS)
+@pytest.mark.parametrize("is_good", [True, False], ids=["ok", "raising"])
+def test_two_hundred_callers_of_two_hosts_load_once(server: RedisServer, world: str, is_good: bool) -> None:
+    def work(_: CacheManager) -> int:
+        if is_good:
+            return 42
+        raise ValueError("the source is down")
+
+    with caches_on(server, redis_lock_ttl=60.0) as caches:
+        stampede = Stampede(caches, world, work=work).run()
+        if is_good:
+            assert stampede.outcomes == [42] * CALLERS
+            assert stampede.loads == 1
+        else:
+            # An error is not told to other hosts: each finds out for itself, one after the other.
+            assert stampede.count(ValueError) == CALLERS
+            assert stampede.loads == 2
+        assert all(len(cache._engine.flights) == 0 for cache in caches)
+    assert server.ask("KEYS", "*:l:*") == []
+
+
+@pytest.mark.parametrize("world", ["async", "mixed"])
+def test_a_cancelled_leader_lets_go_of_the_lock(server: RedisServer, world: str) -> None:
+    with caches_on(server, redis_lock_ttl=60.0) as caches:
+        stampede = Stampede(caches, world, work=lambda _: 42).run(cancels=True)
+        assert stampede.outcomes.count(42) == CALLERS - 1
+        assert stampede.loads == 1
+    assert server.ask("KEYS", "*:l:*") == []
+
+
+def test_a_load_whose_only_caller_is_cancelled_lets_go_of_the_lock(server: RedisServer) -> None:
+    async def in_a_loop(cache: CacheManager) -> None:
+        entered = asyncio.Event()
+
+        async def never_ends() -> int:
+            entered.set()
+            await asyncio.Event().wait()
+            return 0
+
+        task = asyncio.create_task(cache.amemoize("key", never_ends))
+        await entered.wait()
+        assert await asyncio.to_thread(server.ask, "KEYS", "*:l:*")
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        async with asyncio.timeout(30):
+            while await asyncio.to_thread(server.ask, "KEYS", "*:l:*"):  # noqa: ASYNC110 - another process has it
+                await asyncio.sleep(0.01)
+        assert cache._server is not None
+        cache._server.tier.link._pool().close()
+
+    with caches_on(server, 1, redis_lock_ttl=60.0) as (cache,):
+        asyncio.run(in_a_loop(cache))
+
+
+def test_ten_thousand_keys_leave_no_lock_behind(server: RedisServer) -> None:
+    with caches_on(server) as caches, ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda number: caches[number % 2].memoize(number, lambda: number, ttl=60), range(10_000)))
+        assert all(len(cache._engine.flights) == 0 for cache in caches)
+        assert server.ask("KEYS", "*:l:*") == []
