@@ -77,11 +77,12 @@ def server(tmp_path: Path) -> Iterator[RedisServer]:
         yield server
 
 
-def test_twenty_processes_load_once(server: RedisServer, tmp_path: Path) -> None:
+@pytest.mark.parametrize("count", [4, pytest.param(20, marks=pytest.mark.acceptance)])
+def test_many_processes_load_once(server: RedisServer, tmp_path: Path, count: int) -> None:
     log = tmp_path / "loads"
-    with workers(server, log, 20) as all_of_them, ThreadPoolExecutor(20) as pool:
+    with workers(server, log, count) as all_of_them, ThreadPoolExecutor(count) as pool:
         values = list(pool.map(lambda worker: worker("memoize", "key", 1.0), all_of_them))
-    assert values == ["loaded"] * 20
+    assert values == ["loaded"] * count
     assert log.read_text().count("load") == 1
     assert server.ask("KEYS", "*:l:*") == []
 

@@ -104,10 +104,15 @@ def evict(server: RedisServer) -> None:
     server.ask("CONFIG", "SET", "maxmemory", "0")
 
 
-TROUBLES = [kill, pause, sleep, fill, flush, cut, flap, evict]
+TROUBLES = [kill, pause, fill, evict]
+MORE_TROUBLES = [sleep, flush, cut, flap]
 
 
-@pytest.mark.parametrize("trouble", TROUBLES, ids=lambda trouble: trouble.__name__)
+@pytest.mark.parametrize(
+    "trouble",
+    [*TROUBLES, *(pytest.param(trouble, marks=pytest.mark.acceptance) for trouble in MORE_TROUBLES)],
+    ids=lambda trouble: trouble.__name__,
+)
 def test_no_request_notices_and_the_cache_recovers(server: RedisServer, trouble: Callable[[RedisServer], None]) -> None:
     with caches_on(server, redis_timeout=TIMEOUT) as caches:
         traffic = Traffic(caches)

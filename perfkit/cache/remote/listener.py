@@ -153,4 +153,5 @@ class Listener:
         if isinstance(message, list) and message and message[0] == b"message":
             payload = understood(self._shared, message[2])
             if payload is not None:
-                self._apply(payload)
+                with self._errors.guarded("cache", "what another worker told could not be done"):
+                    self._apply(payload)

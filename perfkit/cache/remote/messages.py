@@ -43,4 +43,4 @@ def understood(shared: SharedTier, data: bytes) -> dict[str, Any] | None:
         hash(tuple(payload.get("keys", ())))
     except (msgspec.MsgspecError, CacheError, TypeError):
         return None
-    return payload
+    return payload if payload.keys() & {"all", "tags", "space"} else None
