@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from perfkit.core.families import Histogram
 from perfkit.core.names import REQUEST_DURATION, WEBSOCKET_DURATION, WEBSOCKETS
-from perfkit.core.spans import Span, add_span, current_spans
+from perfkit.core.spans import OPEN, Span, add_span, current_spans
 from perfkit.http import instrumentation as module
 from perfkit.http.instrumentation import Instrumentation
 from perfkit.store.boundaries import FINE
@@ -167,7 +167,7 @@ def test_a_stranger_cannot_make_memory_grow(
     for n in range(500):
         hold = object()
         key = learn(instrumentation, (n, id(hold)), route=f"/{n % 7}", hold=(hold,))
-        assert instrumentation.record(key, perf_counter(), [])
+        assert instrumentation.record(key, perf_counter(), [OPEN])
         assert len(instrumentation._rows) <= 50
         assert len(instrumentation._held) <= 50
     assert sum(counts(system).values()) == 500
