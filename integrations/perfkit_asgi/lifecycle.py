@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["Hot", "Lifecycle"]
 
 Hot: TypeAlias = "tuple[frozenset[str], Store, dict[Hashable, Row], PerformanceSystem]"
-"""What the hot path needs, in one look-up: our own paths, the store, the series of the kinds of exchanges, the system."""
+"""What the hot path looks up at once: our own paths, the store, the series of the kinds of exchanges, the system."""
 
 T = TypeVar("T")
 

@@ -20,7 +20,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from perfkit.core.spans import OPEN, PRODUCERS, SEALED, Exchange, set_exchange
-from perfkit.http.durations import BOUNDS, IS_LOCKED, SUM, count_begun, count_ended
+from perfkit.store.exchanges import BOUNDS, IS_LOCKED, SUM, count_begun, count_ended
 from perfkit.store.layout import FINISHED, STARTED
 from perfkit_asgi.answers import own_path
 from perfkit_asgi.lifecycle import Hot, Lifecycle
@@ -29,6 +29,9 @@ from perfkit_asgi.routes import route_key
 from perfkit_asgi.types import ASGIApp, Message, Receive, Scope, Send
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+    from perfkit.store import Row, Store
     from perfkit.system import PerformanceSystem
 
 __all__ = ["PerfkitMiddleware"]
@@ -125,11 +128,7 @@ class PerfkitMiddleware:
                 kind = message["type"]
                 if kind == "http.response.start":
                     status = message["status"]
-                elif (
-                    status >= 0
-                    and (kind == "http.response.body" or kind in FILES)
-                    and not ("more_body" in message and message["more_body"])
-                ):
+                elif status >= 0 and (kind == "http.response.body" or kind in FILES) and not (message.get("more_body")):
                     seconds = perf_counter() - start
                     try:
                         route = scope["route"] if "route" in scope else scope.get("endpoint")

@@ -15,9 +15,9 @@ from time import perf_counter
 from perfkit.core.locks import OwnLock
 from perfkit.core.names import KNOWN_METHODS, OTHER, OTHER_METHOD, REQUEST_DURATION, WEBSOCKET_DURATION, WEBSOCKETS
 from perfkit.core.spans import OPEN, PRODUCERS, SEALED, Exchange, seal_exchange, set_exchange
-from perfkit.http.durations import BOUNDS, IS_LOCKED, SUM, count_begun, count_ended
 from perfkit.http.queueing import QueueTime
-from perfkit.store import Row, Store
+from perfkit.store import Row
+from perfkit.store.exchanges import BOUNDS, IS_LOCKED, SUM, count_begun, count_ended
 from perfkit.store.layout import FINISHED, STARTED
 from perfkit.store.series.updates import UPDATE_LOCK
 from perfkit.system import PerformanceSystem

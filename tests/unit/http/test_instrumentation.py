@@ -194,7 +194,7 @@ def test_counts_go_on_when_the_system_moves_to_files_and_back(tmp_path: Any) -> 
     system = PerformanceSystem({"store": {"directory": str(tmp_path)}}, environment="production")
     instrumentation = Instrumentation(system)
     learn(instrumentation)
-    instrumentation.record("key", perf_counter(), [])
+    instrumentation.record("key", perf_counter(), [OPEN])
     with system:
         assert system.store.is_shared
         for _ in range(5):
@@ -249,7 +249,7 @@ def test_threads_that_come_first_at_once_start_one_system(
 def test_where_the_interpreter_has_no_lock_updates_take_one(
     system: PerformanceSystem, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "is_free_threaded", lambda: True)
+    monkeypatch.setattr(module, "IS_LOCKED", True)
     instrumentation = Instrumentation(system)
     learn(instrumentation)
     spans = instrumentation.begin()

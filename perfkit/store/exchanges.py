@@ -1,7 +1,4 @@
-"""The series of a request's duration, as hot paths write it: bounds, offset of the sum, and the way under a lock.
-
-Apart from `perfkit.http.instrumentation`, as adapters need it when they are imported.
-"""
+"""What an exchange writes, for hot paths that do it themselves: bounds, the place of the sum, the way under a lock."""
 
 from __future__ import annotations
 
