@@ -119,8 +119,6 @@ class Lifecycle(Attachment):
         with self.errors.guarded("asgi", "could not start"):
             system = self.instrumentation.system
             scope["perfkit"] = system  # an inner perfkit leaves the lifespan to us, as it leaves the exchanges
-            if scope.get("state") is not None:
-                scope["state"].setdefault("perfkit", system)  # servers copy it into each request: no request pays
             system.start()
             system.loops.enter()
 

@@ -106,8 +106,9 @@ class PerfkitMiddleware:
             await self.app(scope, receive, send)
             return
         try:
-            if MARK not in scope["state"]:
-                scope["state"][MARK] = system
+            state = scope["state"]
+            if MARK not in state:
+                state[MARK] = system
         except Exception:  # noqa: BLE001 - there is none, or the app's own: what it put there is its affair
             give_system(self._life, scope, system)
         status, start = 0, perf_counter()
@@ -131,9 +132,12 @@ class PerfkitMiddleware:
                 elif status >= 0 and (kind == "http.response.body" or kind in FILES) and not (message.get("more_body")):
                     seconds = perf_counter() - start
                     try:
-                        route = scope["route"] if "route" in scope else scope.get("endpoint")
-                        key = route_key(scope) if "fastapi" in scope else id(route)
-                        row = rows[scope["method"], key, status, scope["scheme"]]
+                        route = (
+                            route_key(scope)
+                            if "fastapi" in scope
+                            else id(scope["route"] if "route" in scope else scope.get("endpoint"))
+                        )
+                        row = rows[scope["method"], route, status, scope["scheme"]]
                     except KeyError:
                         sent, status = status, RECORDED
                         record_first(self._life, scope, sent, start, spans)

@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from flask import Flask, Request, got_request_exception, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
-from werkzeug.wsgi import ClosingIterator
 
 from perfkit.config import PerformanceConfig, get_performance_config
 from perfkit.core.spans import OPEN, PRODUCERS, SEALED, set_exchange
@@ -121,7 +120,7 @@ class FlaskMiddleware(PerfkitMiddleware):
             # nearly always holds its body in one piece: to hand it over is to hand over all. Where a release of
             # Werkzeug has that otherwise, a body is followed as any other, which costs some microseconds.
             body = result._callbacks[-1].__self__.response  # type: ignore[attr-defined]
-            is_at_hand = type(body) is list and len(body) == 1 and type(result) is ClosingIterator
+            is_at_hand = type(body) is list and len(body) == 1
         except (AttributeError, IndexError, TypeError):
             is_at_hand = False
         if not is_at_hand:

@@ -168,7 +168,7 @@ def test_a_stranger_cannot_make_memory_grow(
         hold = object()
         key = learn(instrumentation, (n, id(hold)), route=f"/{n % 7}", hold=(hold,))
         assert instrumentation.record(key, perf_counter(), [OPEN])
-        assert len(instrumentation._rows) <= 50
+        assert len(instrumentation.rows) <= 50
         assert len(instrumentation._held) <= 50
     assert sum(counts(system).values()) == 500
 
