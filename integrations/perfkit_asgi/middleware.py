@@ -106,9 +106,7 @@ class PerfkitMiddleware:
             await self.app(scope, receive, send)
             return
         try:
-            state = scope["state"]
-            if MARK not in state:
-                state[MARK] = system
+            scope["state"].setdefault(MARK, system)
         except Exception:  # noqa: BLE001 - there is none, or the app's own: what it put there is its affair
             give_system(self._life, scope, system)
         status, start = 0, perf_counter()
