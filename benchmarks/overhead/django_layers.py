@@ -241,12 +241,12 @@ def perfkit_shared(is_async: bool) -> Setup:
 
 def perfkit_everything(is_async: bool) -> Setup:
     """With the shared file, and three spans in each request, as three SQL queries would add them."""
-    from perfkit.core.spans import Span, add_span, expect_spans
+    from perfkit.core.spans import expect_spans, record_span
 
     def touch(clock: Any = time.perf_counter) -> None:
         for _ in range(3):
             start = clock()
-            add_span(Span("sql", "SELECT ? FROM items", start, clock() - start, "shop/items.py:40", "3 rows"))
+            record_span("sql", "SELECT ? FROM items", start, clock() - start, "shop/items.py:40", "3 rows")
 
     expect_spans("the benchmark")
     setup = perfkit_shared(is_async)

@@ -15,6 +15,7 @@ from benchmarks.harness.rounds import Contestant, Subject, race
 from benchmarks.harness.table import progress
 from benchmarks.overhead.django_layers import LAYERS
 from benchmarks.overhead.django_site import AsyncDriver, SyncDriver, inner_app
+from benchmarks.overhead.near import is_near
 
 __all__ = ["FRAMEWORKS", "measure", "subject"]
 
@@ -31,8 +32,8 @@ FEW_CALLS = {"django-silk": 20}
 """Calls in a turn of a contestant that takes milliseconds for each."""
 
 
-def measure(framework: str, *, rounds: int, scale: float) -> list[Result]:
-    """Race all layers in *framework*."""
+def measure(framework: str, *, rounds: int, scale: float, near: bool = False) -> list[Result]:
+    """Race all layers in *framework*, or those *near* the budgets."""
     contestants = [
         Contestant(
             name=name,
@@ -42,7 +43,7 @@ def measure(framework: str, *, rounds: int, scale: float) -> list[Result]:
             budget=BUDGETS[framework].get(name),
         )
         for name in LAYERS
-        if framework != "django-async" or name != "django-silk"
+        if (framework != "django-async" or name != "django-silk") and (is_near(name) or not near)
     ]
     return race(contestants, rounds=rounds, scale=scale, on_round=progress(framework, rounds))
 

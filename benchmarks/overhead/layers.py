@@ -299,14 +299,14 @@ def perfkit_exchange(make: MakeApp) -> Layered:
 
 def perfkit_everything(make: MakeApp) -> Layered:
     """With the shared file, and three spans in each request, as three SQL queries would add them."""
-    from perfkit.core.spans import Span, add_span, expect_spans
+    from perfkit.core.spans import expect_spans, record_span
 
     expect_spans("benchmark")
 
     def touch(clock: Any = time.perf_counter) -> None:
         for _ in range(3):
             start = clock()
-            add_span(Span("sql", "SELECT ? FROM items", start, clock() - start, "shop/items.py:40", "3 rows"))
+            record_span("sql", "SELECT ? FROM items", start, clock() - start, "shop/items.py:40", "3 rows")
 
     directory = tempfile.mkdtemp(prefix="bench-", dir=_fast_folder())
     layered = _perfkit(make, touch, store={"directory": directory})

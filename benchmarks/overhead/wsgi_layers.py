@@ -268,12 +268,12 @@ def perfkit_open(make: MakeApp) -> Layered:
 
 def perfkit_everything(make: MakeApp) -> Layered:
     """With the shared file, and three spans in each request, as three SQL queries would add them."""
-    from perfkit.core.spans import Span, add_span
+    from perfkit.core.spans import record_span
 
     def touch(clock: Any = time.perf_counter) -> None:
         for _ in range(3):
             start = clock()
-            add_span(Span("sql", "SELECT ? FROM items", start, clock() - start, "shop/items.py:40", "3 rows"))
+            record_span("sql", "SELECT ? FROM items", start, clock() - start, "shop/items.py:40", "3 rows")
 
     return perfkit_open(lambda: make(touch))
 

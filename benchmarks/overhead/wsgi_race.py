@@ -5,6 +5,7 @@ from __future__ import annotations
 from benchmarks.harness.results import Budget, Result
 from benchmarks.harness.rounds import Contestant, Subject, race
 from benchmarks.harness.table import progress
+from benchmarks.overhead.near import is_near
 from benchmarks.overhead.wsgi_apps import Driver, flask_app, plain_app
 from benchmarks.overhead.wsgi_layers import LAYERS
 
@@ -34,8 +35,8 @@ ONLY_FLASK = ("Flask", "flask")
 """A contestant with one of these words in its name needs Flask."""
 
 
-def measure(framework: str, *, rounds: int, scale: float) -> list[Result]:
-    """Race all layers that fit *framework*."""
+def measure(framework: str, *, rounds: int, scale: float, near: bool = False) -> list[Result]:
+    """Race all layers that fit *framework*, or those *near* the budgets."""
     contestants = [
         Contestant(
             name=name,
@@ -45,7 +46,7 @@ def measure(framework: str, *, rounds: int, scale: float) -> list[Result]:
             budget=BUDGETS[framework].get(name),
         )
         for name in LAYERS
-        if framework == "flask" or not any(word in name for word in ONLY_FLASK)
+        if (framework == "flask" or not any(word in name for word in ONLY_FLASK)) and (is_near(name) or not near)
     ]
     return race(contestants, rounds=rounds, scale=scale, on_round=progress(framework, rounds))
 

@@ -6,12 +6,17 @@ from perfkit.core.message import Request, Response
 from perfkit.http.credentials import without_token
 from perfkit_asgi.types import Scope, Send
 
-__all__ = ["below", "hide_token", "request_of", "send_response"]
+__all__ = ["hide_token", "own_path", "request_of", "send_response"]
 
 
-def below(root: str, path: str) -> str:
-    """Return *path* without the application root *root*, which servers put in front of it, slash at its end or not."""
-    rest = path[len(root.rstrip("/")) :]
+def own_path(scope: Scope) -> str:
+    """Return the path of *scope* without the application root, which servers put in front of it, slash at its end or
+    not.
+    """
+    root, path = scope.get("root_path"), scope["path"]
+    if not root or not path.startswith(root):
+        return str(path)
+    rest = str(path[len(root.rstrip("/")) :])
     return rest[1:] if root[-1] == "/" and rest.startswith("//") else rest
 
 

@@ -18,7 +18,6 @@ from perfkit_asgi.sightings import describer
 from perfkit_asgi.types import ASGIApp, Message, Receive, Scope, Send
 
 if TYPE_CHECKING:
-    import threading
     from collections.abc import Callable, Hashable
 
     from perfkit.store import Row, Store
@@ -26,11 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Hot", "Lifecycle"]
 
-Hot: TypeAlias = (
-    "tuple[frozenset[str], Store, Callable[[Hashable], Row | None], tuple[float, ...], int, threading.Lock | None,"
-    " PerformanceSystem]"
-)
-"""What the hot path needs, in one look-up: our own paths, the hot parts of the instrumentation, the system."""
+Hot: TypeAlias = "tuple[frozenset[str], Store, dict[Hashable, Row], PerformanceSystem]"
+"""What the hot path looks up at once: our own paths, the store, the series of the kinds of exchanges, the system."""
 
 T = TypeVar("T")
 
@@ -88,7 +84,8 @@ class Lifecycle(Attachment):
             with self.errors.guarded("asgi", "cannot tell which requests a blocked loop keeps waiting"):
                 system = self.instrumentation.system
                 system.loops.describe_with(describer(system, self._app, scope))
-        return (self.paths, *self.instrumentation.hot_parts, self.instrumentation.system)
+        recorder = self.instrumentation
+        return (self.paths, recorder.system.store, recorder.rows, recorder.system)
 
     def look(self, middleware: T, scope: Scope, cool: Callable[[T], object]) -> None:
         """Look how long this request waited; *cool* makes *middleware* come here with another one later."""

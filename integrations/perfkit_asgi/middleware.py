@@ -7,8 +7,10 @@ An exchange is recorded when its last body chunk is handed to the server, just b
 counted, background tasks are not. Nothing is buffered, no task is made, the app's messages are passed on as they are.
 
 This is the hot path, so it is written for cost: what `Instrumentation.begin` and `record` do stands here in full, as
-calling them costs a tenth more (measured in Starlette with CPython 3.11); `observed_send` is no coroutine and takes
-values as defaults, as a closure would cost a cell each. Nothing in the right-hand side of an addition may be a call.
+calling them costs a tenth more (measured in Starlette with CPython 3.11). A request costs about as much as it has
+bytecodes and look-ups in dictionaries, so there is none that could be spared: `observed_send` is no coroutine and takes
+values as defaults, as a closure would cost a cell each; what is rare is found out by the exception that it causes and
+dealt with elsewhere. Nothing in the right-hand side of an addition may be a call.
 """
 
 from __future__ import annotations
@@ -17,15 +19,19 @@ from bisect import bisect_left
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from perfkit.core.spans import PRODUCERS, SEALED, Span, set_exchange
+from perfkit.core.spans import OPEN, PRODUCERS, SEALED, Exchange, set_exchange
+from perfkit.store.exchanges import BOUNDS, IS_LOCKED, SUM, count_begun, count_ended
 from perfkit.store.layout import FINISHED, STARTED
-from perfkit_asgi.answers import below
+from perfkit_asgi.answers import own_path
 from perfkit_asgi.lifecycle import Hot, Lifecycle
-from perfkit_asgi.rare import MARK, record_first, record_incomplete, serve_websocket
+from perfkit_asgi.rare import MARK, give_system, record_first, record_incomplete, serve_websocket
 from perfkit_asgi.routes import route_key
 from perfkit_asgi.types import ASGIApp, Message, Receive, Scope, Send
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+    from perfkit.store import Row, Store
     from perfkit.system import PerformanceSystem
 
 __all__ = ["PerfkitMiddleware"]
@@ -67,44 +73,42 @@ class PerfkitMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request to one of our own paths, or record what the app does with any other."""
-        hot = self._hot
-        if hot is None or scope["type"] != "http" or MARK in scope:
-            await self._rare(scope, receive, send)
-            return
-        ours, store, _, _, _, lock, system = hot
-        path, root = scope["path"], scope.get("root_path")
-        if root and path.startswith(root):
-            path = below(root, path)
-        if path in ours and await self._life.answer(path, scope, send):
-            return
+        hot: Any = self._hot
+        try:
+            if (
+                scope["type"] != "http"
+                or MARK in scope
+                or scope["path"] in hot[0]
+                or (scope["root_path"] and own_path(scope) in hot[0])
+            ):
+                hot = None
+        except (KeyError, TypeError):
+            hot = None
+        if hot is None:
+            if await self._is_served(scope, receive, send):
+                return
+            hot = self._hot
+        _, store, rows, system = hot
         try:
             if not store.is_open:
                 self._life.instrumentation.ensure_started()
-            spans: list[Span] | None = None
+            spans: Exchange | None = None
             if PRODUCERS:
-                spans = []
+                spans = [OPEN]
                 set_exchange(spans)
             scope[MARK] = system
-            if lock is not None:
-                lock.acquire()
-            try:
-                values = store.values
-                values[STARTED] += 1.0
-            finally:
-                if lock is not None:
-                    lock.release()
+            if IS_LOCKED:
+                count_begun(store)
+            else:
+                store.values[STARTED] += 1.0
         except Exception as error:  # noqa: BLE001 - the app must be served whatever happens to us
             self._life.lose(error)
             await self.app(scope, receive, send)
             return
         try:
-            state = scope.get("state")
-            if state is None:
-                scope["state"] = {MARK: system}
-            elif MARK not in state:
-                state[MARK] = system
-        except Exception as error:  # noqa: BLE001 - the state is the app's own; what it put there is its affair
-            self._life.lose(error)
+            scope["state"].setdefault(MARK, system)
+        except Exception:  # noqa: BLE001 - there is none, or the app's own: what it put there is its affair
+            give_system(self._life, scope, system)
         status, start = 0, perf_counter()
 
         def observed_send(
@@ -112,8 +116,9 @@ class PerfkitMiddleware:
             send: Send = send,
             scope: Scope = scope,
             start: float = start,
-            spans: list[Span] | None = spans,
-            hot: Hot = hot,
+            spans: Exchange | None = spans,
+            store: Store = store,
+            rows: dict[Hashable, Row] = rows,
             self: PerfkitMiddleware = self,
         ) -> Any:
             """Pass *message* on; before the last one, record."""
@@ -122,29 +127,30 @@ class PerfkitMiddleware:
                 kind = message["type"]
                 if kind == "http.response.start":
                     status = message["status"]
-                elif status >= 0 and not message.get("more_body") and (kind == "http.response.body" or kind in FILES):
+                elif status >= 0 and (kind == "http.response.body" or kind in FILES) and not (message.get("more_body")):
                     seconds = perf_counter() - start
-                    sent, status = status, RECORDED
-                    route = route_key(scope) if "fastapi" in scope else id(scope.get("route") or scope.get("endpoint"))
-                    key = (scope["method"], route, sent, scope.get("scheme"))
-                    _, store, row_of, bounds, last, lock, _ = hot
-                    row = row_of(key)
-                    if row is None:
-                        record_first(self._life, key, scope, sent, "", start, spans)
+                    try:
+                        route = (
+                            route_key(scope)
+                            if "fastapi" in scope
+                            else id(scope["route"] if "route" in scope else scope.get("endpoint"))
+                        )
+                        row = rows[scope["method"], route, status, scope["scheme"]]
+                    except KeyError:
+                        sent, status = status, RECORDED
+                        record_first(self._life, scope, sent, start, spans)
                     else:
-                        if lock is not None:
-                            lock.acquire()
-                        try:
+                        status = RECORDED
+                        if IS_LOCKED:
+                            count_ended(store, row, seconds)
+                        else:
                             values = store.values
                             index = row.index
-                            values[index + bisect_left(bounds, seconds)] += 1.0
-                            values[index + last] += seconds
+                            values[index + bisect_left(BOUNDS, seconds)] += 1.0
+                            values[index + SUM] += seconds
                             values[FINISHED] += 1.0
-                        finally:
-                            if lock is not None:
-                                lock.release()
                         if spans is not None:
-                            spans.append(SEALED)
+                            spans[0] = SEALED
             except Exception as error:  # noqa: BLE001 - the message must reach the client whatever happens to us
                 self._life.lose(error, spans, is_begun=status == RECORDED)
             return send(message)
@@ -158,9 +164,9 @@ class PerfkitMiddleware:
         if status != RECORDED:
             record_incomplete(self._life, scope, receive, status, start, spans, None)
 
-    async def _rare(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _is_served(self, scope: Scope, receive: Receive, send: Send) -> bool:
         """Take what is no plain request: the lifespan, the very first exchange and one now and then that is looked at,
-        a WebSocket, an inner perfkit's.
+        a WebSocket, an inner perfkit's, one to our own paths. Return False if it is the app's, to be measured.
         """
         life = self._life
         if life.flaw is not None and scope["type"] == "lifespan":
@@ -176,9 +182,12 @@ class PerfkitMiddleware:
         elif scope["type"] == "websocket":
             await serve_websocket(life, self.app, scope, receive, send)
         else:
-            self._hot = life.first_exchange(scope)
-            life.look(self, scope, _cool)
-            await self(scope, receive, send)
+            if self._hot is None:
+                self._hot = life.first_exchange(scope)
+                life.look(self, scope, _cool)
+            path = own_path(scope)
+            return path in life.paths and await life.answer(path, scope, send)
+        return True
 
 
 def _cool(middleware: PerfkitMiddleware) -> None:

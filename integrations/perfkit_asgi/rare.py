@@ -1,38 +1,57 @@
-"""What happens to few exchanges: the first of its kind, one without an end, a WebSocket."""
+"""What happens to few exchanges: the first of its kind, one without an end or a state, a WebSocket."""
 
 from __future__ import annotations
 
 from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from perfkit.core.spans import Span
+from perfkit.core.spans import Exchange
 from perfkit_asgi.lifecycle import Lifecycle
 from perfkit_asgi.outcome import outcome
 from perfkit_asgi.routes import matched, route_key
 from perfkit_asgi.types import ASGIApp, Message, Receive, Scope, Send
 
-__all__ = ["MARK", "record_first", "record_incomplete", "serve_websocket"]
+if TYPE_CHECKING:
+    from perfkit.system import PerformanceSystem
+
+__all__ = ["MARK", "give_system", "record_first", "record_incomplete", "serve_websocket"]
 
 MARK = "perfkit"
 """The key of the scope that tells an inner perfkit that this exchange is recorded already."""
 
 
+def give_system(life: Lifecycle, scope: Scope, system: PerformanceSystem) -> None:
+    """Have user code find *system* in the state of *scope*, unless there is one already."""
+    try:
+        state = scope.get("state")
+        if state is None:
+            scope["state"] = {MARK: system}
+        elif MARK not in state:
+            state[MARK] = system
+    except Exception as error:  # noqa: BLE001 - the state is the app's own; what it put there is its affair
+        life.lose(error)
+
+
 def record_first(
-    life: Lifecycle, key: object, scope: Scope, status: int, error_type: str, start: float, spans: list[Span] | None
+    life: Lifecycle, scope: Scope, status: int, start: float, spans: Exchange | None, error_type: str = ""
 ) -> None:
-    """Record an exchange of a kind that was not seen before."""
+    """Record an exchange of a kind that was not seen before, or whose scope has not all that the hot path looks for."""
+    method, scheme, recorder = scope["method"], scope.get("scheme", "http"), life.instrumentation
+    key: Any = (method, route_key(scope), status, scheme, error_type)[: 5 if error_type else 4]
+    if not error_type and recorder.record(key, start, spans):
+        return
     route, is_certain = life.routes.find(scope)
-    key = life.instrumentation.learn(
+    key = recorder.learn(
         key,
-        method=scope["method"],
+        method=method,
         route=route,
         status=status,
-        scheme=scope.get("scheme", "http"),
+        scheme=scheme,
         error=error_type,
         hold=matched(scope),
         cache=is_certain,
     )
-    life.instrumentation.record(key, start, spans)
+    recorder.record(key, start, spans)
 
 
 def record_incomplete(
@@ -41,14 +60,13 @@ def record_incomplete(
     receive: Receive,
     status: int,
     start: float,
-    spans: list[Span] | None,
+    spans: Exchange | None,
     error: BaseException | None,
 ) -> None:
     """Record an exchange whose last body chunk never came; *error* is what the app raised, None if it just returned."""
     try:
         status, error_type = outcome(status, error, receive)
-        key = (scope["method"], route_key(scope), status, scope.get("scheme"), error_type)
-        record_first(life, key, scope, status, error_type, start, spans)
+        record_first(life, scope, status, start, spans, error_type)
     except Exception as failure:  # noqa: BLE001 - the app's own error must come through
         life.lose(failure, spans, is_begun=True)
 

@@ -7,7 +7,7 @@ from asyncio import CancelledError
 from typing import TYPE_CHECKING, Any
 
 from perfkit.core.names import CLIENT_DISCONNECTED
-from perfkit.core.spans import Span
+from perfkit.core.spans import Exchange
 from perfkit.http.attachment import error_name
 from perfkit_django.routes import template
 from perfkit_django.streams import watch
@@ -32,7 +32,7 @@ def note_error(*, request: Any = None, **named: Any) -> None:
             setattr(request, ERROR, error_name(error))
 
 
-def finish(site: Site, request: Any, status: int, start: float, spans: list[Span] | None, error: str = "") -> None:
+def finish(site: Site, request: Any, status: int, start: float, spans: Exchange | None, error: str = "") -> None:
     """Record an exchange that is of a kind not seen before, or an error."""
     if not error and status >= 500:
         error = getattr(request, ERROR, "")
@@ -47,7 +47,7 @@ def finish(site: Site, request: Any, status: int, start: float, spans: list[Span
         recorder.record(key, start, spans)
 
 
-def finish_broken(site: Site, request: Any, start: float, spans: list[Span] | None, error: BaseException) -> None:
+def finish_broken(site: Site, request: Any, start: float, spans: Exchange | None, error: BaseException) -> None:
     """Record an exchange that has no answer: Django cancels it when the client leaves, or *error* goes through it."""
     try:
         if isinstance(error, (CancelledError, GeneratorExit)):
@@ -58,7 +58,7 @@ def finish_broken(site: Site, request: Any, start: float, spans: list[Span] | No
         site.lose(failure, spans, is_begun=True)
 
 
-def watch_stream(site: Site, request: Any, response: Any, start: float, spans: list[Span] | None) -> None:
+def watch_stream(site: Site, request: Any, response: Any, start: float, spans: Exchange | None) -> None:
     """Record the exchange when the streaming *response* has ended, however it ends."""
     is_recorded = False
 

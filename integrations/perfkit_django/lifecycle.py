@@ -21,21 +21,23 @@ from perfkit_django.sightings import describer
 from perfkit_django.site import Site
 
 if TYPE_CHECKING:
-    from perfkit.http.instrumentation import HotParts
+    from collections.abc import Hashable
+
+    from perfkit.store import Row, Store
     from perfkit.system import PerformanceSystem
 
 __all__ = ["Hot", "Lifecycle", "lifecycle"]
 
-Hot: TypeAlias = "tuple[frozenset[str], HotParts, bool, Site, PerformanceSystem]"
+Hot: TypeAlias = "tuple[frozenset[str], Store, dict[Hashable, Row], bool, Site, PerformanceSystem]"
 
 
 class Lifecycle:
     """What of the setting `PERFKIT` lives longer than one exchange. Thread-safe.
 
     Attributes:
-        hot: What the hot path needs, in one look-up: our own paths, what records, whether a proxy tells the scheme,
-            the site and its system. None before the first exchange, after a setting changed, and before an exchange
-            that is to be looked at.
+        hot: What the hot path looks up at once: our own paths, the store, the series of the kinds of exchanges, whether
+            a proxy tells the scheme, the site and its system. None before the first exchange, after a setting changed,
+            and before an exchange that is to be looked at.
         epoch: Another object after each change of the setting: who keeps something of the site compares it.
     """
 
@@ -85,7 +87,7 @@ class Lifecycle:
             base = base_url(request)
         site.begin_serving(base)
         recorder, is_proxied = site.instrumentation, settings.SECURE_PROXY_SSL_HEADER is not None
-        self.hot = (site.paths, recorder.hot_parts, is_proxied, site, recorder.system)
+        self.hot = (site.paths, recorder.system.store, recorder.rows, is_proxied, site, recorder.system)
         if self._described is not site:
             self._described = site
             recorder.system.loops.describe_with(describer(recorder.system))

@@ -18,7 +18,8 @@ from typing import Any
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 
-from perfkit.core.spans import PRODUCERS, SEALED, Span, set_exchange
+from perfkit.core.spans import OPEN, PRODUCERS, SEALED, Exchange, set_exchange
+from perfkit.store.exchanges import BOUNDS, IS_LOCKED, SUM, count_begun, count_ended
 from perfkit.store.layout import FINISHED, STARTED
 from perfkit_django.exchange import IN_ENVIRON, IN_SCOPE, finish, finish_broken, watch_stream
 from perfkit_django.lifecycle import lifecycle
@@ -56,7 +57,7 @@ class PerfkitMiddleware:
             marks, mark = getattr(request, "scope", marks), IN_SCOPE
         if hot is None or mark in marks:
             return self._rare(request)
-        ours, (store, row_of, bounds, last, lock), is_proxied, site, system = hot
+        ours, store, rows, is_proxied, site, system = hot
         if request.path_info in ours:
             answer = site.answer(request)
             if answer is not None:
@@ -65,18 +66,14 @@ class PerfkitMiddleware:
             request.perfkit = marks[mark] = system
             if not store.is_open:
                 site.instrumentation.ensure_started()
-            spans: list[Span] | None = None
+            spans: Exchange | None = None
             if PRODUCERS:
-                spans = []
+                spans = [OPEN]
                 set_exchange(spans)
-            if lock is not None:
-                lock.acquire()
-            try:
-                values = store.values
-                values[STARTED] += 1.0
-            finally:
-                if lock is not None:
-                    lock.release()
+            if IS_LOCKED:
+                count_begun(store)
+            else:
+                store.values[STARTED] += 1.0
         except Exception as error:  # noqa: BLE001 - the site must be served whatever happens to us
             site.lose(error)
             return self.get_response(request)
@@ -94,23 +91,23 @@ class PerfkitMiddleware:
             match, status = request.resolver_match, response.status_code
             if is_proxied or scheme is None:
                 scheme = (not is_proxied and marks.get("scheme")) or request.scheme
-            row = row_of((request.method, None if match is None else match.route, status, scheme))
+            try:
+                row = rows[request.method, None if match is None else match.route, status, scheme]
+            except KeyError:
+                row = None
             if row is None or status >= 500:
                 finish(site, request, status, start, spans)
                 return response
-            if lock is not None:
-                lock.acquire()
-            try:
+            if IS_LOCKED:
+                count_ended(store, row, seconds)
+            else:
                 values = store.values
                 index = row.index
-                values[index + bisect_left(bounds, seconds)] += 1.0
-                values[index + last] += seconds
+                values[index + bisect_left(BOUNDS, seconds)] += 1.0
+                values[index + SUM] += seconds
                 values[FINISHED] += 1.0
-            finally:
-                if lock is not None:
-                    lock.release()
             if spans is not None:
-                spans.append(SEALED)
+                spans[0] = SEALED
         except Exception as error:  # noqa: BLE001 - the answer must reach the client whatever happens to us
             site.lose(error, spans, is_begun=True)
         return response
@@ -124,7 +121,7 @@ class PerfkitMiddleware:
             marks, mark = getattr(request, "scope", marks), IN_SCOPE
         if hot is None or mark in marks:
             return await self._rare(request)
-        ours, (store, row_of, bounds, last, lock), is_proxied, site, system = hot
+        ours, store, rows, is_proxied, site, system = hot
         if request.path_info in ours:
             answer = await site.aanswer(request)
             if answer is not None:
@@ -133,18 +130,14 @@ class PerfkitMiddleware:
             request.perfkit = marks[mark] = system
             if not store.is_open:
                 site.instrumentation.ensure_started()
-            spans: list[Span] | None = None
+            spans: Exchange | None = None
             if PRODUCERS:
-                spans = []
+                spans = [OPEN]
                 set_exchange(spans)
-            if lock is not None:
-                lock.acquire()
-            try:
-                values = store.values
-                values[STARTED] += 1.0
-            finally:
-                if lock is not None:
-                    lock.release()
+            if IS_LOCKED:
+                count_begun(store)
+            else:
+                store.values[STARTED] += 1.0
         except Exception as error:  # noqa: BLE001 - the site must be served whatever happens to us
             site.lose(error)
             return await self.get_response(request)
@@ -162,23 +155,23 @@ class PerfkitMiddleware:
             match, status = request.resolver_match, response.status_code
             if is_proxied or scheme is None:
                 scheme = (not is_proxied and marks.get("scheme")) or request.scheme
-            row = row_of((request.method, None if match is None else match.route, status, scheme))
+            try:
+                row = rows[request.method, None if match is None else match.route, status, scheme]
+            except KeyError:
+                row = None
             if row is None or status >= 500:
                 finish(site, request, status, start, spans)
                 return response
-            if lock is not None:
-                lock.acquire()
-            try:
+            if IS_LOCKED:
+                count_ended(store, row, seconds)
+            else:
                 values = store.values
                 index = row.index
-                values[index + bisect_left(bounds, seconds)] += 1.0
-                values[index + last] += seconds
+                values[index + bisect_left(BOUNDS, seconds)] += 1.0
+                values[index + SUM] += seconds
                 values[FINISHED] += 1.0
-            finally:
-                if lock is not None:
-                    lock.release()
             if spans is not None:
-                spans.append(SEALED)
+                spans[0] = SEALED
         except Exception as error:  # noqa: BLE001 - the answer must reach the client whatever happens to us
             site.lose(error, spans, is_begun=True)
         return response

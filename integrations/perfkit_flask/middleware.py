@@ -3,27 +3,38 @@
 The route is read where Flask answers, from the request that Werkzeug leaves in the environ: no hook of Flask is used
 and no proxy, which would cost more than all the rest. Only an exception that Flask makes a 500 of, or passes on when
 its context is gone, needs a signal, which costs nothing as long as nothing fails.
+
+This is the hot path, so it is written for cost, as that of the WSGI middleware, which does the same for any app: with
+the working set of Flask around it each step costs three times what it does alone. Nothing in the right-hand side of an
+addition may be a call.
 """
 
 from __future__ import annotations
 
 import sys
 import weakref
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping
-from types import MethodType
+from time import perf_counter
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from flask import Flask, Request, got_request_exception, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
-from werkzeug.wsgi import ClosingIterator
 
 from perfkit.config import PerformanceConfig, get_performance_config
-from perfkit.core.errors import LifecycleError
+from perfkit.core.spans import OPEN, PRODUCERS, SEALED, set_exchange
+from perfkit.core.spans import Exchange as Spans
 from perfkit.http.attachment import AppFacts, error_name
+from perfkit.store.exchanges import BOUNDS, IS_LOCKED, SUM, count_begun, count_ended
+from perfkit.store.layout import FINISHED, STARTED
+from perfkit_flask.exchange import FlaskExchange
+from perfkit_flask.holding import unbound, without_hold
 from perfkit_flask.settings import settings_of
 from perfkit_wsgi import PerfkitMiddleware
+from perfkit_wsgi.bodies import followed
 from perfkit_wsgi.exchange import ERROR, ROUTE
-from perfkit_wsgi.types import Environ, StartResponse, WSGIApp
+from perfkit_wsgi.middleware import MARK, PROCEED
+from perfkit_wsgi.types import Environ, StartResponse
 
 if TYPE_CHECKING:
     from perfkit.system import PerformanceSystem
@@ -42,7 +53,8 @@ class FlaskMiddleware(PerfkitMiddleware):
     def __init__(self, app: Flask, system: PerformanceSystem | None, keywords: Mapping[str, Any]) -> None:
         """Stand around the present `wsgi_app` of *app*."""
         self._flask, self._keywords, self._given = weakref.ref(app), keywords, system
-        self._surround(_without_hold(app.wsgi_app, app), system, keywords if system else settings_of(app, keywords))
+        self._serve = unbound(app.wsgi_app, app)
+        self._surround(without_hold(app.wsgi_app, app), system, keywords if system else settings_of(app, keywords))
         got_request_exception.connect(self._note_error, app)
 
     def look(self) -> AppFacts:
@@ -64,6 +76,77 @@ class FlaskMiddleware(PerfkitMiddleware):
         facts = self.look()
         return get_performance_config(settings=self._attachment.settings, debug=facts.debug)
 
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer a request to one of our own paths, or record what the app does with any other."""
+        hot: Any = self._hot
+        try:
+            if MARK in environ or environ["PATH_INFO"] in hot[0]:
+                hot = None
+        except (KeyError, TypeError):
+            hot = None
+        if hot is None:
+            answer: Any = self.take_rare(environ, start_response)
+            if answer is not PROCEED:
+                return answer  # type: ignore[no-any-return]  # the app's own, or ours
+            hot = self._hot
+        _, store, rows, system = hot
+        try:
+            if not store.is_open:
+                self._attachment.instrumentation.ensure_started()
+            spans: Spans | None = None
+            if PRODUCERS:
+                spans = [OPEN]
+                set_exchange(spans)
+            environ[MARK] = system
+            if IS_LOCKED:
+                count_begun(store)
+            else:
+                store.values[STARTED] += 1.0
+        except Exception as error:  # noqa: BLE001 - the app must be served whatever happens to us
+            self.lose(error)
+            return self.app(environ, start_response)
+        held, start = self._flask(), perf_counter()
+        exchange = FlaskExchange(environ, start_response, self, spans, start)
+        try:
+            if held is None:
+                result = self.app(environ, exchange.start_response)
+            else:
+                result = self._serve(held, environ, exchange.start_response)
+        except BaseException as error:
+            exchange.fail(error)
+            raise
+        try:
+            # Werkzeug puts a closing iterator around each body; behind its last callback stands the response, which
+            # nearly always holds its body in one piece: to hand it over is to hand over all. Where a release of
+            # Werkzeug has that otherwise, a body is followed as any other, which costs some microseconds.
+            body = result._callbacks[-1].__self__.response  # type: ignore[attr-defined]
+            is_at_hand = type(body) is list and len(body) == 1
+        except (AttributeError, IndexError, TypeError):
+            is_at_hand = False
+        if not is_at_hand:
+            return followed(exchange, result)
+        seconds = perf_counter() - start
+        try:
+            row = rows[environ["REQUEST_METHOD"], exchange.route, exchange.status, environ["wsgi.url_scheme"]]
+        except (KeyError, TypeError):
+            exchange.finish()
+            return result
+        exchange.is_recorded = True
+        try:
+            if IS_LOCKED:
+                count_ended(store, row, seconds)
+            else:
+                values = store.values
+                index = row.index
+                values[index + bisect_left(BOUNDS, seconds)] += 1.0
+                values[index + SUM] += seconds
+                values[FINISHED] += 1.0
+            if spans is not None:
+                spans[0] = SEALED
+        except Exception as error:  # noqa: BLE001 - the answer must reach the client whatever happens to us
+            self.lose(error, spans, is_begun=True)
+        return result
+
     def route_of(self, environ: Environ) -> str:
         """Return the rule that answers, as it is written; also where only the method did not fit."""
         request = environ.get("werkzeug.request")
@@ -71,20 +154,6 @@ class FlaskMiddleware(PerfkitMiddleware):
             return ""
         rule = request.url_rule
         return self._refusing(request) if rule is None else rule.rule
-
-    def is_at_hand(self, result: Any) -> bool:
-        """Return True if *result* is what Flask makes of a response that is no stream: nearly always.
-
-        Werkzeug puts a closing iterator around each body; behind its last callback stands the response. Where a
-        release of Werkzeug has that otherwise, such a body is followed as any other, which costs some microseconds.
-        """
-        if type(result) is not ClosingIterator:
-            return False
-        try:
-            body = result._callbacks[-1].__self__.response  # type: ignore[attr-defined]
-        except (AttributeError, IndexError):
-            return False
-        return type(body) is list and len(body) == 1
 
     def _refusing(self, request: Request) -> str:
         """Return the rule that did not allow the method of *request*; empty where no rule fits its path."""
@@ -106,21 +175,3 @@ class FlaskMiddleware(PerfkitMiddleware):
             request.environ[ERROR] = error_name(exception)
             if request.url_rule is not None:
                 request.environ[ROUTE] = request.url_rule.rule
-
-
-def _without_hold(wsgi_app: WSGIApp, app: Flask) -> WSGIApp:
-    """Return *wsgi_app*, if it is *app*'s own method, such that it does not keep *app* alive."""
-    if not (isinstance(wsgi_app, MethodType) and wsgi_app.__self__ is app):
-        return wsgi_app
-    function, reference = wsgi_app.__func__, weakref.ref(app)
-
-    def serve(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        held = reference()
-        if held is None:
-            raise LifecycleError(
-                "The Flask app is gone and only its wsgi_app is left. The app must be kept as long as it serves. "
-                "Give the server the app itself, or keep a name for it."
-            )
-        return function(held, environ, start_response)  # type: ignore[no-any-return]  # a WSGI app's
-
-    return serve

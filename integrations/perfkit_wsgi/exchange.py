@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from perfkit.core.names import CLIENT_DISCONNECTED
-from perfkit.core.spans import Span
+from perfkit.core.spans import Exchange as Spans
 from perfkit.http.attachment import error_name
 from perfkit_wsgi.types import Environ, Headers, StartResponse, Write
 
@@ -48,7 +48,7 @@ class Exchange(Struct, eq=False):
     environ: Environ
     respond: StartResponse
     middleware: PerfkitMiddleware
-    spans: list[Span] | None
+    spans: Spans | None
     start: float
     status: str = ""
     headers: Headers | None = None
@@ -123,8 +123,9 @@ class Exchange(Struct, eq=False):
             return
         self.is_recorded = True
         try:
-            error = environ.get(ERROR, "") if status >= "5" else ""
-            key = (environ["REQUEST_METHOD"], self.route, status, environ["wsgi.url_scheme"], error)
+            key: tuple[str, ...] = (environ["REQUEST_METHOD"], self.route, status, environ["wsgi.url_scheme"])
+            if status >= "5" and ERROR in environ:
+                key = (*key, environ[ERROR])
             if not middleware.record(key, self.start, self.spans):
                 middleware.learn(key, self.start, self.spans)
         except Exception as failure:  # noqa: BLE001 - the answer must reach the client whatever happens to us

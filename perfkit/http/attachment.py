@@ -15,7 +15,7 @@ from perfkit.config import get_performance_config
 from perfkit.core.errors import ConfigurationError, ErrorLog
 from perfkit.core.locks import OwnLock
 from perfkit.core.message import Request, Response
-from perfkit.core.spans import SEALED, Span
+from perfkit.core.spans import Exchange
 from perfkit.health.accesslog import ProbeFilter
 
 if TYPE_CHECKING:
@@ -165,14 +165,14 @@ class Attachment:
         """Return True if *query* brings a right token: refused or not, it must not get into an access log."""
         return self._routes.holds_secret(query)
 
-    def lose(self, error: Exception, spans: list[Span] | None = None, *, is_begun: bool = False) -> None:
+    def lose(self, error: Exception, spans: Exchange | None = None, *, is_begun: bool = False) -> None:
         """Count and log the internal *error* that an exchange met, and end it, unless it is sealed.
 
         Args:
             is_begun: True where the exchange was begun and shall be ended now.
         """
         self.errors.report(self.adapter, error, doing="an exchange could not be recorded")
-        if is_begun and not (spans and spans[-1] is SEALED):
+        if is_begun and not (spans and spans[0]):
             with self.errors.guarded(self.adapter, "an exchange could not be ended"):
                 self.instrumentation.abandon(spans)
 

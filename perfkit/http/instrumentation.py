@@ -8,25 +8,21 @@ threads. Measured with CPython 3.11 on Starlette this is about a third of a hand
 
 from __future__ import annotations
 
-import threading
 from bisect import bisect_left
 from collections.abc import Callable, Hashable
 from time import perf_counter
-from typing import TypeAlias
 
 from perfkit.core.locks import OwnLock
 from perfkit.core.names import KNOWN_METHODS, OTHER, OTHER_METHOD, REQUEST_DURATION, WEBSOCKET_DURATION, WEBSOCKETS
-from perfkit.core.spans import PRODUCERS, SEALED, Span, seal_exchange, set_exchange
+from perfkit.core.spans import OPEN, PRODUCERS, SEALED, Exchange, seal_exchange, set_exchange
 from perfkit.http.queueing import QueueTime
-from perfkit.store import Row, Store
+from perfkit.store import Row
+from perfkit.store.exchanges import BOUNDS, IS_LOCKED, SUM, count_begun, count_ended
 from perfkit.store.layout import FINISHED, STARTED
-from perfkit.store.series.rows import bounds_of
-from perfkit.store.series.updates import UPDATE_LOCK, is_free_threaded
+from perfkit.store.series.updates import UPDATE_LOCK
 from perfkit.system import PerformanceSystem
 
-__all__ = ["HotParts", "Instrumentation"]
-
-HotParts: TypeAlias = "tuple[Store, Callable[[Hashable], Row | None], tuple[float, ...], int, threading.Lock | None]"
+__all__ = ["Instrumentation"]
 
 KNOWN_SCHEMES = ("http", "https")
 """Values of the label `url_scheme`; anything else is `OTHER`."""
@@ -44,9 +40,8 @@ class Instrumentation:
         record: Call as ``record(key, start, spans)`` when the last body chunk is handed over; `start` is
             `time.perf_counter` seconds taken after `begin`. Returns False for a key that was never learned;
             nothing is recorded then: call `learn`.
-        hot_parts: What both are made of, for an adapter that has them stand in its own hot path in full: the store,
-            what gives the row of a key, the bounds of its buckets, the offset of its sum, and the lock to be held
-            where threads run truly at once (None elsewhere).
+        rows: The series of each key that was learned, for an adapter whose own hot path has `begin` and `record` stand
+            in it in full.
         queue_time: Looks at a request now and then, if the adapter has it look.
     """
 
@@ -54,57 +49,46 @@ class Instrumentation:
         """Record into *system*, which is started at the first exchange of each process."""
         self.system = system
         self._store = system.store
-        self._rows: dict[Hashable, Row] = {}
+        self.rows: dict[Hashable, Row] = {}
         self._held: dict[int, object] = {}
         self._definition = self._store.define(REQUEST_DURATION)
         self._lock = OwnLock()
-        bounds = bounds_of(self._definition)
-        lock = UPDATE_LOCK if is_free_threaded() else None
-        self.hot_parts: HotParts = (self._store, self._rows.get, bounds, len(bounds) + 1, lock)
         self.begin, self.record = self._hot_path()
         self.queue_time = QueueTime(system)
 
-    def _hot_path(self) -> tuple[Callable[[], list[Span] | None], Callable[[Hashable, float, list[Span] | None], bool]]:
+    def _hot_path(self) -> tuple[Callable[[], Exchange | None], Callable[[Hashable, float, Exchange | None], bool]]:
         """Return `begin` and `record`. What they use are local names, as these are the cheapest to reach."""
-        store, row_of, bounds, last, lock = self.hot_parts
-        ensure_started, started, finished = self.ensure_started, STARTED, FINISHED
-        producers, sealed = PRODUCERS, SEALED
+        store, rows, ensure_started, bounds = self._store, self.rows, self.ensure_started, BOUNDS
 
-        def begin() -> list[Span] | None:
+        def begin() -> Exchange | None:
             if not store.is_open:
                 ensure_started()
-            spans: list[Span] | None = None
-            if producers:
-                spans = []
+            spans: Exchange | None = None
+            if PRODUCERS:
+                spans = [OPEN]
                 set_exchange(spans)
-            if lock is not None:
-                lock.acquire()
-            try:
-                values = store.values
-                values[started] += 1.0
-            finally:
-                if lock is not None:
-                    lock.release()
+            if IS_LOCKED:
+                count_begun(store)
+            else:
+                store.values[STARTED] += 1.0
             return spans
 
-        def record(key: Hashable, start: float, spans: list[Span] | None) -> bool:
+        def record(key: Hashable, start: float, spans: Exchange | None) -> bool:
             seconds = perf_counter() - start
-            row = row_of(key)
-            if row is None:
-                return False
-            if lock is not None:
-                lock.acquire()
             try:
+                row = rows[key]
+            except KeyError:
+                return False
+            if IS_LOCKED:
+                count_ended(store, row, seconds)
+            else:
                 values = store.values
                 index = row.index
                 values[index + bisect_left(bounds, seconds)] += 1.0
-                values[index + last] += seconds
-                values[finished] += 1.0  # last: what fails before is an exchange that has not ended
-            finally:
-                if lock is not None:
-                    lock.release()
+                values[index + SUM] += seconds
+                values[FINISHED] += 1.0  # last: what fails before is an exchange that has not ended
             if spans is not None:
-                spans.append(sealed)
+                spans[0] = SEALED
             return True
 
         return begin, record
@@ -148,14 +132,14 @@ class Instrumentation:
             key, hold = labels, ()
         # One lock for both, or a key might be remembered whose objects are forgotten: others would get their ids.
         with self._lock:
-            if len(self._rows) >= MAX_KEYS:
-                self._rows.clear()
+            if len(self.rows) >= MAX_KEYS:
+                self.rows.clear()
                 self._held.clear()
             self._held.update((id(each), each) for each in hold)
-            self._rows[key] = row
+            self.rows[key] = row
         return key
 
-    def abandon(self, spans: list[Span] | None) -> None:
+    def abandon(self, spans: Exchange | None) -> None:
         """Count an exchange as finished that could not be recorded otherwise, so that it is not in flight for ever."""
         values = self._store.values
         with UPDATE_LOCK:

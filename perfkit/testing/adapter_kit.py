@@ -327,7 +327,7 @@ class AdapterKit:
         set_exchange(None)  # an exchange of an earlier test, as the variable is never reset
         try:
             assert self.exchange(app, "GET", "/spans").body == b"0"
-            assert PRODUCERS == ["add_span"], "whoever adds a span has exchanges opened from now on"
+            assert PRODUCERS == ["record_span"], "whoever adds a span has exchanges opened from now on"
         finally:
             PRODUCERS[:] = producers
         assert self.one(system).status == "200"

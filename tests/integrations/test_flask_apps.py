@@ -428,6 +428,7 @@ HOOKS = {
     "the rule of a refused method is not found": "perfkit_flask.middleware.FlaskMiddleware._refusing",
     "the exception has no name": "perfkit_flask.middleware.error_name",
     "learn fails": "perfkit.http.instrumentation.Instrumentation.learn",
+    "record fails": "perfkit_flask.middleware.bisect_left",
 }
 
 

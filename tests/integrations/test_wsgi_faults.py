@@ -21,10 +21,11 @@ REQUEST_HOOKS = {
     "the system cannot start": "perfkit.system.PerformanceSystem.start",
     "learn fails": "perfkit.http.instrumentation.Instrumentation.learn",
     "a row cannot be made": "perfkit.store.Store.row",
-    "the duration fails": "perfkit.http.instrumentation.bisect_left",
 }
 
 SOME_HOOKS = {
+    "the duration fails": "perfkit_wsgi.middleware.bisect_left",
+    "the duration of a body that is followed fails": "perfkit.http.instrumentation.bisect_left",
     "the route is not found": "perfkit_wsgi.PerfkitMiddleware.route_of",
     "the error has no name": "perfkit_wsgi.exchange.error_name",
     "the address is not known": "perfkit_wsgi.middleware.base_url",

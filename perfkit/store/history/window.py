@@ -85,11 +85,13 @@ def _since(point: Point, then: Buckets | None) -> Point | None:
     histogram = point.value
     if not isinstance(histogram, Histogram):
         return None
-    now = Buckets(list(histogram.counts), histogram.sum)
+    now = Buckets(histogram.counts, histogram.sum)
     try:
         passed = difference(now, then)
     except ValueError:
         passed = now
     if passed is None:
         return None
-    return Point(point.labels, Histogram(histogram.boundaries, list(passed.counts), passed.sum))
+    if passed is now:
+        return point
+    return Point(point.labels, Histogram(histogram.boundaries, passed.counts, passed.sum))

@@ -6,7 +6,19 @@ import contextvars
 import pytest
 
 from perfkit.core import spans as spans_module
-from perfkit.core.spans import MAX_SPANS, Span, add_span, begin_exchange, current_spans, expect_spans, seal_exchange
+from perfkit.core.spans import (
+    MAX_ATTRIBUTES,
+    MAX_SPANS,
+    MAX_TEXT,
+    Span,
+    add_span,
+    begin_exchange,
+    current_spans,
+    expect_spans,
+    record_span,
+    seal_exchange,
+    spans_of,
+)
 
 
 def span(name: str = "GET user:*") -> Span:
@@ -34,7 +46,34 @@ def test_a_finished_exchange_takes_nothing_more() -> None:
         seal_exchange(spans)
         assert not add_span(span("late"))
         assert current_spans() is None
-        assert [each.name for each in spans[:-1]] == ["kept"]
+        assert [each.name for each in spans_of(spans)] == ["kept"]
+
+    contextvars.Context().run(run)
+
+
+def test_a_span_recorded_from_its_fields_is_the_one_made_of_them() -> None:
+    def run() -> None:
+        exchange = begin_exchange()
+        made = Span("sql", "SELECT ?", 1.0, 0.002, "shop/items.py:40", "3 rows", (("db.system", "sqlite"),))
+        assert record_span("sql", "SELECT ?", 1.0, 0.002, "shop/items.py:40", "3 rows", (("db.system", "sqlite"),))
+        assert record_span("cache", "GET user:*", 2.0, 0.001)
+        assert add_span(made)
+        assert current_spans() == (made, Span("cache", "GET user:*", 2.0, 0.001), made)
+        seal_exchange(exchange)
+        assert len(spans_of(exchange)) == 3
+
+    contextvars.Context().run(run)
+
+
+def test_what_a_span_carries_is_bounded() -> None:
+    def run() -> None:
+        exchange = begin_exchange()
+        many = tuple((f"name{number}", "x" * MAX_TEXT * 2) for number in range(MAX_ATTRIBUTES * 2))
+        record_span("sql", "x" * MAX_TEXT * 2, 0.0, 0.001, attributes=many)
+        (kept,) = spans_of(exchange)
+        assert len(kept.name) == MAX_TEXT
+        assert len(kept.attributes) == MAX_ATTRIBUTES
+        assert {len(str(value)) for _, value in kept.attributes} == {MAX_TEXT}
 
     contextvars.Context().run(run)
 
@@ -78,7 +117,7 @@ async def test_two_requests_at_once_keep_their_spans_apart() -> None:
 def test_who_adds_a_span_without_an_exchange_has_one_opened_next_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spans_module, "PRODUCERS", [])
     contextvars.Context().run(add_span, span())
-    assert spans_module.PRODUCERS == ["add_span"]
+    assert spans_module.PRODUCERS == ["record_span"]
     expect_spans("cache")
     expect_spans("cache")
-    assert spans_module.PRODUCERS == ["add_span", "cache"]
+    assert spans_module.PRODUCERS == ["record_span", "cache"]

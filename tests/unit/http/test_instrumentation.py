@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from perfkit.core.families import Histogram
 from perfkit.core.names import REQUEST_DURATION, WEBSOCKET_DURATION, WEBSOCKETS
-from perfkit.core.spans import Span, add_span, current_spans
+from perfkit.core.spans import OPEN, Span, add_span, current_spans
 from perfkit.http import instrumentation as module
 from perfkit.http.instrumentation import Instrumentation
 from perfkit.store.boundaries import FINE
@@ -167,8 +167,8 @@ def test_a_stranger_cannot_make_memory_grow(
     for n in range(500):
         hold = object()
         key = learn(instrumentation, (n, id(hold)), route=f"/{n % 7}", hold=(hold,))
-        assert instrumentation.record(key, perf_counter(), [])
-        assert len(instrumentation._rows) <= 50
+        assert instrumentation.record(key, perf_counter(), [OPEN])
+        assert len(instrumentation.rows) <= 50
         assert len(instrumentation._held) <= 50
     assert sum(counts(system).values()) == 500
 
@@ -194,7 +194,7 @@ def test_counts_go_on_when_the_system_moves_to_files_and_back(tmp_path: Any) -> 
     system = PerformanceSystem({"store": {"directory": str(tmp_path)}}, environment="production")
     instrumentation = Instrumentation(system)
     learn(instrumentation)
-    instrumentation.record("key", perf_counter(), [])
+    instrumentation.record("key", perf_counter(), [OPEN])
     with system:
         assert system.store.is_shared
         for _ in range(5):
@@ -249,7 +249,7 @@ def test_threads_that_come_first_at_once_start_one_system(
 def test_where_the_interpreter_has_no_lock_updates_take_one(
     system: PerformanceSystem, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "is_free_threaded", lambda: True)
+    monkeypatch.setattr(module, "IS_LOCKED", True)
     instrumentation = Instrumentation(system)
     learn(instrumentation)
     spans = instrumentation.begin()
