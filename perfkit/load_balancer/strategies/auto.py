@@ -7,9 +7,10 @@ Morris, "Stein's estimation rule and its competitors", 1973). So with one client
 out and it is least connections; with one slow server among many the latency decides; what was not heard of for a while
 counts as average again and is tried.
 
-With load reports, on answers or by probes, it is ``(in flight there + 1 + 3 × own in flight)^1.5 × service time``:
-the report is drawn towards the fleet's average as it ages, and the service time is latency for each request in
-flight there, again drawn towards the fleet's. Sources: Suresh et al., "C3: cutting tail latency in cloud data
+With load reports, on answers or by probes, it is ``(in flight there + 1 + 3 × own in flight) × √(service time ×
+latency)``: the report is drawn towards the fleet's average as it ages; the service time is latency for each request
+in flight there, again drawn towards the fleet's. Alone it would call a server with many slots fast that is merely
+full, and latency alone would count the queue twice. Sources: Suresh et al., "C3: cutting tail latency in cloud data
 stores", NSDI 2015, for the product of queue and service time; Wydrowski et al., "Load is not what you should
 balance: introducing Prequal", NSDI 2024, for requests in flight as the signal that comes before latency.
 
@@ -32,7 +33,7 @@ from perfkit.load_balancer.strategies.hashing.hash import ConsistentHash
 
 __all__ = ["SCAN", "Auto"]
 
-SCAN = 32
+SCAN = 48
 """Servers whose estimates are compared for one choice."""
 
 JITTER = 0.02
@@ -155,16 +156,14 @@ class Auto:
         share = board.shares[place]
         if share != 1.0:
             pending = int(pending * share)
+        # The average, drawn towards the fleet's; written out, as it is reckoned three times a request.
+        fade = exp((memory.at - now) / LATENCY_MEMORY)
+        trust = estimates.trust
+        cost = (memory.sum * fade + trust * estimates.latency) / (memory.weight * fade + trust)
         if now - estimates.reported_at < STALE:
-            queue = memory.load(now, estimates) + 1.0 + 3.0 * pending
-            cost = queue * sqrt(queue) * memory.service(now, estimates)
-        else:
-            # The average, drawn towards the fleet's; written out, as it is reckoned three times a request.
-            fade = exp((memory.at - now) / LATENCY_MEMORY)
-            trust = estimates.trust
-            cost = (memory.sum * fade + trust * estimates.latency) / (memory.weight * fade + trust)
-            if pending:
-                cost *= POWERS[pending if pending < 64 else 64]
+            cost = sqrt(cost * memory.service(now, estimates)) * (memory.load(now, estimates) + 1.0 + 3.0 * pending)
+        elif pending:
+            cost *= POWERS[pending if pending < 64 else 64]
         board.scores[place] = cost + cost * JITTER * self._chance()
 
     def observe(self, server: Server, latency: float, success: bool, now: float) -> None:

@@ -13,7 +13,7 @@ LATENCY_MEMORY = 5.0
 SERVICE_MEMORY = 20.0
 """Seconds in which what is known of a service time falls to 1/e; it changes less than a queue does."""
 
-REPORT_MEMORY = 1.5
+REPORT_MEMORY = 0.5
 """Seconds in which a report falls to 1/e of its distance from the fleet's average."""
 
 FAILURE = 20.0
