@@ -25,7 +25,6 @@ from perfkit.core.context import Context
 from perfkit.core.findings import Finding
 from perfkit.load_balancer.advice import checks_of, findings_of
 from perfkit.load_balancer.background import Background
-from perfkit.load_balancer.execution import Execution
 from perfkit.load_balancer.explanation import Explanation, explain
 from perfkit.load_balancer.fleet import Fleet
 from perfkit.load_balancer.health import drains
@@ -33,8 +32,10 @@ from perfkit.load_balancer.health.passive import Ejection, EjectionRules
 from perfkit.load_balancer.keeper import Keeper
 from perfkit.load_balancer.leases import Lease
 from perfkit.load_balancer.numbers import Numbers
+from perfkit.load_balancer.reports.own import OwnLoad
 from perfkit.load_balancer.reports.report import LoadReport
 from perfkit.load_balancer.resilience.budget import RetryBudget
+from perfkit.load_balancer.resilience.execution import Execution
 from perfkit.load_balancer.resilience.limits import GradientLimit
 from perfkit.load_balancer.roster import Roster
 from perfkit.load_balancer.servers import Server, ServerSpec
@@ -109,8 +110,9 @@ class LoadBalancer(Component):
         self._numbers = Numbers(context.store)
         self._execution = Execution(self, retries=self.settings.retries, hedges=self.settings.hedging)
         self._pid = os.getpid()
+        self._own = OwnLoad(context.store, self._clock)
         self._background = Background(self, context, self.settings, self._rng)
-        drains.listen(context.store.control, self._roster, self._monotonic)
+        drains.listen(context.store, self._roster, self._monotonic)
         for name, server in self.settings.servers.items():
             self._add(ServerSpec(name=name, **msgspec.structs.asdict(server)))
 
@@ -179,12 +181,12 @@ class LoadBalancer(Component):
     def drain_server(self, name: str) -> None:
         """Give the server called *name* no more requests, in all workers; those in flight end as they do."""
         self._roster.drain(name)
-        drains.tell(self._context.store.control, name, is_draining=True)
+        drains.tell(self._context.store, name, is_draining=True)
 
     def restore_server(self, name: str) -> None:
         """Give it requests again, slowly at first, in all workers; whatever was held against it is forgiven."""
         self._roster.restore(name, self._monotonic())
-        drains.tell(self._context.store.control, name, is_draining=False)
+        drains.tell(self._context.store, name, is_draining=False)
 
     def set_health(self, name: str, healthy: bool) -> None:
         """Say what a check of your own found: who is not healthy gets nothing, who is again starts slowly."""
@@ -280,11 +282,23 @@ class LoadBalancer(Component):
         """Who may be picked now."""
         return self._current(self._monotonic())
 
+    def own_report(self) -> LoadReport:
+        """Return the load of this very service, to be sent to those who ask it; from memory, at most 0.1 s old.
+
+        `perfkit.load_balancer.reports.orca.format_text` writes it for the header ``endpoint-load-metrics``.
+        """
+        return self._own.report()
+
     def start(self) -> None:
-        """Begin active checks and discovery, where there are any; a forked child begins its counts anew."""
+        """Begin active checks and discovery, where there are any, and drain what other workers drain.
+
+        A forked child begins its counts anew.
+        """
         if self._pid != os.getpid():
             self._pid = os.getpid()
             self._numbers.after_fork(self._roster.servers.values(), self._keeper)
+        with self._context.errors.guarded("load_balancer", "it cannot be told which servers drain"):
+            drains.catch_up(self._context.store, self._roster, self._monotonic())
         self._background.start()
 
     def stop(self) -> None:

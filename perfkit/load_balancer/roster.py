@@ -40,6 +40,7 @@ class Roster:
         self._lock = OwnLock()
         self._on_members = getattr(strategy, "on_members", None)
         self._is_reconciling = False
+        self._expected: set[str] = set()
         self.suspects = 0
         self._readmits = not getattr(strategy, "heeds_slow_start", False)
         self.servers: dict[str, Server] = {}
@@ -79,6 +80,8 @@ class Roster:
                 )
             server = Server(spec)
             server.joined_at = now
+            server.is_draining = spec.name in self._expected
+            self._expected.discard(spec.name)
             self.servers = {**self.servers, spec.name: server}
             self._members_changed()
             return server
@@ -107,6 +110,14 @@ class Roster:
         with self._lock:
             self.get(name).is_draining = True
             self._renew_lazily()
+
+    def expect(self, name: str, *, is_draining: bool) -> None:
+        """Remember that the server called *name*, which is not known yet, drains, or that it does no more."""
+        with self._lock:
+            if not is_draining:
+                self._expected.discard(name)
+            elif len(self._expected) < MOST_SERVERS:
+                self._expected.add(name)
 
     def restore(self, name: str, now: float) -> None:
         """Give it requests again, slowly at first, whatever was held against it."""

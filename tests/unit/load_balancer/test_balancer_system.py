@@ -13,6 +13,7 @@ from perfkit import PerformanceSystem
 from perfkit.core.errors import ConfigurationError
 from perfkit.core.status import Status
 from perfkit.load_balancer import LoadBalancer, LoadBalancerSettings, ServerState
+from perfkit.testing import FakeClock
 
 SERVERS = {"one": {"host": "127.0.0.1", "port": 1}, "two": {"host": "127.0.0.1", "port": 2, "weight": 2.0}}
 
@@ -126,6 +127,55 @@ def test_a_drain_of_a_server_that_another_worker_does_not_know_is_no_trouble(tmp
         first.load_balancer.drain_server("new")
         second.store.control.poll()
         assert [server.name for server in second.load_balancer.servers] == ["one", "two"]
+
+
+def test_a_worker_that_starts_later_knows_what_drains(tmp_path: Path) -> None:
+    first, second = systems(tmp_path, 2)
+    with first:
+        first.load_balancer.drain_server("one")
+        first.load_balancer.drain_server("two")
+        first.load_balancer.restore_server("two")
+        with second:
+            assert second.load_balancer.server("one").state is ServerState.DRAINING
+            assert second.load_balancer.server("two").is_eligible
+
+
+def test_a_server_that_is_discovered_later_drains_as_it_was_told(tmp_path: Path) -> None:
+    first, second = systems(tmp_path, 2)
+    with first, second:
+        first.load_balancer.add_server("late", host="h")
+        first.load_balancer.drain_server("late")
+        second.store.control.poll()
+        assert second.load_balancer.add_server("late", host="h").state is ServerState.DRAINING
+        first.load_balancer.restore_server("late")
+        second.store.control.poll()
+        second.load_balancer.remove_server("late")
+        assert second.load_balancer.add_server("late", host="h").is_eligible
+
+
+def test_the_service_reports_its_own_load(system: PerformanceSystem) -> None:
+    from perfkit.load_balancer.reports.orca import format_text, parse
+
+    report = system.load_balancer.own_report()
+    assert report.in_flight == 0.0
+    assert system.load_balancer.own_report() is report
+    assert parse(format_text(report)) is not None
+
+
+def test_the_rate_of_requests_is_reported_after_a_second() -> None:
+    from perfkit.load_balancer.reports.own import OwnLoad
+    from perfkit.store import Store
+    from perfkit.store.layout import FINISHED, STARTED
+
+    clock = FakeClock()
+    store = Store(clock=clock)
+    own = OwnLoad(store, clock)
+    assert own.report().rps is None
+    store.values[STARTED] += 12.0
+    store.values[FINISHED] += 10.0
+    clock.advance(2.0)
+    report = own.report()
+    assert (report.rps, report.in_flight) == (5.0, 2.0)
 
 
 @pytest.mark.process
