@@ -25,6 +25,7 @@ from perfkit.core.context import Context
 from perfkit.core.findings import Finding
 from perfkit.load_balancer.advice import checks_of, findings_of
 from perfkit.load_balancer.background import Background
+from perfkit.load_balancer.exclusion import alone_as_needed
 from perfkit.load_balancer.explanation import Explanation, explain
 from perfkit.load_balancer.fleet import Fleet
 from perfkit.load_balancer.health import drains
@@ -121,6 +122,7 @@ class LoadBalancer(Component):
         """Build the balancer of a system."""
         return cls(settings=settings, context=context)
 
+    @alone_as_needed
     def acquire(self, key: Hashable | None = None, *, exclude: Container[str] = ()) -> Lease:
         """Choose a server and return the lease on it. Costs 1-2 µs, takes no lock, does no I/O.
 

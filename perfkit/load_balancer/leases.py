@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Self
 
+from perfkit.load_balancer.exclusion import alone_as_needed
 from perfkit.load_balancer.servers import Server
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ class Lease:
         self.began = began
         self.is_released = False
 
+    @alone_as_needed
     def release(self, success: bool = True, latency: float | None = None, report: Any = None) -> None:
         """Give the server back; called again it does nothing.
 
@@ -68,6 +70,7 @@ class Lease:
         if observe is not None:
             observe(server, latency, success, now)
 
+    @alone_as_needed
     def cancel(self) -> None:
         """Give the server back without saying how it did: nobody waits for the answer any more."""
         if self.is_released:

@@ -118,8 +118,10 @@ class Auto:
             mend(board, hand, now, servers[hand].in_flight)
             if key is not None:
                 return hash_pick(now, key)
+            # A copy: another thread may mend the list between the search for the least and that for its place.
             if count == width:
-                best = scores.index(min(scores))
+                near = scores.copy()
+                best = near.index(min(near))
             else:
                 start = int(chance() * count)
                 near = scores[start : start + width]
@@ -135,14 +137,17 @@ class Auto:
     def _keyed(self, group: Group, board: Board) -> Pick:
         """Return the picker of a key: its own server, unless that would take far longer than another."""
         home, scores = self._by_key.prepare(group), board.scores
+        # Not `memory.place`, which another thread may have moved to another board.
+        places = {id(server): place for place, server in enumerate(board.servers)}
 
         def pick(now: float, key: Hashable | None) -> Server:
             server = home(now, key)
-            place = server.memory.place
-            least = min(scores) if len(scores) <= SCAN else min(scores[:SCAN])
+            place = places[id(server)]
+            near = scores[:SCAN]
+            least = min(near)
             # Before the first answers the estimates are 0 and say nothing.
             if 0.0 < AFFINITY * least < scores[place]:
-                place = scores.index(least)
+                place = near.index(least)
                 server = board.servers[place]
             self._mend(board, place, now, server.in_flight + 1)
             return server
