@@ -25,10 +25,10 @@ from perfkit.core.context import Context
 from perfkit.core.findings import Finding
 from perfkit.load_balancer.advice import checks_of, findings_of
 from perfkit.load_balancer.background import Background
+from perfkit.load_balancer.discovery import drains
 from perfkit.load_balancer.exclusion import alone_as_needed
 from perfkit.load_balancer.explanation import Explanation, explain
 from perfkit.load_balancer.fleet import Fleet
-from perfkit.load_balancer.health import drains
 from perfkit.load_balancer.health.passive import Ejection, EjectionRules
 from perfkit.load_balancer.keeper import Keeper
 from perfkit.load_balancer.leases import Lease

@@ -2,7 +2,8 @@
 
 What requests change (counts of servers, estimates) is changed by single steps between which CPython with its lock
 does not change threads. Without that lock, right comes first: each pick and each release takes a lock, which is
-reentrant as a lease may be collected anywhere."""
+reentrant as a lease may be collected anywhere.
+"""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 The counts are changed without a lock. ``server.in_flight += 1`` is one load, one addition and one store, between
 which CPython does not change threads as long as nothing is called on the right-hand side (the rule and its
 measurement stand in `perfkit.store.series.updates`). Where the interpreter runs without its lock,
-`perfkit.load_balancer.leases` takes one.
+`exclusion` takes a lock.
 """
 
 from __future__ import annotations
