@@ -42,7 +42,7 @@ JITTER = 0.02
 RARE = 0.05
 """Seconds between two picks from which on more than one estimate is mended."""
 
-AFFINITY = 8.0
+AFFINITY = 12.0
 """A key stays with its server until that is estimated to take so many times as long as the best one."""
 
 POWERS = tuple(float(n) * sqrt(n) for n in range(1, 66))
