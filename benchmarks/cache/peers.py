@@ -1,4 +1,4 @@
-"""The caches of a race, each used as its own documentation has it, and written out in the loop where it needs a lock."""
+"""The caches of a race, each used as its documentation has it; where one needs a lock, that stands in the loop."""
 
 from __future__ import annotations
 
