@@ -16,6 +16,8 @@ from perfkit.cache.numbers import Numbers
 from perfkit.cache.policies import POLICIES, Policy
 from perfkit.cache.policies.foreign import Foreign, bounds_of, is_foreign, sizes_of
 from perfkit.cache.settings import CacheSettings
+from perfkit.cache.shadow.published import publish
+from perfkit.cache.shadow.shadow import Shadow
 from perfkit.cache.snapshot import CacheSnapshot, read
 from perfkit.cache.values.codec import codec_of
 from perfkit.cache.values.packing import Packing
@@ -137,6 +139,7 @@ class CacheManager(Namespace, Component):
             self._server = Server(self.settings, engine, context)
         Namespace.__init__(self, engine, DEFAULT)
         self._namespaces: dict[str, Namespace] = {DEFAULT: self}
+        self._shadow = Shadow(tier, self.strategy, make_policy, rng=engine.rng) if self.settings.shadow else None
         watch(self)
 
     @classmethod
@@ -169,6 +172,13 @@ class CacheManager(Namespace, Component):
         self._tier.settle()
         self._tier.sweep()
         self._move_numbers()
+        self._watch()
+
+    def _watch(self) -> None:
+        """Let the shadow begin when it is time, and tell what it knows."""
+        if self._shadow is not None:
+            self._shadow.tick()
+            publish(self._store, self._shadow, self.strategy)
 
     def _move_numbers(self) -> None:
         self._numbers.move(list(self._tier.spaces.values()))
@@ -179,6 +189,7 @@ class CacheManager(Namespace, Component):
     def get_stats(self) -> CacheSnapshot:
         """Return hits, misses, loads, time saved, evictions and size of all workers, also by namespace."""
         self._move_numbers()
+        self._watch()
         return read(
             self._store,
             strategy=self.strategy,
@@ -221,6 +232,8 @@ class CacheManager(Namespace, Component):
         if self._server is not None:
             self._server.after_fork()
         self._numbers.after_fork(list(self._tier.spaces.values()))
+        if self._shadow is not None:
+            self._shadow.after_fork()
 
 
 def _policy(

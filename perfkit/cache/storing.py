@@ -13,6 +13,7 @@ from typing import Any
 from perfkit.cache.engine import UNSET, Engine
 from perfkit.cache.entry import FOREVER, Entry
 from perfkit.cache.memory.space import Space
+from perfkit.cache.memory.watcher import WATCHED
 
 __all__ = ["storing"]
 
@@ -46,8 +47,16 @@ def storing(engine: Engine, space: Space) -> Callable[..., bool] | None:
                 flights.fence(space, key)
             if find(key) is not None or (tier.next_end is not forever and tier.next_end <= now()):
                 return tier.put(space, key, value, 0, end, end)
-            seen = tier.seen
-            entry = Entry(key, value, end, seen, 0, space, end, 0, (), 0.0, 0.0, space.generation, end)
+            seen, shadow = tier.seen, tier.shadow
+            epoch = seen
+            # What is written out here is what nearly all keys end with; `arrive` looks again.
+            if (
+                shadow is not None
+                and (key.__class__ is not str or shadow.low <= hash(key) < shadow.high)
+                and shadow.arrive(space, key, end, ())
+            ):
+                epoch = WATCHED
+            entry = Entry(key, value, end, epoch, 0, space, end, 0, (), 0.0, 0.0, space.generation, end)
             if tier.count < most:
                 tier.count += 1
                 tier.policy.add(entry)

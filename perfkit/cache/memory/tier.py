@@ -15,11 +15,12 @@ from typing import Any
 from perfkit.cache.entry import FOREVER, Entry
 from perfkit.cache.memory.space import Space
 from perfkit.cache.memory.tags import Stamps, Tags, is_valid
+from perfkit.cache.memory.watcher import WATCHED, Watcher
 from perfkit.cache.policies.policy import Policy, most_hits, replacer, toucher
 from perfkit.cache.policies.waiting import Waiting
 from perfkit.store.control import EPOCH, Control
 
-__all__ = ["Tier"]
+__all__ = ["SWEEP_SLICE", "Tier"]
 
 DUE_AT_ONCE = 4
 """Expired entries that one `put` removes at most."""
@@ -48,6 +49,7 @@ class Tier:
         ends: The entries that expire, by when.
         next_end: No entry expires earlier than this.
         slots, seen: The control log's page and epoch up to which all is known here.
+        shadow: What watches a sample of the keys just now, or None.
     """
 
     def __init__(
@@ -82,6 +84,7 @@ class Tier:
         self._empty()
         self.slots = self.control.slots
         self.seen = self.slots[EPOCH]
+        self.shadow: Watcher | None = None
         self._is_littered = False
 
     def _empty(self) -> None:
@@ -122,16 +125,18 @@ class Tier:
         if epoch < 0:
             return False
         space = entry.space
-        if self.hears_elsewhere and entry.is_alive and not entry.sliding and self.is_intact(entry):
+        if self.hears_elsewhere and entry.epoch == -1 and entry.is_alive and not entry.sliding and self.is_intact(entry):
             return True
         with self.lock:
             if not entry.is_alive:
                 return False
             if self.is_intact(entry):
+                is_watched = entry.epoch == WATCHED
                 if entry.sliding:
                     self._slide(entry)
-                elif not self.hears_elsewhere:
-                    entry.epoch = epoch
+                entry.epoch = -1 if entry.sliding or self.hears_elsewhere else epoch
+                if is_watched and self.shadow is not None and self.now() < entry.fresh_until:
+                    self.shadow.note(entry)
                 return True
             if space is not None and space.entries.get(entry.key) is entry:
                 self._drop(entry, "invalidated")
@@ -175,6 +180,7 @@ class Tier:
             False if it is too large to be kept: more than a quarter of the bound in bytes.
         """
         entry = space.entries.get(key)
+        is_watched = self.shadow is not None and self._tell_shadow(self.shadow, space, key, entry, expires, stamps)
         if self.max_bytes is not None and size > self.max_bytes // 4:
             if entry is not None:
                 self._drop(entry, "")
@@ -182,11 +188,13 @@ class Tier:
             return False
         if entry is not None and entry.stamps is stamps and entry.generation == space.generation:
             self._renew(entry, value, size, fresh_until, expires, cost, sliding)
+            if is_watched:
+                entry.epoch = WATCHED
         else:
             if entry is not None:
                 self._drop(entry, "")
             self._make_room(size)
-            epoch = -1 if sliding or self.hears_elsewhere else self.seen
+            epoch = WATCHED if is_watched else -1 if sliding or self.hears_elsewhere else self.seen
             generation = space.generation
             entry = Entry(
                 key, value, fresh_until, epoch, 0, space, expires, size, stamps, cost, sliding, generation, expires
@@ -203,6 +211,14 @@ class Tier:
         if self.next_end is not FOREVER and self.next_end <= self.now():
             self._drop_due(DUE_AT_ONCE)
         return True
+
+    def _tell_shadow(
+        self, shadow: Watcher, space: Space, key: Any, entry: Entry | None, expires: float, stamps: Stamps
+    ) -> bool:
+        """Return whether the shadow wants to hear of the next hit."""
+        if entry is not None and entry.fresh_until > self.now() and self.is_intact(entry):
+            return shadow.renew(space, key, expires, stamps)
+        return shadow.arrive(space, key, expires, stamps)
 
     def alarm(self, entry: Entry, at: float) -> None:
         """Have the new *entry* removed when it expires."""
@@ -314,6 +330,8 @@ class Tier:
         if entry is None:
             return None
         is_there = entry.fresh_until > self.now() and self.is_intact(entry)
+        if self.shadow is not None:
+            self.shadow.forget(space, key)
         self._drop(entry, "")
         return entry if is_there else None
 
