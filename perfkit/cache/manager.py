@@ -9,6 +9,7 @@ from typing import Any, Self
 import msgspec
 
 from perfkit.cache.engine import Engine
+from perfkit.cache.findings.rules import find
 from perfkit.cache.forks import watch
 from perfkit.cache.memory.tier import Tier
 from perfkit.cache.namespace import Namespace
@@ -26,6 +27,7 @@ from perfkit.core.clock import Clock, SystemClock
 from perfkit.core.component import Component
 from perfkit.core.context import Context
 from perfkit.core.errors import CacheError
+from perfkit.core.findings import Finding
 
 __all__ = ["CacheManager"]
 
@@ -38,6 +40,9 @@ class CacheManager(Namespace, Component):
 
     Its calls work in the namespace ``default``; `namespace` gives others. Values live in this worker; what is deleted,
     cleared or invalidated in one worker is so in all of the host.
+
+    Attributes:
+        finding_sources: Parts of the cache that have findings of their own, such as routes worth caching.
     """
 
     name = "cache"
@@ -137,6 +142,7 @@ class CacheManager(Namespace, Component):
             from perfkit.cache.remote.server import Server
 
             self._server = Server(self.settings, engine, context)
+        self.finding_sources: list[Callable[[], Iterable[Finding]]] = []
         Namespace.__init__(self, engine, DEFAULT)
         self._namespaces: dict[str, Namespace] = {DEFAULT: self}
         self._shadow = Shadow(tier, self.strategy, make_policy, rng=engine.rng) if self.settings.shadow else None
@@ -197,6 +203,12 @@ class CacheManager(Namespace, Component):
             max_bytes=self.settings.max_bytes,
             is_sized=self._is_sized,
         )
+
+    def findings(self) -> Iterable[Finding]:
+        """Return what is wrong with how the cache is used, and what another size or strategy would gain."""
+        yield from find(self.get_stats(), self._tier.traffic)
+        for source in self.finding_sources:
+            yield from source()
 
     def snapshot(self) -> CacheSnapshot:
         """Return the same as `get_stats`."""

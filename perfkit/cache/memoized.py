@@ -141,10 +141,10 @@ def _async(
 
 def _memory(engine: Engine, space: Space, plan: Plan) -> Callable[[Any], Any]:
     """Return what is asked first; where a hit may begin a refresh, the reader alone knows."""
-    return _forgetful if plan.early_refresh else memory(engine.tier, space, engine.packing)
+    return _knows_nothing if plan.early_refresh else memory(engine.tier, space, engine.packing)
 
 
-def _forgetful(_key: Any) -> Any:
+def _knows_nothing(_key: Any) -> Any:
     return MISSING
 
 

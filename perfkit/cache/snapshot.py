@@ -115,14 +115,16 @@ def read(store: Store, *, strategy: str, max_size: int | None, max_bytes: int | 
         bytes=int(size) if is_sized else None,
         max_size=max_size,
         max_bytes=max_bytes,
-        shadow=published.read(_points(families.get(published.ESTIMATE.name))),
+        shadow=published.read(
+            _points(families.get(published.ESTIMATE.name)), _points(families.get(published.QUALITIES.name))
+        ),
         namespaces={name: NamespaceSnapshot(**sums.fields()) for name, sums in sorted(spaces.items())},  # type: ignore[arg-type] # made just above, one name a field
         **total.fields(),  # type: ignore[arg-type] # the same
     )
 
 
 def _names() -> Iterable[str]:
-    return (definition.name for definition in (*COUNTERS, ENTRIES, BYTES, published.ESTIMATE))
+    return (definition.name for definition in (*COUNTERS, ENTRIES, BYTES, published.ESTIMATE, published.QUALITIES))
 
 
 def _points(family: Family | None) -> list[tuple[tuple[str, ...], float]]:

@@ -15,6 +15,7 @@ from typing import Any
 from perfkit.cache.entry import FOREVER, Entry
 from perfkit.cache.memory.space import Space
 from perfkit.cache.memory.tags import Stamps, Tags, is_valid
+from perfkit.cache.memory.traffic import Traffic
 from perfkit.cache.memory.watcher import WATCHED, Watcher
 from perfkit.cache.policies.policy import Policy, most_hits, replacer, toucher
 from perfkit.cache.policies.waiting import Waiting
@@ -24,6 +25,9 @@ __all__ = ["SWEEP_SLICE", "Tier"]
 
 DUE_AT_ONCE = 4
 """Expired entries that one `put` removes at most."""
+
+HEAVY = 20
+"""A value is heavy that takes more than one of so many parts of the bound in bytes."""
 
 SWEEP_SLICE = 1000
 """Entries that a sweep looks at before it lets others in."""
@@ -49,6 +53,7 @@ class Tier:
         ends: The entries that expire, by when.
         next_end: No entry expires earlier than this.
         slots, seen: The control log's page and epoch up to which all is known here.
+        traffic: What was seen of single keys.
         shadow: What watches a sample of the keys just now, or None.
     """
 
@@ -76,6 +81,7 @@ class Tier:
         self.hears_elsewhere = False
         self.tags = Tags()
         self.spaces: dict[str, Space] = {}
+        self.traffic = Traffic()
         self._begin()
 
     def _begin(self) -> None:
@@ -181,6 +187,8 @@ class Tier:
         """
         entry = space.entries.get(key)
         is_watched = self.shadow is not None and self._tell_shadow(self.shadow, space, key, entry, expires, stamps)
+        if self.max_bytes is not None and size * HEAVY > self.max_bytes:
+            self.traffic.weigh(space.name, key, size, is_refused=size > self.max_bytes // 4)
         if self.max_bytes is not None and size > self.max_bytes // 4:
             if entry is not None:
                 self._drop(entry, "")
@@ -245,12 +253,21 @@ class Tier:
             entry.sliding = sliding
             entry.epoch = -1
         if expires is not FOREVER or entry.expires is not FOREVER:
+            later = fresh_until - entry.fresh_until
+            if 0.0 <= later < 1.0:
+                self._tell_repeat(entry, fresh_until)
             self.postpone(entry, fresh_until, expires)
         entry.hits += 1
         if self.touch is not None:
             self.touch(entry)
         if self.max_bytes is not None and self.bytes > self.max_bytes:
             self._make_room(0)
+
+    def _tell_repeat(self, entry: Entry, fresh_until: float) -> None:
+        """Tell of a value that is stored again within a second of its coming, by callers unaware of each other."""
+        came_ago = fresh_until - entry.due
+        if entry.space is not None and 0.0 <= came_ago < 1.0:
+            self.traffic.repeat(entry.space.name, entry.key, is_first=entry.due == entry.expires)
 
     def postpone(self, entry: Entry, fresh_until: float, expires: float) -> None:
         """Give *entry* another end. The caller holds the lock."""

@@ -14,11 +14,15 @@ class ShadowEstimate(msgspec.Struct, frozen=True, kw_only=True):
         hit_ratio: What it had while the shadow watched.
         sizes: By multiple of the cache's size: ``"0.5"``, ``"2"``, ``"4"``.
         strategies: By strategy, at the size that the cache has.
+        unread: Part of the values stored that nobody reads before they leave; None if that is not known.
+        expired: Part of the misses that are values which were there and had expired; None if that is not known.
     """
 
     hit_ratio: float
     sizes: dict[str, float] = msgspec.field(default_factory=dict)
     strategies: dict[str, float] = msgspec.field(default_factory=dict)
+    unread: float | None = None
+    expired: float | None = None
 
 
 class ShadowSnapshot(msgspec.Struct, frozen=True, kw_only=True):

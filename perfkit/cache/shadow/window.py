@@ -41,15 +41,18 @@ class Tally:
     Attributes:
         lookups, hits: All of them, as the cache itself counted.
         misses: Of the watched keys in each ghost.
+        arrived, read, expired: Watched keys that came, those that were hit afterwards, and those that had been there
+            and had expired.
     """
 
-    __slots__ = ("_base", "misses", "space")
+    __slots__ = ("_base", "arrived", "expired", "misses", "read", "space")
 
     def __init__(self, space: Space, ghosts: int) -> None:
         """Begin now."""
         self.space = space
         self._base = list(space.counts)
         self.misses = [0] * ghosts
+        self.arrived = self.read = self.expired = 0
 
     @property
     def hits(self) -> float:
@@ -103,6 +106,7 @@ class Window:
         self.told = self.watched = 0
         self._versions: dict[int, tuple[float, Stamps, int]] = {}
         self._quiet: list[Entry] = []
+        self._unread: set[int] = set()
 
     def _hash(self, key: Any) -> int:
         # Numbers hash to themselves, so neighbours would be watched together.
@@ -131,13 +135,20 @@ class Window:
         self._quiet.clear()
         known = self._versions.get(place)
         # A value that ended or was made invalid would have been missed in a cache of any size.
+        is_expired = known is not None and -FOREVER < known[0] <= self._now()
         is_lost = known is not None and (
-            known[0] <= self._now() or known[2] != space.generation or not is_valid(known[1])
+            is_expired or known[0] == -FOREVER or known[2] != space.generation or not is_valid(known[1])
         )
+        if self.is_counting:
+            tally = self._tally(space)
+            tally.arrived += 1
+            tally.expired += is_expired
+            self._unread.add(place)
         self._versions[place] = (expires, stamps, space.generation)
         if len(self._versions) > KNOWN * self._size:
             held = self._largest
             self._versions = {each: version for each, version in self._versions.items() if each in held}
+            self._unread.intersection_update(self._versions)
         self._access(space, place, expires, is_lost=is_lost)
         self.watched += 1
         if self.watched == WARM * self._size:
@@ -167,7 +178,11 @@ class Window:
         if space is not None:
             self.told += 1
             self._quiet.append(entry)
-            self._access(space, self._hash(entry.key) ^ id(space), entry.expires, is_lost=False)
+            place = self._hash(entry.key) ^ id(space)
+            if place in self._unread:
+                self._unread.discard(place)
+                self._tally(space).read += 1
+            self._access(space, place, entry.expires, is_lost=False)
 
     def _access(self, space: Space, place: int, expires: float, *, is_lost: bool) -> None:
         misses = self._tally(space).misses if self.is_counting else None
