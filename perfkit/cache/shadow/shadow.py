@@ -21,7 +21,7 @@ __all__ = ["SCALES", "Shadow"]
 KEYS = 128
 SCALES = (0.5, 1.0, 2.0, 4.0)
 BUDGET = 0.01
-"""Part of the cache's own time that watching may take. Half of what was promised, as the model below is rough."""
+"""Part of the cache's own time that watching may take. Half of what is promised, as the model below is rough."""
 
 HIT, MISS = 0.17, 1.3
 """Microseconds that a hit, and a miss with the storing after it, take; ratios matter, not the machine."""
@@ -30,7 +30,19 @@ ARRIVAL, WATCHED, TOLD, SEEDED = 0.05, 25.0, 4.0, 0.15
 """Microseconds that an arrival, one of a watched key, a hit told, and an entry looked at to begin take besides."""
 
 FULL = 0.9
-"""Part of its bound that a cache must hold before another size could make a difference."""
+"""Part of its bound that a cache holds to be full. One that is not yet is watched when it has stopped growing."""
+
+FEW = 50
+"""Entries below which a cache is not watched."""
+
+GROWTH, STEADY = 1.01, 30
+"""A cache that has not grown by so much has stopped growing after so many ticks."""
+
+WARM, LONG = 5, 15
+"""Arrivals for each key of the ghost of the cache's own size after which counting begins, and after which it ends."""
+
+ROOM = 4
+"""Times `KEYS` that the ghost of a cache with room may hold."""
 
 
 class Shadow:
@@ -57,7 +69,7 @@ class Shadow:
         self._window: Window | None = None
         self._rest_until = 0.0
         self._began_at = 0.0
-        self._seeded = 0
+        self._seeded = self._highest = self._steady = 0
         self.windows = 0
 
     def _make_ghosts(self, size: int) -> list[Ghost]:
@@ -68,25 +80,38 @@ class Shadow:
 
     def tick(self) -> None:
         """Begin a window when it is time."""
-        if self._tier.shadow is None and self._is_full() and self._lookups() >= self._rest_until:
-            self._open()
-
-    def _is_full(self) -> bool:
         tier = self._tier
-        if tier.max_size is not None and tier.count >= FULL * tier.max_size:
-            return True
-        return tier.max_bytes is not None and tier.bytes >= FULL * tier.max_bytes
+        if tier.count > GROWTH * self._highest:
+            self._highest, self._steady = tier.count, 0
+        self._steady += 1
+        if tier.shadow is None and tier.count >= FEW and self._lookups() >= self._rest_until:
+            share = self._share()
+            if share >= FULL or self._steady >= STEADY:
+                self._open(share)
 
-    def _open(self) -> None:
+    def _share(self) -> float:
+        """Return which part of its bound the cache holds."""
         tier = self._tier
-        count = max(1, tier.count)
-        size = min(self._keys, count)
-        width = round(WHOLE * size / count)
+        shares = [tier.count / tier.max_size] if tier.max_size is not None else []
+        if tier.max_bytes is not None:
+            shares.append(tier.bytes / tier.max_bytes)
+        return max(shares, default=1.0)
+
+    def _open(self, share: float) -> None:
+        tier = self._tier
+        count = tier.count
+        bound = count / min(1.0, max(share, 1e-6))
+        rate = min(1.0, self._keys / count, ROOM * self._keys / bound)
+        size = max(1, round(bound * rate))
+        width = round(WHOLE * rate)
         low = LOWEST + self._rng.randrange(int(WHOLE) - width + 1)
         self._ghosts = self._make_ghosts(size)
         window = Window(
             self._ghosts,
             size=size,
+            # With room nobody leaves, and the ghosts hold at once what they would hold.
+            warm_after=WARM * size if share >= FULL else 0,
+            end_after=LONG * min(size, self._keys),
             low=low,
             high=low + width,
             spaces=tier.spaces,
@@ -99,6 +124,7 @@ class Shadow:
             for start in range(0, len(entries), SWEEP_SLICE):
                 window.seed(space, entries[start : start + SWEEP_SLICE])
         with tier.lock:
+            window.begin()
             self._window = tier.shadow = window
 
     def _close(self, window: Window) -> None:

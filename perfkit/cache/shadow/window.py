@@ -26,9 +26,6 @@ WHOLE = 2.0**64
 LOWEST = -(2**63)
 """Hashes lie from here on, as many as `WHOLE`."""
 
-WARM, LONG = 5, 15
-"""Arrivals for each key of the ghost of the cache's own size after which counting begins, and after which it ends."""
-
 KNOWN = 24
 """Versions kept for each key of that ghost."""
 
@@ -83,6 +80,8 @@ class Window:
         ghosts: Sequence[Ghost],
         *,
         size: int,
+        warm_after: int,
+        end_after: int,
         low: int,
         high: int,
         spaces: Mapping[str, Space],
@@ -92,6 +91,8 @@ class Window:
         """Watch hashes from *low* up to *high*; *size* is that of the ghost as large as the cache.
 
         Args:
+            warm_after: Arrivals of watched keys after which counting begins.
+            end_after: Those after which it ends.
             spaces: The namespaces that there are.
             now: Monotonic seconds.
             on_end: Called once enough has been seen.
@@ -99,7 +100,7 @@ class Window:
         self.ghosts = ghosts
         self.rate = (high - low) / WHOLE
         self.low, self.high, self._size, self._now, self._on_end = low, high, size, now, on_end
-        self._spaces = spaces
+        self._spaces, self._warm_after, self._end_after = spaces, warm_after, end_after
         self._largest = max(ghosts, key=lambda ghost: ghost.scale)
         self.tallies: dict[Space, Tally] = {}
         self.is_counting = False
@@ -151,12 +152,16 @@ class Window:
             self._unread.intersection_update(self._versions)
         self._access(space, place, expires, is_lost=is_lost)
         self.watched += 1
-        if self.watched == WARM * self._size:
+        if self.watched == self._end_after:
+            self._on_end(self)
+        self.begin()
+        return True
+
+    def begin(self) -> None:
+        """Begin to count if the ghosts are warm."""
+        if not self.is_counting and self.watched >= self._warm_after:
             self.is_counting = True
             self.tallies = {each: Tally(each, len(self.ghosts)) for each in list(self._spaces.values())}
-        elif self.watched == LONG * self._size:
-            self._on_end(self)
-        return True
 
     def renew(self, space: Space, key: Any, expires: float, stamps: Stamps) -> bool:
         """A key that was there has another value; return whether it is watched."""
