@@ -129,7 +129,7 @@ ASYNC: dict[str, Callable[[], Decorated]] = {
     "cashews": _cashews,
     "aiocache": _aiocache,
 }
-SLOW = {"dogpile": 5, "flask-caching memoize": 40, "cashews": 20, "aiocache": 20, "theine.Memoize": 4}
+SLOW = {"dogpile": 10, "flask-caching memoize": 100, "cashews": 10, "aiocache": 10, "theine.Memoize": 5}
 
 
 def subject(argument: str) -> Subject:
@@ -189,7 +189,8 @@ def measure(part: str, *, rounds: int, scale: float, on_round: Callable[[int], N
             name=name,
             factory="benchmarks.cache.memoized:subject",
             argument=f"{part}:{name}",
-            calls=20_000 // SLOW.get(name, 1),
+            calls=100_000 // SLOW.get(name, 1),
+            pieces=4,
             budget=BUDGETS[part] if name.startswith("perfkit") else None,
         )
         for name in (SYNC if part == "memoized" else ASYNC)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.harness.table import options, print_json, print_rows
+from benchmarks.hit_ratio import shadows
 from benchmarks.hit_ratio.references import ONLINE, hit_ratio, optimum
 from benchmarks.hit_ratio.traces import REQUESTS, SYNTHETIC, read_folder
 from perfkit.cache import POLICIES, CacheManager
@@ -86,9 +87,15 @@ def main() -> None:
         }
     found = list(rows(traces, SHARES[:1] if arguments.quick else SHARES))
     figures = summary(found)
+    told = list(shadows.rows(traces))
     if arguments.json:
-        print_json({"rows": found, "summary": figures})
+        print_json({"rows": found, "summary": figures, "shadow": told, "shadow_errors": shadows.errors(told)})
         return
+    print_ratios(found, figures)
+    print_shadow(told)
+
+
+def print_ratios(found: Sequence[dict[str, Any]], figures: dict[str, float]) -> None:
     names = list(found[0]["ratios"])
     table = [["trace", "size", *names]]
     for row in found:
@@ -102,6 +109,23 @@ def main() -> None:
         goals.append([title, f"{figures[name]:.2f}", wanted, "pass" if holds(figures[name]) else "short"])
     goals.append(["lfu (ageing) over plain LFU, mean", f"{figures['aged_lfu_over_lfu']:.2f}", "", ""])
     print_rows("goals", goals, left={0, 2, 3})
+
+
+def print_shadow(told: Sequence[dict[str, Any]]) -> None:
+    columns = ("x0.5", "x2", "x4", "lru", "lfu", "fifo", "adaptive")
+    table = [["trace", "cache", *columns]]
+    for row in told:
+        cells = (row["gains"].get(name) for name in columns)
+        table.append(
+            [
+                row["trace"],
+                f"{row['strategy']}, {row['size']}",
+                *("" if each is None else f"{each[0]:+.1f} ({each[1]:+.1f})" for each in cells),
+            ]
+        )
+    found = shadows.errors(told)
+    title = f"the shadow: gains as told (as they are), points; off by {found['mean']:.1f} on average"
+    print_rows(f"{title}, {found['largest']:.1f} at most", table, left={0, 1})
 
 
 if __name__ == "__main__":

@@ -72,5 +72,5 @@ def rows(traces: dict[str, list[int]]) -> Iterator[dict[str, Any]]:
 
 def errors(found: Sequence[dict[str, Any]]) -> dict[str, float]:
     """Return the mean and the largest distance between what was told and what is, in points."""
-    distances = [abs(told - true) for row in found for told, true in row["gains"].values()]
+    distances = [abs(told - true) for row in found for told, true in row["gains"].values()] or [0.0]
     return {"mean": statistics.mean(distances), "largest": max(distances)}
