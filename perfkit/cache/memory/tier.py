@@ -16,7 +16,7 @@ from perfkit.cache.entry import FOREVER, Entry
 from perfkit.cache.memory.space import Space
 from perfkit.cache.memory.tags import Stamps, Tags, is_valid
 from perfkit.cache.memory.traffic import Traffic
-from perfkit.cache.memory.watcher import WATCHED, Watcher
+from perfkit.cache.memory.watcher import WATCHED, Watcher, tell
 from perfkit.cache.policies.policy import Policy, most_hits, replacer, toucher
 from perfkit.cache.policies.waiting import Waiting
 from perfkit.store.control import EPOCH, Control
@@ -131,7 +131,13 @@ class Tier:
         if epoch < 0:
             return False
         space = entry.space
-        if self.hears_elsewhere and entry.epoch == -1 and entry.is_alive and not entry.sliding and self.is_intact(entry):
+        if (
+            self.hears_elsewhere
+            and entry.epoch == -1
+            and entry.is_alive
+            and not entry.sliding
+            and self.is_intact(entry)
+        ):
             return True
         with self.lock:
             if not entry.is_alive:
@@ -186,7 +192,14 @@ class Tier:
             False if it is too large to be kept: more than a quarter of the bound in bytes.
         """
         entry = space.entries.get(key)
-        is_watched = self.shadow is not None and self._tell_shadow(self.shadow, space, key, entry, expires, stamps)
+        is_watched = self.shadow is not None and tell(
+            self.shadow,
+            space,
+            key,
+            expires,
+            stamps,
+            is_new=entry is None or entry.fresh_until <= self.now() or not self.is_intact(entry),
+        )
         if self.max_bytes is not None and size * HEAVY > self.max_bytes:
             self.traffic.weigh(space.name, key, size, is_refused=size > self.max_bytes // 4)
         if self.max_bytes is not None and size > self.max_bytes // 4:
@@ -220,14 +233,6 @@ class Tier:
             self._drop_due(DUE_AT_ONCE)
         return True
 
-    def _tell_shadow(
-        self, shadow: Watcher, space: Space, key: Any, entry: Entry | None, expires: float, stamps: Stamps
-    ) -> bool:
-        """Return whether the shadow wants to hear of the next hit."""
-        if entry is not None and entry.fresh_until > self.now() and self.is_intact(entry):
-            return shadow.renew(space, key, expires, stamps)
-        return shadow.arrive(space, key, expires, stamps)
-
     def alarm(self, entry: Entry, at: float) -> None:
         """Have the new *entry* removed when it expires."""
         self.ends.wanted += 1
@@ -255,19 +260,13 @@ class Tier:
         if expires is not FOREVER or entry.expires is not FOREVER:
             later = fresh_until - entry.fresh_until
             if 0.0 <= later < 1.0:
-                self._tell_repeat(entry, fresh_until)
+                self.traffic.store_again(entry, fresh_until)
             self.postpone(entry, fresh_until, expires)
         entry.hits += 1
         if self.touch is not None:
             self.touch(entry)
         if self.max_bytes is not None and self.bytes > self.max_bytes:
             self._make_room(0)
-
-    def _tell_repeat(self, entry: Entry, fresh_until: float) -> None:
-        """Tell of a value that is stored again within a second of its coming, by callers unaware of each other."""
-        came_ago = fresh_until - entry.due
-        if entry.space is not None and 0.0 <= came_ago < 1.0:
-            self.traffic.repeat(entry.space.name, entry.key, is_first=entry.due == entry.expires)
 
     def postpone(self, entry: Entry, fresh_until: float, expires: float) -> None:
         """Give *entry* another end. The caller holds the lock."""

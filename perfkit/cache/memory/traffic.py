@@ -5,10 +5,15 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from perfkit.cache.entry import Entry
+
 __all__ = ["MANY", "Heavy", "Storm", "Traffic"]
 
 MANY = 10
 """Callers at once, for one missing key, that make a storm."""
+
+SOON = 1.0
+"""Seconds after its coming in which a value that is stored again was made by callers unaware of each other."""
 
 MOST = 50
 """Keys remembered of each kind."""
@@ -60,6 +65,11 @@ class Traffic:
         if storm is not None:
             storm.count += waiting == MANY
             storm.waited = max(storm.waited, waiting)
+
+    def store_again(self, entry: Entry, fresh_until: float) -> None:
+        """*entry* gets another value, with about the same end; within a second of its coming that is a repetition."""
+        if entry.space is not None and 0.0 <= fresh_until - entry.due < SOON:
+            self.repeat(entry.space.name, entry.key, is_first=entry.due == entry.expires)
 
     def repeat(self, namespace: str, key: Any, *, is_first: bool) -> None:
         """The value of *key*, which came a moment ago, is stored again; *is_first* if for the first time."""

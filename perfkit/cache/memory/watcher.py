@@ -8,7 +8,7 @@ from perfkit.cache.entry import Entry
 from perfkit.cache.memory.space import Space
 from perfkit.cache.memory.tags import Stamps
 
-__all__ = ["WATCHED", "Watcher"]
+__all__ = ["WATCHED", "Watcher", "tell"]
 
 WATCHED = -2
 """The epoch of an entry whose next hit is told; like -1 no look-up trusts it, so that all others cost nothing."""
@@ -39,3 +39,8 @@ class Watcher(Protocol):
     def note(self, entry: Entry) -> None:
         """A watched entry was hit."""
         ...
+
+
+def tell(shadow: Watcher, space: Space, key: Any, expires: float, stamps: Stamps, *, is_new: bool) -> bool:
+    """Tell *shadow* of a value that is stored; return whether it wants to hear of the next hit."""
+    return (shadow.arrive if is_new else shadow.renew)(space, key, expires, stamps)
