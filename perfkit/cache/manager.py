@@ -145,7 +145,9 @@ class CacheManager(Namespace, Component):
         self.finding_sources: list[Callable[[], Iterable[Finding]]] = []
         Namespace.__init__(self, engine, DEFAULT)
         self._namespaces: dict[str, Namespace] = {DEFAULT: self}
-        self._shadow = Shadow(tier, self.strategy, make_policy, rng=engine.rng) if self.settings.shadow else None
+        # A cache that was given is one; there is no second to try other sizes with.
+        has_shadow = self.settings.shadow and not is_foreign(strategy)
+        self._shadow = Shadow(tier, self.strategy, make_policy, rng=engine.rng) if has_shadow else None
         watch(self)
 
     @classmethod
@@ -182,9 +184,19 @@ class CacheManager(Namespace, Component):
 
     def _watch(self) -> None:
         """Let the shadow begin when it is time, and tell what it knows."""
-        if self._shadow is not None:
-            self._shadow.tick()
-            publish(self._store, self._shadow, self.strategy)
+        shadow = self._shadow
+        if shadow is None:
+            return
+        try:
+            shadow.tick()
+            error = shadow.take_error()
+        except Exception as failed:  # noqa: BLE001 - a policy of the user's own may refuse the sizes of ghosts
+            error = failed
+        if error is None:
+            publish(self._store, shadow, self.strategy)
+        else:
+            self._shadow = self._tier.shadow = None
+            self._context.errors.report("cache", error, doing="the shadow of the cache gave up")
 
     def _move_numbers(self) -> None:
         self._numbers.move(list(self._tier.spaces.values()))

@@ -69,7 +69,7 @@ class CacheSettings(Settings, frozen=True):
         bool,
         Meta(
             description="Watch a sample of the keys now and then, to tell what other sizes and strategies would do; "
-            "takes about 1 % of the cache's own time."
+            "takes about 1 % of the cache's own time. Not with a cache of cachetools as the strategy."
         ),
     ] = True
     redis_url: Annotated[

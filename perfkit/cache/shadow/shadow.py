@@ -7,6 +7,7 @@ their keys watched, and rest longer. The rest is measured in look-ups: by the mo
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable
 
@@ -67,6 +68,7 @@ class Shadow:
         self._sums: dict[str, Sums] = {}
         self._ghosts: list[Ghost] = self._make_ghosts(1)
         self._window: Window | None = None
+        self._error: Exception | None = None
         self._rest_until = 0.0
         self._began_at = 0.0
         self._seeded = self._highest = self._steady = 0
@@ -117,6 +119,7 @@ class Shadow:
             spaces=tier.spaces,
             now=tier.now,
             on_end=self._close,
+            on_error=self._fail,
         )
         self._began_at, self._seeded = self._lookups(), count
         for space in list(tier.spaces.values()):
@@ -126,6 +129,16 @@ class Shadow:
         with tier.lock:
             window.begin()
             self._window = tier.shadow = window
+
+    def _fail(self, error: Exception) -> None:
+        """Watch no more; the caller holds the tier's lock, so the error is told later."""
+        self._window = self._tier.shadow = None
+        self._error, self._rest_until = error, math.inf
+
+    def take_error(self) -> Exception | None:
+        """Return the error that ended it, once."""
+        error, self._error = self._error, None
+        return error
 
     def _close(self, window: Window) -> None:
         """Take in what *window* found; the caller holds the tier's lock."""

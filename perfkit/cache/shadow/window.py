@@ -87,6 +87,7 @@ class Window:
         spaces: Mapping[str, Space],
         now: Callable[[], float],
         on_end: Callable[[Window], None],
+        on_error: Callable[[Exception], None],
     ) -> None:
         """Watch hashes from *low* up to *high*; *size* is that of the ghost as large as the cache.
 
@@ -96,10 +97,12 @@ class Window:
             spaces: The namespaces that there are.
             now: Monotonic seconds.
             on_end: Called once enough has been seen.
+            on_error: Called if a ghost's policy fails.
         """
         self.ghosts = ghosts
         self.rate = (high - low) / WHOLE
         self.low, self.high, self._size, self._now, self._on_end = low, high, size, now, on_end
+        self._on_error = on_error
         self._spaces, self._warm_after, self._end_after = spaces, warm_after, end_after
         self._largest = max(ghosts, key=lambda ghost: ghost.scale)
         self.tallies: dict[Space, Tally] = {}
@@ -191,9 +194,12 @@ class Window:
 
     def _access(self, space: Space, place: int, expires: float, *, is_lost: bool) -> None:
         misses = self._tally(space).misses if self.is_counting else None
-        for number, ghost in enumerate(self.ghosts):
-            if (not ghost.access(place, expires) or is_lost) and misses is not None:
-                misses[number] += 1
+        try:
+            for number, ghost in enumerate(self.ghosts):
+                if (not ghost.access(place, expires) or is_lost) and misses is not None:
+                    misses[number] += 1
+        except Exception as error:  # noqa: BLE001 - a policy of the user's own; whoever asks the cache has no part in it
+            self._on_error(error)
 
     def _tally(self, space: Space) -> Tally:
         tally = self.tallies.get(space)

@@ -238,6 +238,47 @@ def test_a_strategy_of_ones_own_has_its_ghosts() -> None:
     assert set(shadow.total.strategies) == {"lru", "lfu", "fifo", "adaptive"}
 
 
+class Moody:
+    """A policy that works for the cache and fails for its ghosts."""
+
+    def __init__(self, max_size: int) -> None:
+        self._entries: list[Entry] = []
+        self._fails = max_size != 100
+
+    def add(self, entry: Entry) -> None:
+        if self._fails and entry.space is None and len(self._entries) > 20:
+            raise RuntimeError("not today")
+        self._entries.append(entry)
+
+    def remove(self, entry: Entry | None = None) -> Entry:
+        gone = self._entries.pop(0) if entry is None else entry
+        if entry is not None:
+            self._entries.remove(entry)
+        gone.is_alive = False
+        return gone
+
+
+def test_a_policy_that_fails_for_the_ghosts_ends_the_shadow_and_nothing_else() -> None:
+    cache = CacheManager(strategy=Moody, max_size=100, rng=random.Random(1))
+    reported: list[tuple[str, str]] = []
+    cache._context.errors.count = lambda component, kind: reported.append((component, kind))
+    play(cache, zipf(20_000, 1000))
+    assert cache._shadow is None
+    assert cache._tier.shadow is None
+    assert reported == [("cache", "RuntimeError")]
+    assert cache.get_stats().shadow is None
+    assert cache._tier.count == 100
+
+
+def test_a_cache_that_was_given_is_not_emptied_by_ghosts() -> None:
+    from cachetools import LRUCache
+
+    cache = CacheManager(strategy=LRUCache(100))
+    play(cache, zipf(5000, 1000))
+    assert len(cache) == 100
+    assert cache.get_stats().shadow is None
+
+
 def test_the_estimates_are_the_mean_of_all_workers() -> None:
     store = Store()
     cache = CacheManager(max_size=200, context=Context(store=store), rng=random.Random(2))
