@@ -33,6 +33,7 @@ class Engine:
 
     Attributes:
         now: Monotonic seconds.
+        last_tags: A tuple of tags that was looked through and may come again.
         default_ttl: Seconds that a value is fresh if its call does not say; None for ever.
         jitter: Part of a time to live that is cut off at random.
         is_bare: Values are kept as they are and their sizes are of no interest.
@@ -62,6 +63,7 @@ class Engine:
         self.refreshes = Refreshes()
         self.now, self.rng = clock.monotonic, rng
         self.wait = wait
+        self.last_tags: tuple[str, ...] = ()
         self.default_ttl, self.jitter, self._sizeof = default_ttl, jitter, sizeof
         self.shared: Callable[[Space], SharedSpace | None] = _alone
         self.local_limit: Callable[[], float] = _unlimited
@@ -128,6 +130,13 @@ class Engine:
                 stamps = tier.tags.stamp(tags)
                 tier.put(watch.space, watch.key, kept, size, fresh_until, fresh_until + keep_stale, stamps, cost)
 
+    def _tags_of(self, tags: Iterable[str]) -> tuple[str, ...]:
+        """Return *tags* as a tuple that was looked through, and know it again where a program has written it once."""
+        names = tag_names(tags) if tags else ()
+        if names is tags:
+            self.last_tags = names
+        return names
+
     def pack(self, value: Any) -> tuple[Any, int]:
         """Return what is kept of *value* and how many bytes it counts for."""
         kept, size = self.packing.pack(value)
@@ -152,7 +161,7 @@ class Engine:
         if_absent: bool = False,
     ) -> bool:
         """Store *value* now; loads of the key that are under way will not be stored."""
-        names = tag_names(tags) if tags else ()
+        names = tags if tags is self.last_tags else self._tags_of(tags)
         kept, size = (value, 0) if self.is_bare else self.pack(value)
         fresh_until = self.fresh_until(ttl)
         tier = self.tier
