@@ -13,11 +13,12 @@ from typing import Any, ParamSpec, Protocol, TypeVar, cast
 from perfkit.cache.engine import Engine
 from perfkit.cache.entry import MISSING
 from perfkit.cache.invalidation.changes import Changes
-from perfkit.cache.lookup import memory
+from perfkit.cache.lookup import memory, recalling
 from perfkit.cache.memory.space import Space
 from perfkit.cache.reader import Plan, Reader
 from perfkit.cache.remote.keys import NAMED, ObjectNumber
 from perfkit.core.errors import CacheError
+from perfkit.store.series.updates import is_free_threaded
 
 __all__ = ["Memoized", "Memoizer"]
 
@@ -104,8 +105,7 @@ def _sync(
 ) -> Callable[..., Any]:
     read, remember, is_plain = Reader(engine, space).read, _memory(engine, space, plan), _is_plain(key)
 
-    @functools.wraps(function)
-    def memoized(*args: Any, **kwargs: Any) -> Any:
+    def load_or_wait(*args: Any, **kwargs: Any) -> Any:
         place = args if is_plain and not kwargs else key(*args, **kwargs)
         try:
             value = remember(place)
@@ -116,7 +116,8 @@ def _sync(
             return value
         return read(place, plan, functools.partial(function, *args, **kwargs))
 
-    return memoized
+    is_simple = is_plain and engine.packing.is_plain and not plan.early_refresh and not is_free_threaded()
+    return functools.wraps(function)(recalling(engine.tier, space, load_or_wait) if is_simple else load_or_wait)
 
 
 def _async(
