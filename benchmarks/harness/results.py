@@ -22,13 +22,18 @@ __all__ = ["Budget", "Result", "Sample", "interval", "scale_to_twin", "verdict"]
 
 @dataclass(frozen=True)
 class Budget:
-    """At most *ratio* times the CPU of the contestant named *of*."""
+    """At most *ratio* times the CPU of the contestant named *of*; its wall time, if that is what counts."""
 
     ratio: float
     of: str
+    is_wall: bool = False
 
     def __str__(self) -> str:
-        return f"≤ {self.ratio:g} × {self.of}"
+        return f"≤ {self.ratio:g} × {self.of}{', wall' if self.is_wall else ''}"
+
+    def figures(self, result: Result) -> list[float]:
+        """Return the figures of *result* that the budget is about."""
+        return result.walls if self.is_wall else result.cpus
 
 
 @dataclass(frozen=True)
@@ -114,7 +119,8 @@ def verdict(result: Result, results: Sequence[Result]) -> str:
     reference = next((other for other in results if other.name == result.budget.of and not other.absent), None)
     if reference is None:
         return ""
-    limit = result.budget.ratio * reference.cpu
-    low, high = result.cpu_interval
-    mark = "pass" if result.cpu <= limit else "short"
+    limit = result.budget.ratio * statistics.median(result.budget.figures(reference))
+    own = result.budget.figures(result)
+    low, high = interval(own)
+    mark = "pass" if statistics.median(own) <= limit else "short"
     return f"{mark}?" if low <= limit <= high else mark

@@ -48,6 +48,8 @@ def print_races(
         budget = str(result.budget) if result.budget is not None else ""
         if result.budget is not None and result.budget.of != reference and result.budget.of in by_name:
             budget += f" (is {result.cpu / by_name[result.budget.of].cpu:.3f})"
+        elif result.budget is not None and result.budget.is_wall and base is not None:
+            budget += f" (is {result.wall / base.wall:.3f})"
         figures = [f"{value * factor:.2f}" for value in (result.wall, result.cpu, (high - low) / 2)]
         rows.append([result.name, *figures, ratio, budget, verdict(result, results)])
     print_rows(title, rows, left={0, 5, 6})

@@ -33,6 +33,10 @@ class Engine:
 
     Attributes:
         now: Monotonic seconds.
+        last_tags: A tuple of tags that was looked through and may come again.
+        default_ttl: Seconds that a value is fresh if its call does not say; None for ever.
+        jitter: Part of a time to live that is cut off at random.
+        is_bare: Values are kept as they are and their sizes are of no interest.
         wait: Seconds that a caller waits for another one's load of the same key.
         shared: Returns the part that the second tier has in a namespace, or None.
         local_limit: Returns the seconds that a value which the second tier has too is kept here at most.
@@ -59,10 +63,11 @@ class Engine:
         self.refreshes = Refreshes()
         self.now, self.rng = clock.monotonic, rng
         self.wait = wait
-        self._default_ttl, self._jitter, self._sizeof = default_ttl, jitter, sizeof
+        self.last_tags: tuple[str, ...] = ()
+        self.default_ttl, self.jitter, self._sizeof = default_ttl, jitter, sizeof
         self.shared: Callable[[Space], SharedSpace | None] = _alone
         self.local_limit: Callable[[], float] = _unlimited
-        self._is_bare = packing.is_bare and sizeof is None
+        self.is_bare = packing.is_bare and sizeof is None
 
     def fresh_until(self, ttl: Any) -> float | None:
         """Return the moment until which a value stored now is fresh; None if it never is.
@@ -71,15 +76,15 @@ class Engine:
             CacheError: *ttl* is negative or not a number.
         """
         if ttl is UNSET:
-            ttl = self._default_ttl
+            ttl = self.default_ttl
         if ttl is None:
             return FOREVER
         if not ttl >= 0.0:
             raise CacheError(f"ttl is {ttl!r}. It must be 0 or more seconds. Give None for a value that never expires.")
         if ttl == 0.0:
             return None
-        if self._jitter:
-            ttl *= 1.0 - self._jitter * self.rng.random()
+        if self.jitter:
+            ttl *= 1.0 - self.jitter * self.rng.random()
         return self.now() + float(ttl)
 
     def seconds_fresh(self, ttl: Any) -> float | None:
@@ -125,6 +130,13 @@ class Engine:
                 stamps = tier.tags.stamp(tags)
                 tier.put(watch.space, watch.key, kept, size, fresh_until, fresh_until + keep_stale, stamps, cost)
 
+    def _tags_of(self, tags: Iterable[str]) -> tuple[str, ...]:
+        """Return *tags* as a tuple that was looked through, and know it again where a program has written it once."""
+        names = tag_names(tags) if tags else ()
+        if names is tags:
+            self.last_tags = names
+        return names
+
     def pack(self, value: Any) -> tuple[Any, int]:
         """Return what is kept of *value* and how many bytes it counts for."""
         kept, size = self.packing.pack(value)
@@ -149,8 +161,8 @@ class Engine:
         if_absent: bool = False,
     ) -> bool:
         """Store *value* now; loads of the key that are under way will not be stored."""
-        names = tag_names(tags) if tags else ()
-        kept, size = (value, 0) if self._is_bare else self.pack(value)
+        names = tags if tags is self.last_tags else self._tags_of(tags)
+        kept, size = (value, 0) if self.is_bare else self.pack(value)
         fresh_until = self.fresh_until(ttl)
         tier = self.tier
         tier.settle()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 if TYPE_CHECKING:
     from perfkit.cache.memory.space import Space
     from perfkit.cache.memory.tags import Stamps
@@ -27,71 +29,43 @@ class _Missing:
 MISSING: Any = _Missing()
 
 
-class Entry:
-    """One key and its value. Compared and hashed by identity; a class with slots has the cheapest attributes.
+class Entry(msgspec.Struct, eq=False):
+    """One key and its value. Compared and hashed by identity.
+
+    A struct, as it is made in C: less than half of the time that an `__init__` of so many fields takes, and each `set`
+    makes one.
 
     Attributes:
-        hits: Times it was found since its policy last looked. Raised without a lock: a lost one does no harm.
         fresh_until: Monotonic seconds until which `get` returns it; `FOREVER` if it has no time to live.
         expires: Monotonic seconds at which it is dropped; later than `fresh_until` where stale values may serve.
-        due: The `expires` for which the tier has an alarm.
-        epoch: The control log's epoch at which it was last known to be valid; -1 asks for a look.
-        generation: That of its namespace when it was stored.
-        stamps: Its tags, each with the tag's generation when it was stored.
         size: Bytes it counts for.
+        stamps: Its tags, each with the tag's generation when it was stored.
         cost: Seconds that its value took to load; 0 if it was just set.
         sliding: Seconds by which each hit renews it; 0 for none.
+        generation: That of its namespace when it was stored.
+        epoch: The control log's epoch at which it was last known to be valid; -1 asks for a look.
+        hits: Times it was found since its policy last looked, up to the most that the policy tells apart. Raised
+            without a lock: a lost one does no harm.
+        due: The `expires` for which the tier has an alarm.
         retry_at: Monotonic seconds before which nobody tries again to refresh it.
         failures: Refreshes in a row that failed.
         is_alive: False once it has left the cache.
     """
 
-    __slots__ = (
-        "cost",
-        "due",
-        "epoch",
-        "expires",
-        "failures",
-        "fresh_until",
-        "generation",
-        "hits",
-        "is_alive",
-        "key",
-        "retry_at",
-        "size",
-        "sliding",
-        "space",
-        "stamps",
-        "value",
-    )
-
-    def __init__(
-        self,
-        key: Any,
-        value: Any,
-        space: Space | None = None,
-        fresh_until: float = FOREVER,
-        expires: float = FOREVER,
-        size: int = 0,
-        stamps: Stamps = (),
-        cost: float = 0.0,
-        sliding: float = 0.0,
-        generation: int = 0,
-        epoch: int = -1,
-    ) -> None:
-        """Hold *value* under *key*."""
-        self.key = key
-        self.value = value
-        self.space = space
-        self.hits = 0
-        self.fresh_until = fresh_until
-        self.expires = self.due = expires
-        self.size = size
-        self.stamps = stamps
-        self.cost = cost
-        self.sliding = sliding
-        self.generation = generation
-        self.epoch = epoch
-        self.retry_at = 0.0
-        self.failures = 0
-        self.is_alive = True
+    # What a look-up reads comes first, side by side: one line of the processor's cache instead of three.
+    key: Any
+    value: Any
+    fresh_until: float = FOREVER
+    epoch: int = -1
+    hits: int = 0
+    space: Space | None = None
+    expires: float = FOREVER
+    size: int = 0
+    stamps: Stamps = ()
+    cost: float = 0.0
+    sliding: float = 0.0
+    generation: int = 0
+    due: float = FOREVER
+    retry_at: float = 0.0
+    failures: int = 0
+    is_alive: bool = True

@@ -9,6 +9,7 @@ from typing import Any, Self
 import msgspec
 
 from perfkit.cache.engine import Engine
+from perfkit.cache.findings.rules import find
 from perfkit.cache.forks import watch
 from perfkit.cache.memory.tier import Tier
 from perfkit.cache.namespace import Namespace
@@ -16,6 +17,8 @@ from perfkit.cache.numbers import Numbers
 from perfkit.cache.policies import POLICIES, Policy
 from perfkit.cache.policies.foreign import Foreign, bounds_of, is_foreign, sizes_of
 from perfkit.cache.settings import CacheSettings
+from perfkit.cache.shadow.published import publish
+from perfkit.cache.shadow.shadow import Shadow
 from perfkit.cache.snapshot import CacheSnapshot, read
 from perfkit.cache.values.codec import codec_of
 from perfkit.cache.values.packing import Packing
@@ -24,6 +27,7 @@ from perfkit.core.clock import Clock, SystemClock
 from perfkit.core.component import Component
 from perfkit.core.context import Context
 from perfkit.core.errors import CacheError
+from perfkit.core.findings import Finding
 
 __all__ = ["CacheManager"]
 
@@ -36,6 +40,9 @@ class CacheManager(Namespace, Component):
 
     Its calls work in the namespace ``default``; `namespace` gives others. Values live in this worker; what is deleted,
     cleared or invalidated in one worker is so in all of the host.
+
+    Attributes:
+        finding_sources: Parts of the cache that have findings of their own, such as routes worth caching.
     """
 
     name = "cache"
@@ -135,8 +142,12 @@ class CacheManager(Namespace, Component):
             from perfkit.cache.remote.server import Server
 
             self._server = Server(self.settings, engine, context)
+        self.finding_sources: list[Callable[[], Iterable[Finding]]] = []
         Namespace.__init__(self, engine, DEFAULT)
         self._namespaces: dict[str, Namespace] = {DEFAULT: self}
+        # A cache that was given is one; there is no second to try other sizes with.
+        has_shadow = self.settings.shadow and not is_foreign(strategy)
+        self._shadow = Shadow(tier, self.strategy, make_policy, rng=engine.rng) if has_shadow else None
         watch(self)
 
     @classmethod
@@ -169,6 +180,23 @@ class CacheManager(Namespace, Component):
         self._tier.settle()
         self._tier.sweep()
         self._move_numbers()
+        self._watch()
+
+    def _watch(self) -> None:
+        """Let the shadow begin when it is time, and tell what it knows."""
+        shadow = self._shadow
+        if shadow is None:
+            return
+        try:
+            shadow.tick()
+            error = shadow.take_error()
+        except Exception as failed:  # noqa: BLE001 - a policy of the user's own may refuse the sizes of ghosts
+            error = failed
+        if error is None:
+            publish(self._store, shadow, self.strategy)
+        else:
+            self._shadow = self._tier.shadow = None
+            self._context.errors.report("cache", error, doing="the shadow of the cache gave up")
 
     def _move_numbers(self) -> None:
         self._numbers.move(list(self._tier.spaces.values()))
@@ -179,6 +207,7 @@ class CacheManager(Namespace, Component):
     def get_stats(self) -> CacheSnapshot:
         """Return hits, misses, loads, time saved, evictions and size of all workers, also by namespace."""
         self._move_numbers()
+        self._watch()
         return read(
             self._store,
             strategy=self.strategy,
@@ -186,6 +215,12 @@ class CacheManager(Namespace, Component):
             max_bytes=self.settings.max_bytes,
             is_sized=self._is_sized,
         )
+
+    def findings(self) -> Iterable[Finding]:
+        """Return what is wrong with how the cache is used, and what another size or strategy would gain."""
+        yield from find(self.get_stats(), self._tier.traffic)
+        for source in self.finding_sources:
+            yield from source()
 
     def snapshot(self) -> CacheSnapshot:
         """Return the same as `get_stats`."""
@@ -221,6 +256,8 @@ class CacheManager(Namespace, Component):
         if self._server is not None:
             self._server.after_fork()
         self._numbers.after_fork(list(self._tier.spaces.values()))
+        if self._shadow is not None:
+            self._shadow.after_fork()
 
 
 def _policy(

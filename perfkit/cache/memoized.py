@@ -11,11 +11,14 @@ from collections.abc import Callable
 from typing import Any, ParamSpec, Protocol, TypeVar, cast
 
 from perfkit.cache.engine import Engine
+from perfkit.cache.entry import MISSING
 from perfkit.cache.invalidation.changes import Changes
+from perfkit.cache.lookup import memory, recalling
 from perfkit.cache.memory.space import Space
 from perfkit.cache.reader import Plan, Reader
 from perfkit.cache.remote.keys import NAMED, ObjectNumber
 from perfkit.core.errors import CacheError
+from perfkit.store.series.updates import is_free_threaded
 
 __all__ = ["Memoized", "Memoizer"]
 
@@ -100,25 +103,54 @@ def _forgetful(wrapped: Any, changes: Changes, key: Callable[..., Any]) -> None:
 def _sync(
     function: Callable[..., Any], engine: Engine, space: Space, plan: Plan, key: Callable[..., Any]
 ) -> Callable[..., Any]:
-    read = Reader(engine, space).read
+    read, remember, is_plain = Reader(engine, space).read, _memory(engine, space, plan), _is_plain(key)
 
-    @functools.wraps(function)
-    def memoized(*args: Any, **kwargs: Any) -> Any:
-        return read(key(*args, **kwargs), plan, functools.partial(function, *args, **kwargs))
+    def load_or_wait(*args: Any, **kwargs: Any) -> Any:
+        place = args if is_plain and not kwargs else key(*args, **kwargs)
+        try:
+            value = remember(place)
+        except TypeError:
+            key(*args, **kwargs)  # says what is wrong with arguments that are not hashable
+            raise
+        if value is not MISSING:
+            return value
+        return read(place, plan, functools.partial(function, *args, **kwargs))
 
-    return memoized
+    is_simple = is_plain and engine.packing.is_plain and not plan.early_refresh and not is_free_threaded()
+    return functools.wraps(function)(recalling(engine.tier, space, load_or_wait) if is_simple else load_or_wait)
 
 
 def _async(
     function: Callable[..., Any], engine: Engine, space: Space, plan: Plan, key: Callable[..., Any]
 ) -> Callable[..., Any]:
-    read = Reader(engine, space).aread
+    read, remember, is_plain = Reader(engine, space).aread, _memory(engine, space, plan), _is_plain(key)
 
     @functools.wraps(function)
     async def memoized(*args: Any, **kwargs: Any) -> Any:
-        return await read(key(*args, **kwargs), plan, functools.partial(function, *args, **kwargs))
+        place = args if is_plain and not kwargs else key(*args, **kwargs)
+        try:
+            value = remember(place)
+        except TypeError:
+            key(*args, **kwargs)  # as above
+            raise
+        if value is not MISSING:
+            return value
+        return await read(place, plan, functools.partial(function, *args, **kwargs))
 
     return memoized
+
+
+def _memory(engine: Engine, space: Space, plan: Plan) -> Callable[[Any], Any]:
+    """Return what is asked first; where a hit may begin a refresh, the reader alone knows."""
+    return _knows_nothing if plan.early_refresh else memory(engine.tier, space, engine.packing)
+
+
+def _knows_nothing(_key: Any) -> Any:
+    return MISSING
+
+
+def _is_plain(key: Callable[..., Any]) -> bool:
+    return isinstance(key, _Keys) and key.is_plain
 
 
 class _Keys:
@@ -126,6 +158,9 @@ class _Keys:
 
     A method's `self` is known by a number that lives as long as the object: the cache keeps no object alive, and an
     object that is gone leaves no key that another could meet.
+
+    Attributes:
+        is_plain: The key of positional arguments is the tuple of them.
     """
 
     def __init__(self, function: Callable[..., Any], *, typed: bool) -> None:
@@ -135,6 +170,7 @@ class _Keys:
         self._names = tuple(each.name for each in parameters if each.kind in positional)
         self._is_method = bool(parameters) and parameters[0].name in ("self", "cls") and "." in function.__qualname__
         self._objects = _Objects()
+        self.is_plain = not typed and not self._is_method
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if self._is_method and args:

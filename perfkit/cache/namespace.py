@@ -13,6 +13,7 @@ from perfkit.cache.memoized import Memoizer
 from perfkit.cache.memory.glob import Glob
 from perfkit.cache.memory.space import Space
 from perfkit.cache.reader import Plan, Reader
+from perfkit.cache.storing import storing
 from perfkit.cache.values.numbers import number
 
 __all__ = ["Namespace"]
@@ -41,6 +42,9 @@ class Namespace:
         self._get = get if shared is None else shared.get(get)
         # The closure itself answers: a method around it would cost as much again.
         self.__dict__["get"] = self._get
+        store = storing(engine, self._space) if shared is None else None
+        if store is not None:
+            self.__dict__["set"] = store
 
     @property
     def namespace_name(self) -> str:

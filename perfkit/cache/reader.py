@@ -17,6 +17,7 @@ from perfkit.cache.engine import UNSET, Engine
 from perfkit.cache.entry import FOREVER, MISSING, Entry
 from perfkit.cache.loads.flight import LOST, UNDER_WAY, Flight, Outcome, running_loop
 from perfkit.cache.memory.space import HITS, MISSES, SAVED, STALE, Space
+from perfkit.cache.memory.traffic import MANY
 from perfkit.cache.values.packing import Packed
 from perfkit.core.shells import acall, call
 
@@ -136,6 +137,7 @@ class Reader:
             if flight.blocks_itself():
                 engine.flights.leave(flight)
                 return call(load)
+            self._tell_waiting(flight)
             outcome = engine.flights.wait(flight, engine.wait)
             if outcome is None:
                 stale = self._late(key, plan)
@@ -156,6 +158,8 @@ class Reader:
             flight, leads = engine.flights.join(self._space, key, plan.tags, in_loop=True)
             if leads:
                 self._begin_task(loop, flight, plan, load)
+            else:
+                self._tell_waiting(flight)
             outcome = await engine.flights.await_(flight, None if leads else engine.wait)
             if outcome is None:
                 stale = self._late(key, plan)
@@ -164,6 +168,10 @@ class Reader:
                 return self._value(outcome, key, plan, leads=leads)
             if leads:
                 raise asyncio.CancelledError
+
+    def _tell_waiting(self, flight: Flight) -> None:
+        if flight.waiting > MANY:
+            self._engine.tier.traffic.wait(flight.space.name, flight.key, flight.waiting - 1)
 
     def _late(self, key: Any, plan: Plan) -> Any:
         """Return the stale value that serves one who has waited long enough; without one it loads by itself."""

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 import msgspec
 
 from perfkit.cache.numbers import BYTES, ENTRIES, EVICTIONS, LOAD_SECONDS, LOADS, LOOKUPS, SAVED_SECONDS
+from perfkit.cache.shadow import published
+from perfkit.cache.shadow.snapshot import ShadowSnapshot
 from perfkit.core.families import Family
 from perfkit.store import Store
 
@@ -47,6 +49,7 @@ class CacheSnapshot(NamespaceSnapshot, frozen=True, kw_only=True):
         bytes: Their size; None where sizes are not looked at.
         max_size: The most values in one worker.
         max_bytes: The most bytes in one worker.
+        shadow: What another size or strategy would do; None until enough is known.
     """
 
     strategy: str
@@ -55,6 +58,7 @@ class CacheSnapshot(NamespaceSnapshot, frozen=True, kw_only=True):
     max_size: int | None = None
     max_bytes: int | None = None
     namespaces: dict[str, NamespaceSnapshot] = msgspec.field(default_factory=dict)
+    shadow: ShadowSnapshot | None = None
 
 
 class _Sums:
@@ -111,13 +115,16 @@ def read(store: Store, *, strategy: str, max_size: int | None, max_bytes: int | 
         bytes=int(size) if is_sized else None,
         max_size=max_size,
         max_bytes=max_bytes,
+        shadow=published.read(
+            _points(families.get(published.ESTIMATE.name)), _points(families.get(published.QUALITIES.name))
+        ),
         namespaces={name: NamespaceSnapshot(**sums.fields()) for name, sums in sorted(spaces.items())},  # type: ignore[arg-type] # made just above, one name a field
         **total.fields(),  # type: ignore[arg-type] # the same
     )
 
 
 def _names() -> Iterable[str]:
-    return (definition.name for definition in (*COUNTERS, ENTRIES, BYTES))
+    return (definition.name for definition in (*COUNTERS, ENTRIES, BYTES, published.ESTIMATE, published.QUALITIES))
 
 
 def _points(family: Family | None) -> list[tuple[tuple[str, ...], float]]:

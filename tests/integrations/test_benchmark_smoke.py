@@ -73,6 +73,49 @@ def test_every_instrument_counts_each_call_once(part: str) -> None:
         assert result["counted"] == result["calls"], name
 
 
+@pytest.mark.parametrize("part", ["get", "set", "read", "threads"])
+def test_every_cache_runs_and_ours_count_each_hit(part: str) -> None:
+    for peer in ("cachebox", "theine", "dogpile.cache", "flask_caching", "django"):
+        pytest.importorskip(peer)
+    results = by_name(run_json("cache", "--only", part)[part])
+    assert len(results) == (14 if part == "get" else 15)
+    assert {name for name, result in results.items() if result["verdict"]} == {
+        name for name in results if name.startswith("perfkit")
+    }
+    if part == "get":
+        counted = {name: result["counted"] for name, result in results.items() if name.startswith("perfkit")}
+        assert counted == {name: results[name]["calls"] for name in counted}
+
+
+@pytest.mark.parametrize(("part", "contestants"), [("memoized", 9), ("amemoized", 5)])
+def test_every_memoized_function_runs(part: str, contestants: int) -> None:
+    for peer in ("cachebox", "theine", "dogpile.cache", "flask_caching", "cashews", "aiocache"):
+        pytest.importorskip(peer)
+    assert len(by_name(run_json("cache", "--only", part)[part])) == contestants
+
+
+def test_large_caches_and_the_shadow_are_measured() -> None:
+    found = run_json("cache", "--only", "million", "--only", "shadow")
+    assert {"perfkit", "perfkit, adaptive", "cachetools LRU + RLock"} < set(found["million"])
+    assert all(row["p999"] >= row["median"] > 0 and row["bytes"] > 0 for row in found["million"].values())
+    assert all(row["windows"] == 1 and 0 < row["watching"] < 1 for row in found["shadow"])
+    assert "p99.9 / median" in run("cache", "--only", "million")
+
+
+def test_hit_ratios_stand_beside_the_references_and_what_the_shadow_says_beside_what_is() -> None:
+    found = run_json("hit_ratio")
+    assert len(found["rows"]) == 9
+    for row in found["rows"]:
+        ratios = row["ratios"]
+        assert len(ratios) == 12
+        assert ratios["perfkit lru"] == ratios["LRU"]
+        assert ratios["perfkit fifo"] == ratios["FIFO"]
+        assert max(ratios.values()) == ratios["OPT"]
+    assert found["shadow"]
+    assert found["shadow_errors"]["mean"] < 10
+    assert "goals" in run("hit_ratio")
+
+
 def test_both_scrapes_show_the_same_series() -> None:
     for workers, rows in run_json("store", "--only", "scrapes")["scrapes"].items():
         results = by_name(rows)

@@ -23,8 +23,8 @@ class Space:
 
     Attributes:
         generation: Times that it was cleared; entries of an older one are not in it any more.
-        arrivals: Keys that were added so far.
         has_only_texts: No key was ever added that is not a text.
+        is_sorted: No key was added since the keys were last sorted for a pattern.
         lost: Entries that left unasked, by cause.
         counts: Hits, misses, stale hits, seconds saved, misses for which the second tier had the value. Raised without
             a lock by ``counts[i] += local``, which is not interrupted as long as nothing is called; moved into the
@@ -33,12 +33,11 @@ class Space:
 
     __slots__ = (
         "_sorted",
-        "_sorted_at",
-        "arrivals",
         "counts",
         "entries",
         "generation",
         "has_only_texts",
+        "is_sorted",
         "lost",
         "name",
     )
@@ -49,11 +48,10 @@ class Space:
         self.entries: dict[Any, Entry] = {}
         self.generation = 0
         self.has_only_texts = True
-        self.lost: dict[str, float] = {}
-        self.arrivals = 0
+        self.lost: dict[str, float] = {"size": 0.0}
         self.counts = [0.0, 0.0, 0.0, 0.0, 0.0]
         self._sorted: list[str] = []
-        self._sorted_at = -1
+        self.is_sorted = False
 
     def matching(self, glob: Glob) -> Iterator[list[str]]:
         """Yield the text keys that *glob* matches, in slices. Keys that came meanwhile may or may not be among them.
@@ -72,8 +70,8 @@ class Space:
             yield [key for key in keys[start : min(start + SLICE, last)] if glob.matches(key)]
 
     def _in_order(self) -> list[str]:
-        arrivals = self.arrivals
-        if self._sorted_at != arrivals:
+        if not self.is_sorted:
+            # Said before the keys are read: one that comes meanwhile says again that they are not.
+            self.is_sorted = True
             self._sorted = sorted(key for key in list(self.entries) if isinstance(key, str))
-            self._sorted_at = arrivals
         return self._sorted

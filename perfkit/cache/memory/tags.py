@@ -37,12 +37,14 @@ class Tags:
         changes: Times that any tag was invalidated, in use or not.
     """
 
-    __slots__ = ("_tags", "changes")
+    __slots__ = ("_last", "_tags", "changes")
 
     def __init__(self) -> None:
         """Know no tag."""
         self._tags: WeakValueDictionary[str, Tag] = WeakValueDictionary()
         self.changes = 0
+        # Names, changes and stamps of the last call: one place in a program stores many values with the same tags.
+        self._last: tuple[Iterable[str], int, Stamps] = ((), 0, ())
 
     def __len__(self) -> int:
         """Return the number of tags that something holds."""
@@ -50,7 +52,12 @@ class Tags:
 
     def stamp(self, names: Iterable[str]) -> Stamps:
         """Return the tags *names* with their generations as of now."""
-        return tuple((tag, tag.generation) for tag in map(self._tag, names))
+        last, changes, stamps = self._last
+        if names == last and changes == self.changes:
+            return stamps
+        stamps = tuple((tag, tag.generation) for tag in map(self._tag, names))
+        self._last = (names, self.changes, stamps)
+        return stamps
 
     def _tag(self, name: str) -> Tag:
         tag = self._tags.get(name)

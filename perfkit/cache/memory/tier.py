@@ -15,14 +15,19 @@ from typing import Any
 from perfkit.cache.entry import FOREVER, Entry
 from perfkit.cache.memory.space import Space
 from perfkit.cache.memory.tags import Stamps, Tags, is_valid
-from perfkit.cache.policies.policy import Policy, toucher
+from perfkit.cache.memory.traffic import Traffic
+from perfkit.cache.memory.watcher import WATCHED, Watcher, tell
+from perfkit.cache.policies.policy import Policy, most_hits, replacer, toucher
 from perfkit.cache.policies.waiting import Waiting
 from perfkit.store.control import EPOCH, Control
 
-__all__ = ["Tier"]
+__all__ = ["SWEEP_SLICE", "Tier"]
 
 DUE_AT_ONCE = 4
 """Expired entries that one `put` removes at most."""
+
+HEAVY = 20
+"""A value is heavy that takes more than one of so many parts of the bound in bytes."""
 
 SWEEP_SLICE = 1000
 """Entries that a sweep looks at before it lets others in."""
@@ -42,6 +47,14 @@ class Tier:
         bytes: Sum of their sizes.
         touch: What the policy wants to be called at each hit, or None.
         hears_elsewhere: Values are made invalid without a command in the control log, so its epoch alone says nothing.
+        most_hits: Hits of one entry that the policy tells apart.
+        policy: Chooses who leaves.
+        replace: Lets the policy choose who leaves for a new entry, and takes that in.
+        ends: The entries that expire, by when.
+        next_end: No entry expires earlier than this.
+        slots, seen: The control log's page and epoch up to which all is known here.
+        traffic: What was seen of single keys.
+        shadow: What watches a sample of the keys just now, or None.
     """
 
     def __init__(
@@ -68,20 +81,23 @@ class Tier:
         self.hears_elsewhere = False
         self.tags = Tags()
         self.spaces: dict[str, Space] = {}
+        self.traffic = Traffic()
         self._begin()
 
     def _begin(self) -> None:
         self.lock = threading.Lock()
         self.hit_lock = threading.Lock()
         self._empty()
-        self._slots = self.control.slots
-        self._seen = self._slots[EPOCH]
+        self.slots = self.control.slots
+        self.seen = self.slots[EPOCH]
+        self.shadow: Watcher | None = None
         self._is_littered = False
 
     def _empty(self) -> None:
-        self._policy = self._make_policy()
-        self.touch = toucher(self._policy)
-        self._ends = Waiting(_is_due)
+        self.policy = self._make_policy()
+        self.touch, self.most_hits, self.replace = toucher(self.policy), most_hits(self.policy), replacer(self.policy)
+        self.next_end = FOREVER
+        self.ends = Waiting(_is_due)
         self.count = self.bytes = 0
 
     def space(self, name: str) -> Space:
@@ -97,16 +113,16 @@ class Tier:
         control = self.control
         slots = control.slots
         epoch = slots[EPOCH]
-        if slots is not self._slots:
+        if slots is not self.slots:
             # The store moved: what others made invalid before we listened to them is not known.
             self.drop_all()
             with self.lock:
-                self._slots, self._seen = slots, -1
-        if epoch != self._seen:
+                self.slots, self.seen = slots, -1
+        if epoch != self.seen:
             control.poll()
             if not control.is_settled:
                 return -1
-            self._seen = epoch
+            self.seen = epoch
         return epoch
 
     def is_current(self, entry: Entry) -> bool:
@@ -115,16 +131,24 @@ class Tier:
         if epoch < 0:
             return False
         space = entry.space
-        if self.hears_elsewhere and entry.is_alive and not entry.sliding and self.is_intact(entry):
+        if (
+            self.hears_elsewhere
+            and entry.epoch == -1
+            and entry.is_alive
+            and not entry.sliding
+            and self.is_intact(entry)
+        ):
             return True
         with self.lock:
             if not entry.is_alive:
                 return False
             if self.is_intact(entry):
+                is_watched = entry.epoch == WATCHED
                 if entry.sliding:
                     self._slide(entry)
-                elif not self.hears_elsewhere:
-                    entry.epoch = epoch
+                entry.epoch = -1 if entry.sliding or self.hears_elsewhere else epoch
+                if is_watched and self.shadow is not None and self.now() < entry.fresh_until:
+                    self.shadow.note(entry)
                 return True
             if space is not None and space.entries.get(entry.key) is entry:
                 self._drop(entry, "invalidated")
@@ -168,6 +192,16 @@ class Tier:
             False if it is too large to be kept: more than a quarter of the bound in bytes.
         """
         entry = space.entries.get(key)
+        is_watched = self.shadow is not None and tell(
+            self.shadow,
+            space,
+            key,
+            expires,
+            stamps,
+            is_new=entry is None or entry.fresh_until <= self.now() or not self.is_intact(entry),
+        )
+        if self.max_bytes is not None and size * HEAVY > self.max_bytes:
+            self.traffic.weigh(space.name, key, size, is_refused=size > self.max_bytes // 4)
         if self.max_bytes is not None and size > self.max_bytes // 4:
             if entry is not None:
                 self._drop(entry, "")
@@ -175,26 +209,39 @@ class Tier:
             return False
         if entry is not None and entry.stamps is stamps and entry.generation == space.generation:
             self._renew(entry, value, size, fresh_until, expires, cost, sliding)
+            if is_watched:
+                entry.epoch = WATCHED
         else:
             if entry is not None:
                 self._drop(entry, "")
             self._make_room(size)
-            epoch = -1 if sliding or self.hears_elsewhere else self._seen
+            epoch = WATCHED if is_watched else -1 if sliding or self.hears_elsewhere else self.seen
             generation = space.generation
-            entry = Entry(key, value, space, fresh_until, expires, size, stamps, cost, sliding, generation, epoch)
+            entry = Entry(
+                key, value, fresh_until, epoch, 0, space, expires, size, stamps, cost, sliding, generation, expires
+            )
             space.entries[key] = entry
-            space.arrivals += 1
+            space.is_sorted = False
             if key.__class__ is not str:
                 space.has_only_texts = False
-            self._policy.add(entry)
+            self.policy.add(entry)
             self.count += 1
             self.bytes += size
             if expires is not FOREVER:
-                self._ends.wanted += 1
-                self._ends.push(expires, entry)
-        if self._ends.wanted:
+                self.alarm(entry, expires)
+        if self.next_end is not FOREVER and self.next_end <= self.now():
             self._drop_due(DUE_AT_ONCE)
         return True
+
+    def alarm(self, entry: Entry, at: float) -> None:
+        """Have the new *entry* removed when it expires."""
+        self.ends.wanted += 1
+        self._remind(entry, at)
+
+    def _remind(self, entry: Entry, at: float) -> None:
+        self.ends.push(at, entry)
+        if at < self.next_end:
+            self.next_end = at
 
     def _renew(
         self, entry: Entry, value: Any, size: int, fresh_until: float, expires: float, cost: float, sliding: float
@@ -211,6 +258,9 @@ class Tier:
             entry.sliding = sliding
             entry.epoch = -1
         if expires is not FOREVER or entry.expires is not FOREVER:
+            later = fresh_until - entry.fresh_until
+            if 0.0 <= later < 1.0:
+                self.traffic.store_again(entry, fresh_until)
             self.postpone(entry, fresh_until, expires)
         entry.hits += 1
         if self.touch is not None:
@@ -222,17 +272,17 @@ class Tier:
         """Give *entry* another end. The caller holds the lock."""
         was, entry.expires, entry.fresh_until = entry.expires, expires, fresh_until
         if was is FOREVER and expires is not FOREVER:
-            self._ends.wanted += 1
+            self.ends.wanted += 1
         elif was is not FOREVER and expires is FOREVER:
-            self._ends.wanted -= 1
+            self.ends.wanted -= 1
         if expires is not FOREVER and (was is FOREVER or expires < entry.due):
             entry.due = expires
-            self._ends.push(expires, entry)
+            self._remind(entry, expires)
 
     def _make_room(self, size: int) -> None:
         """Evict until one more of *size* bytes fits."""
         if self.max_size is not None:
-            if self.count >= self.max_size and self._ends.wanted:
+            if self.count >= self.max_size and self.next_end is not FOREVER and self.next_end <= self.now():
                 self._drop_due(DUE_AT_ONCE)
             while self.count >= self.max_size:
                 self._evict("size")
@@ -242,16 +292,19 @@ class Tier:
 
     def _evict(self, cause: str) -> None:
         """Let the policy choose one that leaves."""
-        entry = self._policy.remove()
+        self.let_go(self.policy.remove(), cause)
+
+    def let_go(self, entry: Entry, cause: str) -> None:
+        """Remove *entry*, which the policy chose because of *cause*. The caller holds the lock."""
         if entry.expires is not FOREVER and entry.expires <= self.now():
             cause = "expired"
-        elif (entry.stamps or entry.epoch != self._seen) and not self.is_intact(entry):
+        elif (entry.stamps or entry.epoch != self.seen) and not self.is_intact(entry):
             cause = "invalidated"
         self._forget(entry, cause)
 
     def _drop(self, entry: Entry, cause: str) -> None:
         """Remove *entry*; *cause* is empty if somebody wanted it."""
-        self._policy.remove(entry)
+        self.policy.remove(entry)
         self._forget(entry, cause)
 
     def _forget(self, entry: Entry, cause: str) -> None:
@@ -259,7 +312,7 @@ class Tier:
         self.count -= 1
         self.bytes -= entry.size
         if entry.expires is not FOREVER:
-            self._ends.wanted -= 1
+            self.ends.wanted -= 1
         space = entry.space
         if space is not None:
             if space.entries.get(entry.key) is entry:
@@ -271,9 +324,10 @@ class Tier:
 
     def _drop_due(self, most: int) -> int:
         """Remove up to *most* entries that have expired; return how many they were."""
-        ends, now, dropped = self._ends, self.now(), 0
+        ends, now, dropped = self.ends, self.now(), 0
         while dropped < most:
             found = ends.first()
+            self.next_end = FOREVER if found is None else found[0]
             if found is None or found[0] > now:
                 break
             ends.pop()
@@ -292,6 +346,8 @@ class Tier:
         if entry is None:
             return None
         is_there = entry.fresh_until > self.now() and self.is_intact(entry)
+        if self.shadow is not None:
+            self.shadow.forget(space, key)
         self._drop(entry, "")
         return entry if is_there else None
 
@@ -311,7 +367,7 @@ class Tier:
         """Empty all namespaces, and free what they held."""
         with self.lock:
             # What they hold is freed when `old` ends: after the lock is let go.
-            old = (self._policy, self._ends)
+            old = (self.policy, self.ends)
             for space in self.spaces.values():
                 space.generation += 1
                 space.entries.clear()

@@ -33,6 +33,7 @@ class Adaptive:
     """Two queues and their ghosts. O(1) over time, without any work at a hit."""
 
     __slots__ = ("_main", "_main_ghosts", "_max_size", "_members", "_small", "_small_ghosts", "_target")
+    most_hits = MOST_HITS
 
     def __init__(self, max_size: int = 0) -> None:
         """Begin empty.
@@ -87,8 +88,8 @@ class Adaptive:
         return entry
 
     def _choose(self) -> Entry:
-        small, main = self._small, self._main
-        target = self._target or self._size() / 10
+        small, main, size = self._small, self._main, self._max_size or max(self._members, 1)
+        target = self._target or size / 10
         steps = 0
         while small or main:
             if small and (len(small) >= target or not main):
@@ -100,23 +101,20 @@ class Adaptive:
                     entry.hits = 0
                     main.append(entry)
                     continue
-                self._remember(self._small_ghosts, entry, self._size())
-                return entry
-            entry = main.popleft()
-            if not entry.is_alive:
-                continue
-            steps += 1
-            hits = entry.hits
-            if hits > 0 and steps <= STEPS:
-                entry.hits = min(hits, MOST_HITS) - 1
-                main.append(entry)
-                continue
-            self._remember(self._main_ghosts, entry, self._size() // 2)
+                ghosts, most = self._small_ghosts, size
+            else:
+                entry = main.popleft()
+                if not entry.is_alive:
+                    continue
+                steps += 1
+                hits = entry.hits
+                if hits > 0 and steps <= STEPS:
+                    entry.hits = min(hits, MOST_HITS) - 1
+                    main.append(entry)
+                    continue
+                ghosts, most = self._main_ghosts, size // 2
+            ghosts[hash(entry.key)] = None
+            if len(ghosts) > most:
+                ghosts.popitem(last=False)
             return entry
         raise LookupError("The policy is empty. Only a policy that holds entries can choose one. Add entries first.")
-
-    @staticmethod
-    def _remember(ghosts: OrderedDict[int, None], entry: Entry, most: int) -> None:
-        ghosts[hash(entry.key)] = None
-        if len(ghosts) > most:
-            ghosts.popitem(last=False)

@@ -16,6 +16,7 @@ class Fifo:
     """
 
     __slots__ = ("_order",)
+    most_hits = 0
 
     def __init__(self, max_size: int = 0) -> None:
         """Begin empty; *max_size* is of no interest here."""
@@ -33,3 +34,11 @@ class Fifo:
             del self._order[entry]
         entry.is_alive = False
         return entry
+
+    def replace(self, entry: Entry) -> Entry:
+        """Return the first, and put *entry* at the end."""
+        order = self._order
+        gone = order.popitem(last=False)[0]
+        gone.is_alive = False
+        order[entry] = None
+        return gone

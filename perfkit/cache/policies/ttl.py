@@ -15,6 +15,7 @@ class Ttl:
     """Entries by the time of their end. O(log n)."""
 
     __slots__ = ("_waiting",)
+    most_hits = 0
 
     def __init__(self, max_size: int = 0) -> None:
         """Begin empty; *max_size* is of no interest here."""

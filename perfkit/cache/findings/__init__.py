@@ -1,0 +1,1 @@
+"""What is wrong with how the cache is used, with evidence and advice."""
