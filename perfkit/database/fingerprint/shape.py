@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from perfkit.database.fingerprint.keywords import KEYWORDS
 from perfkit.database.fingerprint.summary import summarize
-from perfkit.database.fingerprint.tokens import CUT, KEYWORD, NAME, OPERATOR, VALUE, Token, tokenize
+from perfkit.database.fingerprint.tokens import CUT, KEYWORD, NAME, OPERATOR, ROWS, VALUE, Token, tokenize
 
 __all__ = ["MAX_SHAPE", "QueryShape", "fingerprint", "shape_of"]
 
@@ -114,6 +114,8 @@ def _text(tokens: list[Token]) -> str:
                 text = BIND
             elif not text.isidentifier() or text.upper() in KEYWORDS or text != text.lower():
                 text = '"' + text.replace('"', '""') + '"'
+        elif kind == ROWS:
+            continue
         elif kind == OPERATOR:
             if text == ";":
                 continue

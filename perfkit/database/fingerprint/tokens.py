@@ -15,12 +15,12 @@ from typing import NamedTuple
 
 from perfkit.database.fingerprint.keywords import KEYWORDS
 
-__all__ = ["CUT", "KEYWORD", "MAX_CHARACTERS", "MAX_TOKENS", "NAME", "OPERATOR", "VALUE", "Token", "tokenize"]
+__all__ = ["CUT", "KEYWORD", "MAX_CHARACTERS", "MAX_TOKENS", "NAME", "OPERATOR", "ROWS", "VALUE", "Token", "tokenize"]
 
 MAX_CHARACTERS = 100_000
 MAX_TOKENS = 4_000
 
-KEYWORD, NAME, VALUE, OPERATOR = "k", "n", "v", "o"
+KEYWORD, NAME, VALUE, OPERATOR, ROWS = "k", "n", "v", "o", "r"
 CUT = "…"
 """The last token of what was too long."""
 
@@ -29,9 +29,10 @@ class Token(NamedTuple):
     """One token.
 
     Attributes:
-        kind: `KEYWORD`, `NAME`, `VALUE` (a literal, a parameter, or a list of them) or `OPERATOR`.
+        kind: `KEYWORD`, `NAME`, `VALUE` (a literal, a parameter, or a list of them), `OPERATOR`, or `ROWS`: more rows
+            of an insert, which are not cut.
         text: A keyword in capitals, a name without its quotes, anything else as it stands.
-        size: Values of a list; 1 for a single one and 0 for what is no value.
+        size: Values of a list, or rows; 1 for a single value and 0 for what is none.
     """
 
     kind: str
@@ -124,6 +125,7 @@ def tokenize(sql: str, dialect: str | None = None) -> list[Token]:
                 if len(tokens) > 1 and _is_values(tokens):
                     more = _MORE_ROWS.match(sql, match.end())
                     if more is not None:
+                        add(Token(ROWS, "", more.group().count("(")))
                         at = more.end()
                         break
             elif group == "open":
