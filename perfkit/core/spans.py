@@ -25,6 +25,7 @@ __all__ = [
     "begin_exchange",
     "current_spans",
     "expect_spans",
+    "get_exchange",
     "seal_exchange",
     "set_exchange",
 ]
@@ -66,6 +67,9 @@ PRODUCERS: list[str] = []
 """Who adds spans in this process; adapters open exchanges while there is anybody."""
 
 _current: ContextVar[list[Span] | None] = ContextVar("perfkit_exchange", default=None)
+
+get_exchange = _current.get
+"""Returns the list of the current exchange, sealed or not, or None; for the hot path, others call `current_spans`."""
 
 set_exchange = _current.set
 """Makes a list the current exchange; for the hot path, others call `begin_exchange`."""
