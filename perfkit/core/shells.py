@@ -23,7 +23,7 @@ from typing import Any
 
 from perfkit.core.errors import LifecycleError
 
-__all__ = ["acall", "call", "offload", "submit"]
+__all__ = ["acall", "call", "defer", "offload", "submit"]
 
 
 class _OwnedLoop:
@@ -95,6 +95,11 @@ async def offload(function: Callable[..., Any], *arguments: Any) -> Any:
     except RuntimeError:
         return function(*arguments)
     return await loop.run_in_executor(_workers(), contextvars.copy_context().run, function, *arguments)
+
+
+def defer(function: Callable[..., Any], *arguments: Any) -> concurrent.futures.Future[Any]:
+    """Have the one thread for slow work call *function* later; return its future."""
+    return _workers().submit(function, *arguments)
 
 
 def _workers() -> concurrent.futures.Executor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis.strategies import booleans, floats, integers, lists, one_of, sampled_from, text
 
-from perfkit.database.fingerprint import fingerprint
+from perfkit.database.shapes import fingerprint
 
 strings = text(max_size=30).map(lambda value: "'" + value.replace("'", "''") + "'")
 numbers = one_of(integers().map(str), floats(allow_nan=False, allow_infinity=False).map(repr))

@@ -22,7 +22,7 @@ MAX_DEPTH = 120
 
 MOST_SITES = 5_000
 
-RECOGNISERS: list[Callable[[FrameType], Relation | None]] = []
+RECOGNISERS: list[Callable[[FrameType], tuple[str, str, str, bool] | None]] = []
 """Asked about each library frame of a new site: is it an ORM that loads a relation? Adapters add theirs."""
 
 FINDERS: list[Callable[[FrameType], FrameType | None]] = []
@@ -110,6 +110,6 @@ def relation_of(frame: FrameType | None) -> Relation | None:
         for recognise in RECOGNISERS:
             relation = recognise(frame)
             if relation is not None:
-                return relation
+                return Relation(*relation)
         frame = frame.f_back or _beyond(frame)
     return None

@@ -21,13 +21,19 @@ from perfkit.core.names import OTHER
 from perfkit.core.spans import MAX_SPANS, SEALED, Span, get_exchange
 from perfkit.database.capture.callsites import Site, relation_of, site_of
 from perfkit.database.capture.metrics import ERRORS, ROWS, SLOW, UNWATCHED, statements
+from perfkit.database.capture.scale import Scale
 from perfkit.database.capture.work import Entry, ShapeRecord, Work
-from perfkit.database.patterns.facts import Facts, facts_of
+from perfkit.database.patterns.facts import Facts, Role, facts_of, param_of
 from perfkit.database.settings import DatabaseSettings
+from perfkit.store import Row
+from perfkit.store.layout import SINK
 from perfkit.store.series.rows import bounds_of
 from perfkit.store.series.updates import UPDATE_LOCK, is_free_threaded
 
-__all__ = ["Finish", "Recorder", "SlowStatement"]
+__all__ = ["TEST", "Finish", "Recorder", "SlowStatement"]
+
+TEST = "SELECT 1 -- perfkit self-test"
+"""The statement of self-tests."""
 
 MOST_TEXTS = 5_000
 """Texts known of one database system; then all are forgotten and learned anew."""
@@ -39,6 +45,9 @@ MOST_SLOW = 500
 MOST_QUERIES = MAX_SPANS
 EAGER = 8
 """Repeats in an exchange whose call site is looked for one by one; then every sixteenth."""
+
+MOST_LIKES = 50
+"""Statements of a shape whose parameters are looked at for wildcards."""
 
 MOST_PARAMETERS = 64
 """Parameters hashed one by one; more are hashed together."""
@@ -73,7 +82,6 @@ class Recorder:
         slow: Slow statements that were not told yet.
         records: System and shape → record.
         errors: Where internal errors end.
-        is_quiet: True while a self-test sends statements.
     """
 
     finish: Finish
@@ -89,7 +97,7 @@ class Recorder:
         self.records: dict[tuple[str, str], ShapeRecord] = {}
         self.pending: dict[int, Work] = {}
         self.slow: deque[SlowStatement] = deque(maxlen=MOST_SLOW)
-        self.is_quiet = False
+        self._tested = 0
         self.finish = self._hot_path()
 
     def known(self, system: str) -> dict[str, Entry]:
@@ -101,6 +109,8 @@ class Recorder:
         try:
             if not isinstance(text, str):
                 text = _text_of(text)
+            if text == TEST:
+                return self._test_entry(text)
             known = self.known(system)
             entry = known.get(text)
             if entry is None:
@@ -113,6 +123,27 @@ class Recorder:
         except Exception as error:  # noqa: BLE001 - the statement must be sent whatever happens to us
             self._context.errors.report("database", error, doing="a statement could not be looked at")
             return None
+
+    def weigh(self, entry: Entry, holder: Any) -> None:
+        """Have the rows of one statement weighed as they are fetched from ``holder.cursor``."""
+        if entry.facts.verb == "SELECT" and holder is not None and not isinstance(holder.cursor, Scale):
+            holder.cursor = Scale(holder.cursor, entry.record)
+
+    def test(self, send: Callable[[str], object]) -> str:
+        """Return why a statement that *send* sends is not captured; empty if it is. It counts nowhere."""
+        seen = self._tested
+        try:
+            send(TEST)
+        except Exception as error:  # noqa: BLE001 - why it failed is the answer
+            return f"the self-test failed: {type(error).__name__}: {error}"[:300]
+        return "" if self._tested > seen else "a statement of the self-test was not captured"
+
+    def _test_entry(self, text: str) -> Entry:
+        """Return an entry whose numbers go where nobody reads."""
+        self._tested += 1
+        facts = facts_of(text)
+        sink = [Row(each, ("",) * len(each.labels), SINK) for each in (self._statements, ROWS, SLOW)]
+        return Entry(facts, ShapeRecord(facts, "", *sink, text))
 
     def _record(self, facts: Facts, system: str, text: str) -> ShapeRecord:
         key = (system, facts.shape.id)
@@ -169,6 +200,7 @@ class Recorder:
         threshold, looks = self._settings.slow_query_threshold, self._settings.call_sites
         current, sealed, frame_of = get_exchange, SEALED, sys._getframe
         begin, note, keep_slow = self._begin, self._note, self._keep_slow
+        look_for_wildcards = _look_for_wildcards
 
         def finish(entry: Entry, start: float, parameters: Any, rows: int) -> bool:
             seconds = perf_counter() - start
@@ -188,6 +220,8 @@ class Recorder:
                     if lock is not None:
                         lock.release()
                 record.count = count = record.count + 1
+                if record.likes and count < MOST_LIKES:
+                    look_for_wildcards(record, parameters)
                 spans = current()
                 site = None
                 if spans is None or (spans and spans[-1] is sealed):
@@ -206,11 +240,10 @@ class Recorder:
                             site = note(record, frame_of(2))
                         where = "" if site is None else site.text
                         spans.append(Span("sql", record.facts.shape.summary, start, seconds, where))
-                        work.queries.append((entry, _hashes(parameters), rows, seconds, where))
+                        work.queries.append((entry, _hashes(parameters), rows, start, seconds, where))
                         if seconds >= threshold:
                             keep_slow(record, seconds, rows, site)
-                        # Few enough to cost nothing, and the second and third of a loop, whose rows tell what it is.
-                        return rows < 0 and (count < 4 or not count & 63 or 1 < number < 4)
+                        return count < 4 or not count & 63
                 if seconds >= threshold:
                     keep_slow(record, seconds, rows, site)
                 return count < 4 or not count & 63
@@ -244,16 +277,19 @@ class Recorder:
         text, function = ("", "") if site is None else (site.text, site.function)
         self.slow.append(SlowStatement(record, self._context.clock.time(), seconds, rows, text, function, error))
 
-    def queries_of_now(self) -> list[Any] | None:
-        """Return the statements of the current exchange, the last one at the end; None outside of one."""
-        spans = get_exchange()
-        work = None if spans is None else self.pending.get(id(spans))
-        return None if work is None else work.queries
-
     def after_fork(self) -> None:
         """In a forked child: what waits is the parent's."""
         self.pending.clear()
         self.slow.clear()
+
+
+def _look_for_wildcards(record: ShapeRecord, parameters: Any) -> None:
+    """Note whether LIKE is given something that begins with a wildcard: that, and nothing else of it."""
+    for slot in record.facts.slots:
+        if slot.role is Role.LIKE:
+            value = param_of(slot.sources[0], parameters)
+            if isinstance(value, str) and value[:1] in ("%", "_"):
+                record.has_wildcard = True
 
 
 def _hashes(parameters: Any) -> Any:

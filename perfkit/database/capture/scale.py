@@ -20,17 +20,10 @@ MOST_COLUMNS = 50
 class Scale:
     """A cursor whose rows are weighed; everything else is the cursor's own."""
 
-    def __init__(self, cursor: Any, record: ShapeRecord, queries: list[Any] | None = None) -> None:
-        """Stand before *cursor*, which has sent a statement of *record*.
-
-        Args:
-            cursor: A DB-API cursor.
-            record: What learns the weight.
-            queries: Where the statement is the last one, so that it learns its number of rows.
-        """
-        self.__dict__.update(_cursor=cursor, _record=record, _rows=0, _names=None, _queries=queries)
-        if queries:
-            self.__dict__["_at"] = len(queries) - 1
+    def __init__(self, cursor: Any, record: ShapeRecord) -> None:
+        """Stand before *cursor*, which has sent a statement of *record*."""
+        self.__dict__.update(_cursor=cursor, _record=record, _rows=0, _names=None)
+        record.samples += 1
 
     def fetchone(self) -> Any:
         """Fetch one row and weigh it."""
@@ -79,7 +72,7 @@ class Scale:
         state = self.__dict__
         try:
             state["_rows"] += len(rows)
-            self._tell_rows()
+            self._record.fetched += len(rows)
             if state["_rows"] - len(rows) >= MOST_ROWS:
                 return
             if state["_names"] is None:
@@ -97,9 +90,3 @@ class Scale:
                 size = len(value) if kind in (str, bytes, memoryview, bytearray) else 8
                 record.bytes += size
                 record.columns[name] = record.columns.get(name, 0) + size
-
-    def _tell_rows(self) -> None:
-        queries, at = self._queries, self.__dict__.get("_at", -1)
-        if queries is not None and 0 <= at < len(queries):
-            entry, hashes, _, seconds, site = queries[at]
-            queries[at] = (entry, hashes, self._rows, seconds, site)

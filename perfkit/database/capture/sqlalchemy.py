@@ -2,8 +2,8 @@
 
 A pool tells of each connection that is taken out, by SQLAlchemy's own event; so an engine is met at its first use. Its
 dialect's `do_execute` is then wrapped, on this one object: it surrounds exactly the driver's call, in sync code as
-under the greenlets of asyncio. SQLAlchemy's events before and after a statement would tell the same, but once anybody listens
-to them each statement takes a slower way through SQLAlchemy (5 us with CPython 3.11, where this takes 1 to 2).
+under the greenlets of asyncio. SQLAlchemy's events before and after a statement would tell the same, but once anybody
+listens to them each statement takes a slower way through SQLAlchemy (5 us with CPython 3.11, where this takes 1 to 2).
 
 perfkit does not depend on SQLAlchemy: what is imported here has been imported by the app.
 """
@@ -22,7 +22,6 @@ from perfkit.core.spans import expect_spans, get_exchange
 from perfkit.database.capture.callsites import RECOGNISERS
 from perfkit.database.capture.pools import Pools
 from perfkit.database.capture.recorder import Recorder
-from perfkit.database.capture.scale import Scale
 from perfkit.database.patterns.observed import Relation
 
 __all__ = ["SQLAlchemyCapture"]
@@ -82,6 +81,15 @@ class SQLAlchemyCapture:
         self._dialects.clear()
         self._seen.clear()
 
+    def self_test(self, statement: str) -> None:
+        """Send *statement* to an empty database in memory."""
+        engine = importlib.import_module("sqlalchemy").create_engine("sqlite://")
+        try:
+            with engine.connect() as connection:
+                connection.exec_driver_sql(statement)
+        finally:
+            engine.dispose()
+
     def watch(self, engine: Any) -> None:
         """Capture the statements of *engine*, sync or async, from now on."""
         engine = getattr(engine, "sync_engine", engine)
@@ -132,7 +140,7 @@ def execute_of(recorder: Recorder, execute: Any, system: str, *, is_many: bool =
             fail(entry, start, parameters, error)
             raise
         if entry is not None and finish(entry, start, None if is_many else parameters, cursor.rowcount):
-            _weigh(recorder, entry, cursor, context)
+            recorder.weigh(entry, context)
         return result
 
     return captured
@@ -159,12 +167,6 @@ def commit_of(recorder: Recorder, commit: Any, system: str) -> Callable[..., Any
             recorder.finish(entry, start, None, -1)
 
     return captured
-
-
-def _weigh(recorder: Recorder, entry: Any, cursor: Any, context: Any) -> None:
-    """Have the rows of this one statement weighed as they are fetched."""
-    if entry.facts.verb == "SELECT" and getattr(context, "cursor", None) is cursor and not recorder.is_quiet:
-        context.cursor = Scale(cursor, entry.record, recorder.queries_of_now())
 
 
 def recognise_lazy_load(frame: FrameType) -> Relation | None:

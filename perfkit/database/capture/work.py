@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from perfkit.core.spans import Span
-from perfkit.database.patterns.facts import Facts
+from perfkit.database.patterns.facts import Facts, Role
 from perfkit.database.patterns.observed import Relation
 from perfkit.store import Row
 
@@ -25,9 +25,12 @@ class ShapeRecord:
         count: Statements since the start, for choosing which ones are weighed.
         sites: Call site → (times seen, function).
         relations: Call site → what an ORM was loading there.
-        weighed: Rows that were weighed, and their bytes in all.
+        samples, fetched: Statements whose rows were counted as they were fetched, and these rows.
+        weighed, bytes: Rows that were weighed, and their bytes in all.
         columns: Column → bytes of the rows that were weighed.
         longest: The longest time, seconds.
+        likes: Whether it has a LIKE with a parameter or a value.
+        has_wildcard: Whether such a parameter was seen to begin with a wildcard.
         is_told: Whether the other workers know its text.
         sample: A text of this shape, for EXPLAIN and for looking at the statement; it may hold values: never shown.
     """
@@ -37,12 +40,16 @@ class ShapeRecord:
         "columns",
         "count",
         "facts",
+        "fetched",
+        "has_wildcard",
         "is_told",
+        "likes",
         "longest",
         "relations",
         "row",
         "rows",
         "sample",
+        "samples",
         "sites",
         "slow",
         "system",
@@ -53,11 +60,13 @@ class ShapeRecord:
         """Begin with nothing counted."""
         self.facts, self.system, self.sample = facts, system, sample
         self.row, self.rows, self.slow = row, rows, slow
-        self.count = self.weighed = self.bytes = 0
+        self.count = self.samples = self.fetched = self.weighed = self.bytes = 0
         self.columns: dict[str, int] = {}
         self.sites: dict[str, list[Any]] = {}
         self.relations: dict[str, Relation | None] = {}
         self.longest = 0.0
+        self.likes = any(slot.role is Role.LIKE for slot in facts.slots)
+        self.has_wildcard = False
         self.is_told = False
 
     def note(self, site: str, function: str) -> None:
@@ -86,7 +95,7 @@ class Work:
         spans: The exchange's list, by which it is known.
         began: Monotonic seconds of the first statement.
         counts: Shape → statements so far.
-        queries: (entry, parameters, rows, seconds, site): parameters as hashes.
+        queries: (entry, parameters, rows, start, seconds, site): parameters as hashes.
         held: Connections that are out of their pool: identity → (since, site).
     """
 
@@ -96,5 +105,5 @@ class Work:
         """Begin with none."""
         self.spans, self.began = spans, began
         self.counts: dict[ShapeRecord, int] = {}
-        self.queries: list[tuple[Entry, Any, int, float, str]] = []
+        self.queries: list[tuple[Entry, Any, int, float, float, str]] = []
         self.held: dict[int, tuple[float, str]] = {}

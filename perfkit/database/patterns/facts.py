@@ -7,10 +7,10 @@ from collections.abc import Hashable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from perfkit.database.fingerprint.shape import QueryShape, shape_of
-from perfkit.database.fingerprint.tokens import KEYWORD, NAME, OPERATOR, ROWS, VALUE, Token, tokenize
+from perfkit.database.shapes.shape import QueryShape, shape_of
+from perfkit.database.shapes.tokens import KEYWORD, NAME, OPERATOR, ROWS, VALUE, Token, tokenize
 
-__all__ = ["Facts", "Role", "Slot", "facts_of", "values_of"]
+__all__ = ["Facts", "Role", "Slot", "facts_of", "param_of", "values_of"]
 
 
 class Role(StrEnum):
@@ -132,13 +132,14 @@ def values_of(facts: Facts, params: Any) -> tuple[Hashable, ...]:
 
 
 def _value(slot: Slot, params: Any) -> Hashable:
-    values = tuple(_param(source, params) for source in slot.sources)
+    values = tuple(param_of(source, params) for source in slot.sources)
     if any(value is UNKNOWN for value in values):
         return None
     return _identity(values[0]) if len(values) == 1 else hash(tuple(map(_identity, values)))
 
 
-def _param(source: int | str | Literal, params: Any) -> Any:
+def param_of(source: int | str | Literal, params: Any) -> Any:
+    """Return what *source* says: the text of a literal, a parameter, or `UNKNOWN`."""
     if isinstance(source, Literal):
         return source.text
     try:

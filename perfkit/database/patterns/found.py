@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from perfkit.core.findings import Finding, Priority
-from perfkit.database.fingerprint.shape import QueryShape
 from perfkit.database.kinds import CODES, PRIORITIES
+from perfkit.database.shapes.shape import QueryShape
 
 __all__ = ["found"]
 

@@ -56,6 +56,7 @@ class Seen(NamedTuple):
         seconds: Duration.
         site: ``path:line``, or empty.
         relation: What an ORM was loading, if it was seen.
+        start: Seconds of its begin by some clock; 0 where unknown.
     """
 
     facts: Facts
@@ -64,3 +65,4 @@ class Seen(NamedTuple):
     seconds: float = 0.0
     site: str = ""
     relation: Relation | None = None
+    start: float = 0.0

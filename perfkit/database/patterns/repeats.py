@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from itertools import pairwise
+from statistics import median
 
 from perfkit.core.findings import Finding, Priority
 from perfkit.database.patterns.found import found
@@ -11,13 +13,16 @@ from perfkit.database.patterns.observed import Seen
 
 __all__ = ["found_in"]
 
+PAUSE = 0.01
+"""Seconds between two equal questions of one line from which it waits for another answer."""
+
 
 def found_in(queries: list[Seen]) -> Iterator[Finding]:
     """Yield one finding for each shape that was asked again with equal values, between two writes to its tables."""
     shapes: dict[str, list[Seen]] = {}
     for repeated in _runs(queries):
-        # Other rows for the same question: somebody waits for a change.
-        if len({query.rows for query in repeated}) == 1:
+        # Other rows for the same question, or pauses between: somebody waits for a change.
+        if len({query.rows for query in repeated}) == 1 and not _is_polling(repeated):
             shapes.setdefault(repeated[0].facts.shape.id, []).extend(repeated[1:])
     for extra in shapes.values():
         yield _duplicate(extra)
@@ -38,6 +43,13 @@ def _runs(queries: list[Seen]) -> Iterator[list[Seen]]:
         elif facts.verb == "SELECT" and facts.shape.tables and not facts.is_locking and None not in query.values:
             open_.setdefault((environment, facts.shape.id, query.values), []).append(query)
     yield from (run for run in (*done, *open_.values()) if len(run) > 1)
+
+
+def _is_polling(run: list[Seen]) -> bool:
+    """Whether one line asks again and again after a pause."""
+    if len({query.site for query in run if query.site}) > 1 or not all(query.start for query in run):
+        return False
+    return median(later.start - before.start - before.seconds for before, later in pairwise(run)) >= PAUSE
 
 
 def _is_touched(run: list[Seen], changed: set[str] | None) -> bool:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from perfkit.database.fingerprint import fingerprint
-from perfkit.database.fingerprint.shape import MAX_SHAPE
-from perfkit.database.fingerprint.tokens import MAX_TOKENS, tokenize
+from perfkit.database.shapes import fingerprint
+from perfkit.database.shapes.shape import MAX_SHAPE
+from perfkit.database.shapes.tokens import MAX_TOKENS, tokenize
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from perfkit.database.fingerprint.keywords import KEYWORDS
+from perfkit.database.shapes.keywords import KEYWORDS
 
 __all__ = ["CUT", "KEYWORD", "MAX_CHARACTERS", "MAX_TOKENS", "NAME", "OPERATOR", "ROWS", "VALUE", "Token", "tokenize"]
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 from hashlib import blake2b
 from typing import NamedTuple
 
-from perfkit.database.fingerprint.keywords import KEYWORDS
-from perfkit.database.fingerprint.summary import summarize
-from perfkit.database.fingerprint.tokens import CUT, KEYWORD, NAME, OPERATOR, ROWS, VALUE, Token, tokenize
+from perfkit.database.shapes.keywords import KEYWORDS
+from perfkit.database.shapes.summary import summarize
+from perfkit.database.shapes.tokens import CUT, KEYWORD, NAME, OPERATOR, ROWS, VALUE, Token, tokenize
 
 __all__ = ["MAX_SHAPE", "QueryShape", "fingerprint", "shape_of"]
 

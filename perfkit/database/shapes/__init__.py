@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from perfkit.database.fingerprint.shape import QueryShape, fingerprint
+from perfkit.database.shapes.shape import QueryShape, fingerprint
 
 __all__ = ["QueryShape", "fingerprint"]

@@ -6,7 +6,7 @@ which they appear, without values, at most 255 characters, not cut within a word
 
 from __future__ import annotations
 
-from perfkit.database.fingerprint.tokens import KEYWORD, NAME, OPERATOR, Token
+from perfkit.database.shapes.tokens import KEYWORD, NAME, OPERATOR, Token
 
 __all__ = ["MAX_SUMMARY", "summarize"]
 

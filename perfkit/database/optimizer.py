@@ -1,0 +1,228 @@
+"""The database optimizer: captures statements, says what is wrong with them and what to write instead."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any, Self
+
+from perfkit.core import shells
+from perfkit.core.clock import Clock, SystemClock
+from perfkit.core.component import Component
+from perfkit.core.context import Context
+from perfkit.core.findings import Finding
+from perfkit.core.spans import begin_exchange, expect_spans, get_exchange, seal_exchange, set_exchange
+from perfkit.database.capture.callsites import FINDERS, RECOGNISERS
+from perfkit.database.capture.pools import Pools
+from perfkit.database.capture.recorder import Recorder
+from perfkit.database.capture.sqlalchemy import SQLAlchemyCapture
+from perfkit.database.patterns.found import found
+from perfkit.database.report.digest import Digest
+from perfkit.database.report.notes import Notes
+from perfkit.database.report.statistics import SlowQuery, Statistics
+from perfkit.database.settings import DatabaseSettings
+from perfkit.database.snapshot import CaptureState, DatabaseSnapshot
+
+__all__ = ["DatabaseOptimizer"]
+
+MOST_SHOWN = 50
+"""Shapes in a snapshot."""
+
+LOOKED_EVERY = 15.0
+"""Seconds between two looks at what needs all shapes."""
+
+
+class DatabaseOptimizer(Component):
+    """What an app asks of its databases, and how it could ask better. Thread-safe."""
+
+    name = "database"
+    settings_type = DatabaseSettings
+
+    def __init__(
+        self,
+        database: Any = None,
+        *,
+        settings: DatabaseSettings | None = None,
+        context: Context | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        """Capture into the store of *context*; alone, into a memory store of its own.
+
+        Args:
+            database: A DB-API connection, a SQLAlchemy engine or a URL: what `optimize_query` runs on. Statements of
+                an engine are captured, those of a connection only where they go through `wrap`.
+            settings: What is captured.
+            context: The system around it.
+            clock: Time, for tests.
+        """
+        self._stands_alone = context is None
+        if context is None:
+            from perfkit.store import Store
+
+            context = Context(store=Store(clock=clock), clock=clock or SystemClock())
+        if database is not None:
+            context.database = database
+        self.settings = settings or DatabaseSettings()
+        self._context, self._store = context, context.store
+        self.recorder = Recorder(context, self.settings)
+        self._pools = Pools(context, self.settings)
+        self._sqlalchemy = SQLAlchemyCapture(self.recorder, self._pools)
+        self._digest = Digest(self.recorder, context, self.settings)
+        self._notes = Notes(self._store)
+        self._statistics = Statistics(self.recorder, context, self.settings.slow_query_threshold)
+        self._captures: dict[str, CaptureState] = {}
+        self._is_running = False
+        self._watched: object = None
+        self._begin()
+
+    def _begin(self) -> None:
+        self._pid = os.getpid()
+        self._lock = threading.Lock()
+        self._is_digesting = False
+        self._looked_at = float("-inf")
+
+    @classmethod
+    def from_settings(cls, settings: Any, context: Context) -> Self:
+        """Build the optimizer of a system."""
+        return cls(settings=settings, context=context)
+
+    def start(self) -> None:
+        """Hook into what the app has imported; called again it does nothing."""
+        self._notice_fork()
+        self._is_running = True
+        self._hook()
+
+    def stop(self) -> None:
+        """Take the hooks out again; the numbers stay in the store."""
+        self._is_running = False
+        self._sqlalchemy.stop()
+        self._watched = None
+
+    def tick(self, now: float) -> None:
+        """Have what was captured looked at by the worker for slow work; hook into what was imported since."""
+        self._notice_fork()
+        if not self._is_running:
+            return
+        self._hook()
+        if (self.recorder.pending or self.recorder.slow or now - self._looked_at >= LOOKED_EVERY) and (
+            not self._is_digesting
+        ):
+            self._is_digesting = True
+            shells.defer(self._digest_later)
+
+    def _digest_later(self) -> None:
+        try:
+            with self._context.errors.guarded(self.name, "statements could not be looked at"):
+                self.digest()
+        finally:
+            self._is_digesting = False
+
+    def digest(self) -> None:
+        """Look at all that was captured and has ended: for who reads right after a request."""
+        self._notice_fork()
+        now = self._context.clock.monotonic()
+        with self._lock:
+            self._notes.add(self._digest.ended(now), now)
+            self._notes.put(self._digest.new_shapes(), now)
+            self._notes.put(self._digest.wide_rows(), now)
+            self._looked_at = now
+            self._notes.tick(now)
+            self._statistics.tick(now)
+
+    def findings(self) -> Iterable[Finding]:
+        """Return what is wrong with the statements of all workers, the most urgent first."""
+        with self._context.errors.guarded(self.name, "statements could not be looked at"):
+            self.digest()
+        return self._notes.all()
+
+    def get_optimization_suggestions(self) -> list[Finding]:
+        """Return what should be changed, the most urgent first: each with its line, evidence and fix."""
+        return list(self.findings())
+
+    def get_slow_queries(self) -> list[SlowQuery]:
+        """Return the shapes of statements that were slow, of all workers, those that took most time first."""
+        return self._statistics.slow()
+
+    def get_queries(self) -> list[SlowQuery]:
+        """Return the numbers of all shapes, slow or not, those that took most time first."""
+        return self._statistics.shapes()
+
+    @contextmanager
+    def watch(self, name: str) -> Iterator[None]:
+        """Look at the statements of the block together, as at those of a request: for tasks and scripts.
+
+        Args:
+            name: Of the task; from a small set of your own.
+        """
+        before = get_exchange()
+        expect_spans(self.name)
+        spans = begin_exchange()
+        try:
+            yield
+        finally:
+            seal_exchange(spans)
+            set_exchange(before)
+
+    def instrument(self, engine: Any) -> None:
+        """Capture the statements of a SQLAlchemy *engine*, sync or async, from now on, without waiting for its use."""
+        expect_spans(self.name)
+        self._sqlalchemy.watch(engine)
+
+    def recognise_with(self, recognise: Callable[[FrameType], tuple[str, str, str, bool] | None]) -> None:
+        """Ask *recognise* about library frames: (ORM, model, relation, whether to many), or None. For adapters."""
+        if recognise not in RECOGNISERS:
+            RECOGNISERS.append(recognise)
+
+    def find_with(self, find: Callable[[FrameType], FrameType | None]) -> None:
+        """Ask *find* where work comes from whose outermost frame is a library's. For adapters."""
+        if find not in FINDERS:
+            FINDERS.append(find)
+
+    def test_capture(self, name: str, send: Callable[[str], object]) -> bool:
+        """Return whether a statement that *send* sends is captured; say so loudly if not. For adapters.
+
+        Args:
+            name: What is tested, such as ``sqlalchemy``.
+            send: Sends the statement that it is given, to a database of its own.
+        """
+        reason = self.recorder.test(send)
+        self._captures[name] = CaptureState(name=name, is_active=not reason, reason=reason)
+        if reason:
+            message = f"The statements of {name} are not captured: {reason}."
+            action = "Look whether its version is supported, and whether something else replaces its hooks."
+            self._notes.put([found("inactive_capture", message, action, object=name)], self._context.clock.monotonic())
+            self._context.errors.warn(self.name, f"inactive_{name}", f"{message} {action}")
+        return not reason
+
+    def snapshot(self) -> DatabaseSnapshot:
+        """Return the numbers of all workers."""
+        shapes = self._statistics.shapes()
+        return DatabaseSnapshot(
+            statements=sum(each.calls for each in shapes),
+            seconds=sum(each.total for each in shapes),
+            errors=sum(each.errors for each in shapes),
+            slow=sum(each.slow for each in shapes),
+            top=tuple(shapes[:MOST_SHOWN]),
+            captures=tuple(self._captures.values()),
+        )
+
+    def _hook(self) -> None:
+        with self._context.errors.guarded(self.name, "could not hook into the database libraries"):
+            if self.settings.capture and not self._sqlalchemy.is_active and self._sqlalchemy.start():
+                self.test_capture("sqlalchemy", self._sqlalchemy.self_test)
+            database = self._context.database
+            if database is not None and database is not self._watched:
+                self._watched = database
+                if hasattr(getattr(database, "sync_engine", database), "dialect"):
+                    self.instrument(database)
+
+    def _notice_fork(self) -> None:
+        if self._pid != os.getpid():
+            self._begin()
+            self.recorder.after_fork()
+            self._digest.forget()
+            self._notes.forget()
+            self._statistics.forget()
