@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from perfkit.database.patterns.observed import ObservedQuery
     from perfkit.database.patterns.request import find_request_patterns
     from perfkit.database.patterns.statements import find_statement_patterns
+    from perfkit.database.query.result import Plan, QueryResult
     from perfkit.database.report.statistics import Caller, SlowQuery
     from perfkit.database.settings import DatabaseSettings
     from perfkit.database.shapes.shape import QueryShape, fingerprint
@@ -23,6 +24,8 @@ __all__ = [
     "DatabaseSettings",
     "DatabaseSnapshot",
     "ObservedQuery",
+    "Plan",
+    "QueryResult",
     "QueryShape",
     "SlowQuery",
     "find_request_patterns",
@@ -39,6 +42,8 @@ __getattr__ = lazily(
         "DatabaseSettings": "perfkit.database.settings",
         "DatabaseSnapshot": "perfkit.database.snapshot",
         "ObservedQuery": "perfkit.database.patterns.observed",
+        "Plan": "perfkit.database.query.result",
+        "QueryResult": "perfkit.database.query.result",
         "QueryShape": "perfkit.database.shapes.shape",
         "SlowQuery": "perfkit.database.report.statistics",
         "find_request_patterns": "perfkit.database.patterns.request",

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from perfkit.core import shells
 from perfkit.core.clock import Clock, SystemClock
@@ -15,11 +15,18 @@ from perfkit.core.component import Component
 from perfkit.core.context import Context
 from perfkit.core.findings import Finding
 from perfkit.core.spans import begin_exchange, expect_spans, get_exchange, seal_exchange, set_exchange
+from perfkit.database.capture.asyncpg import AsyncpgCapture
 from perfkit.database.capture.callsites import FINDERS, RECOGNISERS
-from perfkit.database.capture.pools import Pools
+from perfkit.database.capture.dbapi import CapturedConnection
 from perfkit.database.capture.recorder import Recorder
 from perfkit.database.capture.sqlalchemy import SQLAlchemyCapture
 from perfkit.database.patterns.found import found
+from perfkit.database.pool.pools import Pools
+from perfkit.database.query.explain import Explainer
+from perfkit.database.query.result import Plan, QueryResult
+from perfkit.database.query.retry import Retry
+from perfkit.database.query.runner import Runner
+from perfkit.database.query.target import Target, target_of
 from perfkit.database.report.digest import Digest
 from perfkit.database.report.notes import Notes
 from perfkit.database.report.statistics import SlowQuery, Statistics
@@ -27,6 +34,8 @@ from perfkit.database.settings import DatabaseSettings
 from perfkit.database.snapshot import CaptureState, DatabaseSnapshot
 
 __all__ = ["DatabaseOptimizer"]
+
+T = TypeVar("T")
 
 MOST_SHOWN = 50
 """Shapes in a snapshot."""
@@ -68,8 +77,13 @@ class DatabaseOptimizer(Component):
         self.settings = settings or DatabaseSettings()
         self._context, self._store = context, context.store
         self.recorder = Recorder(context, self.settings)
-        self._pools = Pools(context, self.settings)
+        self._pools = Pools(context)
         self._sqlalchemy = SQLAlchemyCapture(self.recorder, self._pools)
+        self._asyncpg = AsyncpgCapture(self.recorder)
+        self._retry = Retry(context, self.settings)
+        self._runner = Runner(self.recorder, self._retry, self.settings.slow_query_threshold)
+        self._explainer = Explainer(context, self.settings)
+        self._target: tuple[object, Target] | None = None
         self._digest = Digest(self.recorder, context, self.settings)
         self._notes = Notes(self._store)
         self._statistics = Statistics(self.recorder, context, self.settings.slow_query_threshold)
@@ -99,6 +113,7 @@ class DatabaseOptimizer(Component):
         """Take the hooks out again; the numbers stay in the store."""
         self._is_running = False
         self._sqlalchemy.stop()
+        self._asyncpg.stop()
         self._watched = None
 
     def tick(self, now: float) -> None:
@@ -107,6 +122,8 @@ class DatabaseOptimizer(Component):
         if not self._is_running:
             return
         self._hook()
+        with self._context.errors.guarded(self.name, "a pool could not be looked at"):
+            self._pools.tick()
         if (self.recorder.pending or self.recorder.slow or now - self._looked_at >= LOOKED_EVERY) and (
             not self._is_digesting
         ):
@@ -128,6 +145,7 @@ class DatabaseOptimizer(Component):
             self._notes.add(self._digest.ended(now), now)
             self._notes.put(self._digest.new_shapes(), now)
             self._notes.put(self._digest.wide_rows(), now)
+            self._notes.put(self._pools.findings(now), now)
             self._looked_at = now
             self._notes.tick(now)
             self._statistics.tick(now)
@@ -150,6 +168,68 @@ class DatabaseOptimizer(Component):
         """Return the numbers of all shapes, slow or not, those that took most time first."""
         return self._statistics.shapes()
 
+    def optimize_query(self, sql: str, params: Any = None) -> QueryResult:
+        """Run *sql* on the database given to `initialize`: measured, retried where that is safe, looked at.
+
+        Args:
+            sql: One statement, with the placeholders of the database's driver.
+            params: What the driver takes beside it.
+
+        Raises:
+            DatabaseError: No database was given, or it is an async engine.
+        """
+        return self._runner.run(self._target_now(), sql, params)
+
+    async def aoptimize_query(self, sql: str, params: Any = None) -> QueryResult:
+        """Do what `optimize_query` does; with an async engine in the running loop, otherwise in a thread."""
+        return await self._runner.arun(self._target_now(), sql, params)
+
+    def explain(self, shape: str) -> Plan:
+        """Return how the database would run the stored *shape*, an id of `get_queries`; it is planned, never run.
+
+        Raises:
+            DatabaseError: No database was given.
+        """
+        text = self._text_of(shape)
+        if not text:
+            return Plan(shape=shape, reason="there is no such shape, or its text is gone")
+        return self._explainer.explain(self._target_now(), shape, text)
+
+    async def aexplain(self, shape: str) -> Plan:
+        """Do what `explain` does: with an async engine in the running loop, otherwise in a thread."""
+        text, target = self._text_of(shape), self._target_now()
+        if text and target.engine is not None:
+            return await self._explainer.aexplain(target, shape, text)
+        plan: Plan = await shells.offload(self.explain, shape)
+        return plan
+
+    def _text_of(self, shape: str) -> str:
+        """Return the whole text of *shape*; this worker may know more of it than was told."""
+        for (_, known), record in list(self.recorder.records.items()):
+            if known == shape:
+                return record.facts.shape.text
+        text = self._statistics.texts().get(shape)
+        return "" if text is None else text.text
+
+    def run_transaction(self, function: Callable[..., T], *arguments: Any, **named: Any) -> T:
+        """Call *function*, which does one whole transaction, and again where its failure is safe to be met so.
+
+        That is a serialization failure, a deadlock, a lock that was not free in time, or a connection that could not
+        be made. Called within another one it calls *function* once, as the outer transaction is not its own.
+        """
+        return self._retry.run(function, *arguments, **named)
+
+    async def arun_transaction(self, function: Callable[..., Awaitable[T]], *arguments: Any, **named: Any) -> T:
+        """Do what `run_transaction` does for a coroutine *function*."""
+        return await self._retry.arun(function, *arguments, **named)
+
+    def _target_now(self) -> Target:
+        database = self._context.database
+        known = self._target
+        if known is None or known[0] is not database:
+            known = self._target = (database, target_of(database))
+        return known[1]
+
     @contextmanager
     def watch(self, name: str) -> Iterator[None]:
         """Look at the statements of the block together, as at those of a request: for tasks and scripts.
@@ -170,6 +250,18 @@ class DatabaseOptimizer(Component):
         """Capture the statements of a SQLAlchemy *engine*, sync or async, from now on, without waiting for its use."""
         expect_spans(self.name)
         self._sqlalchemy.watch(engine)
+
+    def wrap(self, connection: Any) -> Any:
+        """Return *connection*, a DB-API one (sqlite3, psycopg, PyMySQL…), so that its statements are captured.
+
+        What is returned does all that the connection does; hand it on in its place.
+        """
+        expect_spans(self.name)
+        return CapturedConnection(connection, self.recorder)
+
+    def watch_pool(self, pool: Any, name: str) -> None:
+        """Show the numbers of *pool*, one of psycopg_pool's, under *name*; SQLAlchemy's are found by themselves."""
+        self._pools.watch_other(pool, name)
 
     def recognise_with(self, recognise: Callable[[FrameType], tuple[str, str, str, bool] | None]) -> None:
         """Ask *recognise* about library frames: (ORM, model, relation, whether to many), or None. For adapters."""
@@ -213,6 +305,8 @@ class DatabaseOptimizer(Component):
         with self._context.errors.guarded(self.name, "could not hook into the database libraries"):
             if self.settings.capture and not self._sqlalchemy.is_active and self._sqlalchemy.start():
                 self.test_capture("sqlalchemy", self._sqlalchemy.self_test)
+            if self.settings.capture and not self._asyncpg.is_active and self._asyncpg.start():
+                self.test_capture("asyncpg", self._asyncpg.self_test)
             database = self._context.database
             if database is not None and database is not self._watched:
                 self._watched = database
@@ -223,6 +317,7 @@ class DatabaseOptimizer(Component):
         if self._pid != os.getpid():
             self._begin()
             self.recorder.after_fork()
+            self._pools.forget()
             self._digest.forget()
             self._notes.forget()
             self._statistics.forget()

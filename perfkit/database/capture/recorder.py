@@ -143,7 +143,7 @@ class Recorder:
         self._tested += 1
         facts = facts_of(text)
         sink = [Row(each, ("",) * len(each.labels), SINK) for each in (self._statements, ROWS, SLOW)]
-        return Entry(facts, ShapeRecord(facts, "", *sink, text))
+        return Entry(facts, ShapeRecord(facts, "", sink[0], sink[1], sink[2], text))
 
     def _record(self, facts: Facts, system: str, text: str) -> ShapeRecord:
         key = (system, facts.shape.id)

@@ -20,9 +20,9 @@ from typing import Any
 
 from perfkit.core.spans import expect_spans, get_exchange
 from perfkit.database.capture.callsites import RECOGNISERS
-from perfkit.database.capture.pools import Pools
 from perfkit.database.capture.recorder import Recorder
 from perfkit.database.patterns.observed import Relation
+from perfkit.database.pool.pools import Pools
 
 __all__ = ["SQLAlchemyCapture"]
 
