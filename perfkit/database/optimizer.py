@@ -273,13 +273,21 @@ class DatabaseOptimizer(Component):
         if find not in FINDERS:
             FINDERS.append(find)
 
-    def test_capture(self, name: str, send: Callable[[str], object]) -> bool:
-        """Return whether a statement that *send* sends is captured; say so loudly if not. For adapters.
+    def test_capture(self, name: str, send: Callable[[str], object]) -> None:
+        """Find out whether a statement that *send* sends is captured, and say so loudly if not. For adapters.
+
+        Inside an event loop, which must not wait, the worker for slow work does it.
 
         Args:
             name: What is tested, such as ``sqlalchemy``.
             send: Sends the statement that it is given, to a database of its own.
         """
+        if shells.is_loop_running():
+            shells.defer(self._test_capture, name, send)
+        else:
+            self._test_capture(name, send)
+
+    def _test_capture(self, name: str, send: Callable[[str], object]) -> None:
         reason = self.recorder.test(send)
         self._captures[name] = CaptureState(name=name, is_active=not reason, reason=reason)
         if reason:
@@ -287,7 +295,6 @@ class DatabaseOptimizer(Component):
             action = "Look whether its version is supported, and whether something else replaces its hooks."
             self._notes.put([found("inactive_capture", message, action, object=name)], self._context.clock.monotonic())
             self._context.errors.warn(self.name, f"inactive_{name}", f"{message} {action}")
-        return not reason
 
     def snapshot(self) -> DatabaseSnapshot:
         """Return the numbers of all workers."""
