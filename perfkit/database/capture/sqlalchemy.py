@@ -28,6 +28,7 @@ __all__ = ["SQLAlchemyCapture"]
 
 METHODS = ("do_execute", "do_executemany", "do_execute_no_params", "do_commit")
 MARK = "_perfkit_captured"
+TESTED = "_perfkit_self_test"
 
 
 class SQLAlchemyCapture:
@@ -84,6 +85,7 @@ class SQLAlchemyCapture:
     def self_test(self, statement: str) -> None:
         """Send *statement* to an empty database in memory."""
         engine = importlib.import_module("sqlalchemy").create_engine("sqlite://")
+        setattr(engine.pool, TESTED, True)
         try:
             with engine.connect() as connection:
                 connection.exec_driver_sql(statement)
@@ -103,7 +105,8 @@ class SQLAlchemyCapture:
                 dialect = getattr(pool, "_dialect", None)
                 if dialect is not None and id(dialect) not in self._seen:
                     self._wrap(dialect)
-                self._pools.taken(pool, record)
+                if not hasattr(pool, TESTED):
+                    self._pools.taken(pool, record)
 
     def _on_checkin(self, connection: Any, record: Any) -> None:
         with self._recorder.errors.guarded("database", "a connection could not be looked at"):
