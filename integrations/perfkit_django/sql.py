@@ -103,7 +103,10 @@ def _self_test(statement: str) -> None:
 def recognise(frame: FrameType) -> tuple[str, str, str, bool] | None:
     """Return (ORM, model, relation, whether to many) if Django loads a relation in *frame*."""
     code = frame.f_code
-    if code.co_name == "__get__" and code.co_filename.endswith("related_descriptors.py"):
+    if code.co_filename.endswith("related_descriptors.py") and code.co_name != "__get__":
+        manager = frame.f_locals.get("self")
+        return _many(getattr(manager, "instance", None), getattr(manager, "model", None))
+    if code.co_filename.endswith("related_descriptors.py"):
         descriptor = frame.f_locals.get("self")
         field, related = getattr(descriptor, "field", None), getattr(descriptor, "related", None)
         if related is not None:
@@ -119,9 +122,13 @@ def _of_queryset(queryset: Any) -> tuple[str, str, str, bool] | None:
     for field in getattr(queryset, "_known_related_objects", None) or ():
         name = field.remote_field.get_accessor_name()
         return ("django", field.remote_field.model.__name__, name, True) if name else None
-    instance = (getattr(queryset, "_hints", None) or {}).get("instance")
-    for field in instance._meta.get_fields() if instance is not None else ():
-        if field.many_to_many and field.related_model is queryset.model:
+    return _many((getattr(queryset, "_hints", None) or {}).get("instance"), getattr(queryset, "model", None))
+
+
+def _many(instance: Any, model: Any) -> tuple[str, str, str, bool] | None:
+    """Return the many-to-many relation from *instance* to *model*, if there is one."""
+    for field in instance._meta.get_fields() if hasattr(instance, "_meta") else ():
+        if field.many_to_many and field.related_model is model:
             name = field.get_accessor_name() if field.auto_created else field.name
             return ("django", type(instance).__name__, name, True) if name else None
     return None

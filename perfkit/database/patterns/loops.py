@@ -69,7 +69,7 @@ def _is_loop(members: list[Seen]) -> bool:
     if not changing - _MOVING:
         return False
     listed = [query.facts.in_size for query in members if query.facts.in_size]
-    if listed and changing <= {Role.IN, *_MOVING} and fmean(listed) >= BATCH:
+    if listed and Role.IN in changing and Role.EQUAL not in changing and fmean(listed) >= BATCH:
         return False
     known = [query.rows for query in members if query.rows >= 0]
     return not known or fmean(known) <= MANY_ROWS

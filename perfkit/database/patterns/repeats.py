@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from itertools import pairwise
 from statistics import median
 
@@ -17,10 +17,17 @@ PAUSE = 0.01
 """Seconds between two equal questions of one line from which it waits for another answer."""
 
 
-def found_in(queries: list[Seen]) -> Iterator[Finding]:
-    """Yield one finding for each shape that was asked again with equal values, between two writes to its tables."""
+def found_in(queries: list[Seen], known: Collection[str] = ()) -> Iterator[Finding]:
+    """Yield one finding for each shape that was asked again with equal values, between two writes to its tables.
+
+    Args:
+        queries: Those of one request.
+        known: Ids of shapes of which something else is told already.
+    """
     shapes: dict[str, list[Seen]] = {}
     for repeated in _runs(queries):
+        if repeated[0].facts.shape.id in known:
+            continue
         # Other rows for the same question, or pauses between: somebody waits for a change.
         if len({query.rows for query in repeated}) == 1 and not _is_polling(repeated):
             shapes.setdefault(repeated[0].facts.shape.id, []).extend(repeated[1:])

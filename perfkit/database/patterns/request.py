@@ -47,8 +47,10 @@ def find_request_patterns(queries: Iterable[ObservedQuery]) -> list[Finding]:
 def patterns_of(queries: list[Seen], source: Callable[[str], str] | None = None) -> Iterator[Finding]:
     """Yield what is wrong with the *queries* of one request; *source* returns the source line at a site."""
     groups, commits = _groups(queries)
-    yield from loops.found_in(groups, queries)
-    yield from repeats.found_in(queries)
+    looped = list(loops.found_in(groups, queries))
+    yield from looped
+    # A loop that meets a thing twice asks twice: one problem, told once.
+    yield from repeats.found_in(queries, {finding.evidence["shape"] for finding in looped})
     yield from counting.found_in(queries, source or _source_line)
     yield from _large_lists(queries)
     writes = [query for query in queries if query.facts.is_write]
