@@ -23,7 +23,7 @@ ERRORS = Definition(
     name="perfkit_database_errors_total",
     type=MetricType.COUNTER,
     description="Statements that failed, by shape and error.",
-    labels=("shape", "error_type"),
+    labels=("db_system_name", "shape", "error_type"),
     max_series=500,
 )
 
@@ -31,14 +31,14 @@ ROWS = Definition(
     name="perfkit_database_rows_total",
     type=MetricType.COUNTER,
     description="Rows returned or changed, where the driver tells.",
-    labels=("shape",),
+    labels=("db_system_name", "shape"),
 )
 
 SLOW = Definition(
     name="perfkit_database_slow_queries_total",
     type=MetricType.COUNTER,
     description="Statements that took database.slow_query_threshold or longer, by shape.",
-    labels=("shape",),
+    labels=("db_system_name", "shape"),
 )
 
 UNWATCHED = Definition(

@@ -167,8 +167,8 @@ class Recorder:
             facts,
             system,
             store.row(self._statements, (system, summary, shape)),
-            store.row(ROWS, (shape,)),
-            store.row(SLOW, (shape,)),
+            store.row(ROWS, (system, shape)),
+            store.row(SLOW, (system, shape)),
             text,
         )
         return record
@@ -180,7 +180,7 @@ class Recorder:
                 return
             record, store = entry.record, self._store
             name = type(error).__name__
-            store.add(store.row(ERRORS, (record.facts.shape.id, name)), 1.0)
+            store.add(store.row(ERRORS, (record.system, record.facts.shape.id, name)), 1.0)
             seconds = perf_counter() - start
             store.observe(record.row, seconds)
             spans = get_exchange()

@@ -183,7 +183,9 @@ class Statistics:
             system, summary, shape = point.labels
             text = texts.get(shape)
             calls = histogram.count
-            mean_rows = rows[shape] / calls if rows.get(shape) else text.rows if text is not None else -1.0
+            mean_rows = (
+                rows[system, shape] / calls if rows.get((system, shape)) else text.rows if text is not None else -1.0
+            )
             found.append(
                 SlowQuery(
                     sql=text.text if text is not None else summary,
@@ -191,13 +193,13 @@ class Statistics:
                     system=system,
                     summary=summary,
                     calls=int(calls),
-                    slow=int(slow.get(shape, 0.0)),
+                    slow=int(slow.get((system, shape), 0.0)),
                     total=histogram.sum,
                     mean=histogram.sum / calls,
                     p95=quantile(histogram.boundaries, histogram.counts, 0.95),
                     max=text.longest if text is not None else 0.0,
                     rows=mean_rows if mean_rows >= 0.0 else None,
-                    errors=int(errors.get(shape, 0.0)),
+                    errors=int(errors.get((system, shape), 0.0)),
                     share=min(1.0, histogram.sum / spent) if spent else None,
                     callers=text.callers if text is not None else (),
                 )
@@ -212,10 +214,12 @@ class Statistics:
 _NAMES = (STATEMENTS.name, ERRORS.name, ROWS.name, SLOW.name, REQUEST_DURATION.name)
 
 
-def _by_shape(family: Any) -> dict[str, float]:
-    sums: dict[str, float] = {}
+def _by_shape(family: Any) -> dict[tuple[str, str], float]:
+    """Return the sums of *family* by system and shape."""
+    sums: dict[tuple[str, str], float] = {}
     for point in family.points if family is not None else ():
-        sums[point.labels[0]] = sums.get(point.labels[0], 0.0) + point.value
+        key = (point.labels[0], point.labels[1])
+        sums[key] = sums.get(key, 0.0) + point.value
     return sums
 
 
