@@ -33,6 +33,12 @@ GRACE = 5.0
 LONG = 30.0
 """Seconds from which one held connection is told."""
 
+IDLE = 1.0
+IDLE_SHARE = 0.1
+"""Seconds from which a held connection should have done something, and the part of them that is something."""
+
+MOST_IDLE = 100
+
 
 class _Pool:
     """One pool."""
@@ -67,6 +73,7 @@ class Pools:
         self._pools: dict[int, _Pool] = {}
         self._held: dict[int, _Held] = {}
         self._others: list[tuple[str, Any]] = []
+        self._idle: deque[tuple[_Held, float, float]] = deque(maxlen=MOST_IDLE)
 
     def watch(self, pool: Any) -> _Pool | None:
         """Measure how long callers wait for a connection of *pool*, one of SQLAlchemy's; return what is kept of it."""
@@ -99,8 +106,19 @@ class Pools:
         held = self._held.pop(id(record), None)
         if held is not None:
             seconds = perf_counter() - held.since
+            if seconds >= IDLE and held.spans is not None:
+                self._look_idle(held, seconds)
             self._store.observe(self._store.row(HELD, (held.pool.name,)), seconds)
             held.pool.trace.append((held.since, seconds))
+
+    def _look_idle(self, held: _Held, seconds: float) -> None:
+        busy = sum(
+            span.seconds
+            for span in held.spans
+            if span is not SEALED and span.kind == "sql" and span.start >= held.since
+        )
+        if busy < IDLE_SHARE * seconds:
+            self._idle.append((held, seconds, busy))
 
     def _time(self, pool: Any, known: _Pool) -> None:
         """Wrap the one method that waits, on this one object."""
@@ -149,6 +167,8 @@ class Pools:
     def findings(self, now: float) -> Iterator[Finding]:
         """Yield leaks and pools of a wrong size, at *now* (monotonic seconds)."""
         yield from self._leaks(now)
+        while self._idle:
+            yield _idle_finding(*self._idle.popleft())
         for known in list(self._pools.values()):
             pool = known.pool()
             if pool is not None and hasattr(pool, "size") and len(known.trace) >= ENOUGH:
@@ -159,8 +179,18 @@ class Pools:
             spans = held.spans
             if spans and spans[-1] is SEALED and not held.ended_at:
                 held.ended_at = now
+            seconds = perf_counter() - held.since
+            if seconds >= LONG and not held.ended_at:
+                yield found(
+                    "long_transaction",
+                    f"A connection of the pool {held.pool.name} has been out for {seconds:.0f} s.",
+                    "Commit in between, or read in chunks: a long transaction holds locks and old rows.",
+                    site=held.site,
+                    object=held.pool.name,
+                    evidence={"seconds": round(seconds)},
+                    confidence="likely",
+                )
             if held.ended_at and now - held.ended_at >= GRACE:
-                seconds = perf_counter() - held.since
                 yield found(
                     "connection_leak",
                     f"A connection of the pool {held.pool.name} is still out after {seconds:.0f} s, though its "
@@ -208,3 +238,16 @@ class Pools:
                 fix=fix,
                 confidence="guess",
             )
+
+
+def _idle_finding(held: _Held, seconds: float, busy: float) -> Finding:
+    return found(
+        "idle_in_transaction",
+        f"A connection of the pool {held.pool.name} was held for {seconds:.1f} s and worked for {busy:.2f} s of them.",
+        "Do what takes long (calls of other services, rendering) before the transaction or after it.",
+        site=held.site,
+        object=held.pool.name,
+        evidence={"seconds": round(seconds, 2), "busy": round(busy, 3)},
+        fix={"sqlalchemy": "session.commit()  # before the slow call", "django": "end transaction.atomic() before it"},
+        confidence="likely",
+    )

@@ -137,3 +137,31 @@ def test_a_connection_that_outlives_its_request_is_a_leak(tmp_path: Any) -> None
     leaked.close()
     engine.dispose()
     database.stop()
+
+
+def test_a_connection_held_without_work_is_told_with_its_line(
+    tmp_path: Any, database: DatabaseOptimizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("perfkit.database.pool.pools.IDLE", 0.05)
+    engine = create_engine(f"sqlite:///{tmp_path / 'a.db'}", poolclass=QueuePool)
+    spans = begin_exchange()
+    with engine.connect() as connection:
+        connection.execute(text("SELECT 1"))
+        time.sleep(0.08)
+    seal_exchange(spans)
+    (finding,) = list(database.findings())
+    assert finding.kind == "idle_in_transaction"
+    assert finding.site is not None
+    assert finding.site.startswith("tests/unit/database/test_pool_queueing.py:")
+    engine.dispose()
+
+
+def test_a_connection_out_for_long_is_told(
+    tmp_path: Any, database: DatabaseOptimizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("perfkit.database.pool.pools.LONG", 0.01)
+    engine = create_engine(f"sqlite:///{tmp_path / 'a.db'}", poolclass=QueuePool)
+    with engine.connect():
+        time.sleep(0.02)
+        assert [finding.kind for finding in database.findings()] == ["long_transaction"]
+    engine.dispose()
