@@ -112,8 +112,8 @@ def _text(tokens: list[Token]) -> str:
         elif kind == NAME:
             if before in _NAMES_OF_ONE_USE and before_kind == KEYWORD:
                 text = BIND
-            elif not text.isidentifier() or text.upper() in KEYWORDS or text != text.lower():
-                text = '"' + text.replace('"', '""') + '"'
+            else:
+                text = _spelled.get(text) or _spell(text)
         elif kind == ROWS:
             continue
         elif kind == OPERATOR:
@@ -125,6 +125,18 @@ def _text(tokens: list[Token]) -> str:
         add(text)
         before, before_kind, glue = text, kind, text in _NO_SPACE_AFTER
     return "".join(parts)
+
+
+_spelled: dict[str, str] = {}
+
+
+def _spell(name: str) -> str:
+    """Return *name* as shapes have it: in quotes only where it needs them."""
+    is_plain = name.isidentifier() and name.upper() not in KEYWORDS and name == name.lower()
+    spelled = name if is_plain else '"' + name.replace('"', '""') + '"'
+    if len(_spelled) < MAX_KNOWN and len(name) < 100:
+        _spelled[name] = spelled
+    return spelled
 
 
 def _is_sign(parts: list[str]) -> bool:

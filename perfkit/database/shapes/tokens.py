@@ -49,17 +49,22 @@ _PARAMETER = r"%s|%\(\w++\)s|\?\d*+(?![|&?-])|(?<![:\w]):[A-Za-z_]\w*+|\$\d++|@\
 def _pattern(string: str, quoted: str, comment: str) -> re.Pattern[str]:
     prefixed = rf"(?:[nNbBxX]|[uU]&)?{string}"
     value = rf"{prefixed}|{_NUMBER}|{_PARAMETER}"
+    # The order is that of frequency; where two may begin alike, a look ahead tells.
     return re.compile(
         rf"""
-        (?P<space>\s++|--[^\n]*+{comment})
-        |(?P<open>/\*)
+        \s*+(?:
+        (?P<word>(?![eEnNbBxX]'|[uU]&')[^\W\d][\w$]*+)
+        |(?P<plain>[,=)]|\.(?!\d))
+        |(?P<quoted>{quoted})
         |(?P<list>\(\s*+(?:[+-]?(?:{value})\s*+,\s*+)++[+-]?(?:{value})\s*+\))
+        |(?P<bracket>\()
         |(?P<value>[eE]{_BACKSLASHED}|{value}|\$(?P<tag>[A-Za-z_]\w*+)\$(?s:.*?)(?:\$(?P=tag)\$|\Z)
             |\$\$(?s:.*?)(?:\$\$|\Z))
-        |(?P<quoted>{quoted})
-        |(?P<word>[^\W\d][\w$]*+)
+        |(?P<open>/\*)
+        |(?P<space>--[^\n]*+{comment})
         |(?P<operator>::|<>|!=|<=>|<=|>=|\|\||->>|->|\#>>|\#>|@>|<@|:=|\?\||\?&|[^\w\s])
-        |(?P<rest>.)
+        |(?P<rest>\S)
+        )
         """,
         re.VERBOSE | re.DOTALL,
     )
@@ -95,32 +100,27 @@ def tokenize(sql: str, dialect: str | None = None) -> list[Token]:
         dialect: ``postgresql``, ``mysql``, ``mariadb``, ``sqlite`` or another; back ticks tell MySQL where it is None.
     """
     is_cut = len(sql) > MAX_CHARACTERS
-    if is_cut:
-        sql = sql[:MAX_CHARACTERS]
+    sql = sql[:MAX_CHARACTERS].rstrip()
     dialect = dialect or ("mysql" if "`" in sql else "")
     pattern = _BACKSLASH if dialect in BACKSLASHING else _STANDARD
     tokens: list[Token] = []
     add = tokens.append
-    words = _words
+    words, operators = _words, _operators
     at, end = 0, len(sql)
     while at < end:
         # A comment that nests and the rows of an insert move on by themselves; all else is one run of the scanner.
         for match in pattern.finditer(sql, at):
             group = match.lastgroup
-            if group == "space":
-                continue
-            if group == "word":
-                text = match.group()
+            if group == "word" or group == "quoted":
+                text = match[group]
                 add(words.get(text) or _word(text))
-            elif group == "operator":
-                text = match.group()
-                add(_operators.get(text) or Token(OPERATOR, text))
+            elif group == "plain" or group == "bracket" or group == "operator":
+                text = match[group]
+                add(operators.get(text) or Token(OPERATOR, text))
             elif group == "value":
-                add(Token(VALUE, match.group(), 1))
-            elif group == "quoted":
-                add(Token(NAME, match.group().translate(_QUOTES)))
+                add(Token(VALUE, match["value"], 1))
             elif group == "list":
-                text = match.group()
+                text = match["list"]
                 add(Token(VALUE, text, _size_of(text)))
                 if len(tokens) > 1 and _is_values(tokens):
                     more = _MORE_ROWS.match(sql, match.end())
@@ -148,10 +148,12 @@ _operators = {
 
 
 def _word(text: str) -> Token:
-    """Return the token of a word that was not met before, or of one in other letters."""
+    """Return the token of a name or keyword that was not met before."""
     upper = text.upper()
-    token = _words.get(upper) if upper in KEYWORDS else Token(NAME, text.lower())
-    assert token is not None
+    if upper in KEYWORDS:
+        token = _words[upper]
+    else:
+        token = Token(NAME, text.translate(_QUOTES) if text[0] in '"`[' else text.lower())
     if len(_words) < _MOST_WORDS and len(text) < 100:
         _words[text] = token
     return token
