@@ -96,14 +96,12 @@ class Work:
         began: Monotonic seconds of the first statement.
         counts: Shape → statements so far.
         queries: (entry, parameters, rows, start, seconds, site): parameters as hashes.
-        held: Connections that are out of their pool: identity → (since, site).
     """
 
-    __slots__ = ("began", "counts", "held", "queries", "spans")
+    __slots__ = ("began", "counts", "queries", "spans")
 
     def __init__(self, spans: list[Span], began: float) -> None:
         """Begin with none."""
         self.spans, self.began = spans, began
         self.counts: dict[ShapeRecord, int] = {}
         self.queries: list[tuple[Entry, Any, int, float, float, str]] = []
-        self.held: dict[int, tuple[float, str]] = {}
