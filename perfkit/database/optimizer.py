@@ -15,8 +15,8 @@ from perfkit.core.component import Component
 from perfkit.core.context import Context
 from perfkit.core.findings import Finding
 from perfkit.core.spans import begin_exchange, expect_spans, get_exchange, seal_exchange, set_exchange
+from perfkit.database.callsites import FINDERS, RECOGNISERS
 from perfkit.database.capture.asyncpg import AsyncpgCapture
-from perfkit.database.capture.callsites import FINDERS, RECOGNISERS
 from perfkit.database.capture.dbapi import CapturedConnection
 from perfkit.database.capture.recorder import Recorder
 from perfkit.database.capture.sqlalchemy import SQLAlchemyCapture

@@ -19,7 +19,7 @@ from perfkit.core.context import Context
 from perfkit.core.locks import OwnLock
 from perfkit.core.names import OTHER
 from perfkit.core.spans import MAX_SPANS, SEALED, Span, get_exchange
-from perfkit.database.capture.callsites import Site, relation_of, site_of
+from perfkit.database.callsites import Site, relation_of, site_of
 from perfkit.database.capture.metrics import ERRORS, ROWS, SLOW, UNWATCHED, statements
 from perfkit.database.capture.scale import Scale
 from perfkit.database.capture.work import Entry, ShapeRecord, Work

@@ -19,7 +19,7 @@ from types import FrameType
 from typing import Any
 
 from perfkit.core.spans import expect_spans, get_exchange
-from perfkit.database.capture.callsites import RECOGNISERS
+from perfkit.database.callsites import RECOGNISERS
 from perfkit.database.capture.recorder import Recorder
 from perfkit.database.patterns.observed import Relation
 from perfkit.database.pool.pools import Pools

@@ -12,7 +12,7 @@ from typing import Any
 from perfkit.core.context import Context
 from perfkit.core.findings import Finding
 from perfkit.core.spans import SEALED, get_exchange
-from perfkit.database.capture.callsites import site_of
+from perfkit.database.callsites import site_of
 from perfkit.database.patterns.found import found
 from perfkit.database.pool.metrics import CONNECTIONS, HELD, PENDING, WAITED
 from perfkit.database.pool.queueing import demand_of, replayed_waits, sufficient_size
