@@ -81,6 +81,11 @@ def test_wrapped_connections_of_psycopg_and_pymysql(
             cursor.execute("SELECT owner FROM account WHERE id = %s", (1,))
             assert cursor.fetchone() == ("ada",)
         assert connection.execute("SELECT balance FROM account WHERE id = %(id)s", {"id": 2}).fetchall() == [(100,)]
+        composed = psycopg.sql.SQL("SELECT id FROM {} WHERE owner = {}").format(
+            psycopg.sql.Identifier("account"), psycopg.sql.Literal("hunter2")
+        )
+        assert connection.execute(composed).fetchall() == []
+        assert connection.execute(b"SELECT 7 FROM account LIMIT 1").fetchall() == [(7,)]
     other = database.wrap(mariadb.connect(maria))
     with other.cursor() as cursor:
         assert cursor.execute("SELECT owner FROM account WHERE id = %s", (3,)) == 1
@@ -90,6 +95,8 @@ def test_wrapped_connections_of_psycopg_and_pymysql(
     assert calls == {
         ("postgresql", "SELECT owner FROM account WHERE id = ?"): 1.0,
         ("postgresql", "SELECT balance FROM account WHERE id = ?"): 1.0,
+        ("postgresql", "SELECT id FROM account WHERE owner = ?"): 0.0,
+        ("postgresql", "SELECT ? FROM account LIMIT ?"): 1.0,
         ("mysql", "SELECT owner FROM account WHERE id = ?"): 1.0,
     }
 

@@ -61,7 +61,8 @@ def wrapper_of(database: Any, vendor: str) -> Any:
     weigh = recorder.weigh
 
     def wrapper(execute: Any, sql: Any, params: Any, many: bool, context: Any) -> Any:
-        entry = entry_of(sql) or learn(sql, vendor)
+        # What psycopg composes is no text, and cannot be looked up.
+        entry = (entry_of(sql) if sql.__class__ is str else None) or learn(sql, vendor)
         start = perf_counter()
         try:
             result = execute(sql, params, many, context)

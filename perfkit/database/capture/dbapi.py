@@ -50,7 +50,7 @@ class CapturedConnection:
 
     def _sent(self, send: Any, statement: Any, parameters: Any, named: dict[str, Any], *, is_many: bool = False) -> Any:
         recorder = self._recorder
-        entry = recorder.known(self._system).get(statement) or recorder.learn(statement, self._system)
+        entry = recorder.find(statement, self._system)
         start = perf_counter()
         try:
             cursor = send(statement, parameters, **named) if parameters or is_many else send(statement, **named)
@@ -78,9 +78,7 @@ class CapturedCursor:
 
     def __init__(self, cursor: Any, recorder: Recorder, system: str) -> None:
         """Stand before *cursor*, of a connection to *system*."""
-        self.__dict__.update(
-            cursor=cursor, _recorder=recorder, _system=system, _known=recorder.known(system), _bare=cursor
-        )
+        self.__dict__.update(cursor=cursor, _recorder=recorder, _system=system, _bare=cursor)
 
     def execute(self, statement: Any, *parameters: Any, **named: Any) -> Any:
         """Send *statement*."""
@@ -95,9 +93,7 @@ class CapturedCursor:
     ) -> Any:
         recorder = self._recorder
         self.__dict__["cursor"] = self._bare
-        entry = (self._known.get(statement) if isinstance(statement, str) else None) or recorder.learn(
-            statement, self._system
-        )
+        entry = recorder.find(statement, self._system)
         given = parameters[0] if parameters else named.get("params", named.get("args"))
         start = perf_counter()
         try:

@@ -104,6 +104,10 @@ class Recorder:
         """Return the texts known of *system*; ask it with ``get`` for each statement, and `learn` what it lacks."""
         return self._known.setdefault(system, {})
 
+    def find(self, text: Any, system: str) -> Entry | None:
+        """Return the entry of *text*, known or not, text or what a driver takes in place of one."""
+        return (self.known(system).get(text) if isinstance(text, str) else None) or self.learn(text, system)
+
     def learn(self, text: Any, system: str) -> Entry | None:
         """Return the entry of a *text* that is not known; None if that fails, which is counted."""
         try:

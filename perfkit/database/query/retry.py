@@ -10,6 +10,7 @@ trouble is not asked more than before.
 from __future__ import annotations
 
 import contextvars
+import importlib.util
 import threading
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
@@ -85,13 +86,18 @@ class Retry:
         self._tokens = _BURST
 
     def run(self, function: Callable[..., T], *arguments: Any, **named: Any) -> T:
-        """Call *function*, which does a whole transaction; call it again where its failure allows that."""
+        """Call *function*, which does a whole transaction; call it again where its failure allows that.
+
+        Raises:
+            MissingDependencyError: tenacity is not installed.
+        """
         if _is_within.get():
             return function(*arguments, **named)
+        attempts = self._attempts("Retrying")
         token = _is_within.set(True)
         try:
             self._earn()
-            for attempt in self._attempts("Retrying"):
+            for attempt in attempts:
                 with attempt:
                     return function(*arguments, **named)
         finally:
@@ -102,15 +108,21 @@ class Retry:
         """Do what `run` does for a coroutine *function*."""
         if _is_within.get():
             return await function(*arguments, **named)
+        attempts = self._attempts("AsyncRetrying")
         token = _is_within.set(True)
         try:
             self._earn()
-            async for attempt in self._attempts("AsyncRetrying"):
+            async for attempt in attempts:
                 with attempt:
                     return await function(*arguments, **named)
         finally:
             _is_within.reset(token)
         raise AssertionError  # the attempts return from within or raise
+
+    @property
+    def is_possible(self) -> bool:
+        """Whether the library for the pauses is installed."""
+        return importlib.util.find_spec("tenacity") is not None
 
     def _attempts(self, kind: str) -> Any:
         try:

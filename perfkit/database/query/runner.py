@@ -40,7 +40,7 @@ class Runner:
                     connection.commit()
                 return done
 
-        done = self._retry.run(once) if target.is_owner else once()
+        done = self._retry.run(once) if target.is_owner and self._retry.is_possible else once()
         return self._result(target, sql, params, done, attempts)
 
     async def arun(self, target: Target, sql: str, params: Any = None) -> QueryResult:
@@ -61,7 +61,7 @@ class Runner:
                 count = len(rows) if answer.returns_rows else answer.rowcount
             return rows, columns, count, perf_counter() - start
 
-        done = await self._retry.arun(once)
+        done = await (self._retry.arun(once) if self._retry.is_possible else once())
         return self._result(target, sql, params, done, attempts)
 
     def _send(

@@ -24,6 +24,9 @@ TELL_INTERVAL = 5.0
 REPEAT_INTERVAL = 300.0
 """Seconds after which a text is written again, as texts of others may have pushed it out of the ring."""
 
+HELD = 2.0
+"""Seconds for which what was read of the others is good: a read is some ms a worker, and pages ask each second."""
+
 _RANK = {"critical": 0, "high": 1, "medium": 2, "low": 3}
 
 
@@ -49,6 +52,7 @@ class Notes:
         """Know nothing: at the start, and in a forked child."""
         self._lock = threading.Lock()
         self._notes: dict[str, _Note] = {}
+        self._read: tuple[float, list[dict[str, Any]]] = (float("-inf"), [])
         self._worker = f"{os.getpid()}-{self._store.clock.time():.3f}"
 
     def add(self, findings: Iterable[Finding], now: float) -> None:
@@ -114,13 +118,21 @@ class Notes:
             own = list(self._notes.values())
         for note in own:
             yield self._worker, note
-        for record in self._store.texts.read(KIND):
+        for record in self._of_others():
             try:
                 note = _Note(msgspec.convert(record["finding"], Finding))
                 note.requests, note.worst = int(record["requests"]), float(record["worst"])
                 yield str(record["worker"]), note
             except (KeyError, TypeError, ValueError):  # of another version of perfkit
                 continue
+
+    def _of_others(self) -> list[dict[str, Any]]:
+        now = self._store.clock.monotonic()
+        if not self._store.is_shared:
+            return []
+        if not 0.0 <= now - self._read[0] < HELD:
+            self._read = now, self._store.texts.read(KIND)
+        return self._read[1]
 
     def _tell(self, note: _Note, now: float) -> None:
         if now - note.told_at < (TELL_INTERVAL if note.is_changed else REPEAT_INTERVAL):

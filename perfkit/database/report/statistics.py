@@ -21,12 +21,15 @@ __all__ = ["Caller", "ShapeText", "SlowQuery", "Statistics"]
 
 logger = logging.getLogger("perfkit.database")
 
-SHAPES, SLOW_ONES = "database.shape", "database.slow"
+SHAPES = "database.shape"
 LOG_INTERVAL = 60.0
 """Seconds between two log lines of one shape."""
 
 TELL_INTERVAL = 60.0
 """Seconds between two looks whether the texts of this worker are still in the ring."""
+
+HELD = 2.0
+"""Seconds for which what was read of the others is good: a read is some ms a worker, and pages ask each second."""
 
 MOST_TOLD = 200
 MOST_CALLERS = 5
@@ -100,7 +103,7 @@ class Statistics:
         self._worker = f"{os.getpid()}-{self._store.clock.time():.3f}"
         self._logged: dict[str, tuple[float, int]] = {}
         self._told_at = float("-inf")
-        self._told: dict[str, int] = {}
+        self._read: tuple[float, list[dict[str, Any]]] = (float("-inf"), [])
 
     def tick(self, now: float) -> None:
         """Log slow statements and tell the texts that are new, at *now* monotonic seconds."""
@@ -156,7 +159,7 @@ class Statistics:
     def texts(self) -> dict[str, ShapeText]:
         """Return what is known of each shape, by its id, from all workers."""
         known: dict[str, ShapeText] = {}
-        others = (_converted(each) for each in self._store.texts.read(SHAPES, limit=5_000))
+        others = (_converted(each) for each in self._of_others())
         own = [self._text_of(record) for record in list(self._recorder.records.values())]
         taken: set[tuple[str, str]] = set()
         for text in (*own, *(each for each in others if each is not None)):
@@ -164,6 +167,14 @@ class Statistics:
                 taken.add((text.worker, text.id))
                 known[text.id] = _joined(known[text.id], text) if text.id in known else text
         return known
+
+    def _of_others(self) -> list[dict[str, Any]]:
+        now = self._store.clock.monotonic()
+        if not self._store.is_shared:
+            return []
+        if not 0.0 <= now - self._read[0] < HELD:
+            self._read = now, self._store.texts.read(SHAPES, limit=5_000)
+        return self._read[1]
 
     def shapes(self) -> list[SlowQuery]:
         """Return all shapes, those that took most time first."""
