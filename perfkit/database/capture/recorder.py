@@ -25,6 +25,7 @@ from perfkit.database.capture.scale import Scale
 from perfkit.database.capture.work import Entry, ShapeRecord, Work
 from perfkit.database.patterns.facts import Facts, Role, facts_of, param_of
 from perfkit.database.settings import DatabaseSettings
+from perfkit.database.shapes.shape import MAX_KNOWN_TEXT
 from perfkit.store import Row
 from perfkit.store.layout import SINK
 from perfkit.store.series.rows import bounds_of
@@ -122,7 +123,8 @@ class Recorder:
                 entry = Entry(facts, self._record(facts, system, text))
                 if len(known) >= MOST_TEXTS:
                     known.clear()
-                known[text] = entry
+                if len(text) <= MAX_KNOWN_TEXT:
+                    known[text] = entry
             return entry
         except Exception as error:  # noqa: BLE001 - the statement must be sent whatever happens to us
             self._context.errors.report("database", error, doing="a statement could not be looked at")
@@ -173,7 +175,7 @@ class Recorder:
             store.row(self._statements, (system, summary, shape)),
             store.row(ROWS, (system, shape)),
             store.row(SLOW, (system, shape)),
-            text,
+            text if len(text) <= MAX_KNOWN_TEXT else facts.shape.text,
         )
         return record
 

@@ -17,6 +17,7 @@ from perfkit.database.patterns import counting, loops, repeats
 from perfkit.database.patterns.facts import Facts, facts_of, values_of
 from perfkit.database.patterns.found import found
 from perfkit.database.patterns.observed import ObservedQuery, Seen
+from perfkit.database.shapes.shape import MAX_KNOWN_TEXT
 
 __all__ = ["LARGE_LIST", "find_request_patterns", "patterns_of"]
 
@@ -28,7 +29,11 @@ CHATTY = 5
 
 _ENVIRONMENT = ("SET", "USE")
 
-_facts = lru_cache(2_000)(facts_of)
+_remembered = lru_cache(2_000)(facts_of)
+
+
+def _facts(sql: str) -> Facts:
+    return _remembered(sql) if len(sql) <= MAX_KNOWN_TEXT else facts_of(sql)
 
 
 def find_request_patterns(queries: Iterable[ObservedQuery]) -> list[Finding]:

@@ -14,7 +14,7 @@ from perfkit.database.shapes.keywords import KEYWORDS
 from perfkit.database.shapes.summary import summarize
 from perfkit.database.shapes.tokens import CUT, KEYWORD, NAME, OPERATOR, ROWS, VALUE, Token, tokenize
 
-__all__ = ["MAX_SHAPE", "QueryShape", "fingerprint", "shape_of"]
+__all__ = ["MAX_KNOWN_TEXT", "MAX_SHAPE", "QueryShape", "fingerprint", "shape_of"]
 
 MAX_SHAPE = 2_000
 """Characters of a shape's text; its id is that of the whole."""

@@ -290,6 +290,18 @@ def test_ten_thousand_shapes_have_bounded_numbers() -> None:
     assert next(each for each in shapes if each.id == "_other").calls > 9_000
 
 
+def test_texts_of_a_megabyte_are_not_kept() -> None:
+    database = Optimizer()
+    for number in range(30):
+        text_ = f"SELECT c{number} FROM t WHERE a IN ({', '.join(map(str, range(200_000)))})"
+        entry = database.recorder.learn(text_, "sqlite")
+        assert entry is not None
+        database.recorder.finish(entry, 0.0, None, 1)
+    assert not database.recorder.known("sqlite")
+    assert all(len(record.sample) < 50_000 for record in database.recorder.records.values())
+    assert sum(each.calls for each in database.get_queries()) == 30
+
+
 def test_requests_that_never_end_are_bounded_and_counted() -> None:
     database = Optimizer()
     entry = database.recorder.learn("SELECT a FROM b", "sqlite")
