@@ -19,6 +19,7 @@ COMPONENTS = {
     "load_balancer": "perfkit.load_balancer.balancer:LoadBalancer",
     "alerts": "perfkit.alerts.manager:AlertManager",
     "cache": "perfkit.cache.manager:CacheManager",
+    "database": "perfkit.database.optimizer:DatabaseOptimizer",
 }
 """Word → class, in the order in which they are built and started; they stop in the opposite order."""
 

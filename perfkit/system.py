@@ -42,6 +42,7 @@ from perfkit.store import Store
 if TYPE_CHECKING:
     from perfkit.alerts import AlertManager
     from perfkit.cache import CacheManager
+    from perfkit.database import DatabaseOptimizer
     from perfkit.health import HealthChecker
     from perfkit.load_balancer import LoadBalancer
     from perfkit.metrics import MetricsCollector
@@ -251,6 +252,11 @@ class PerformanceSystem:
     def alerts(self) -> AlertManager:
         """The alert manager."""
         return self.get_component("alerts")  # type: ignore[return-value]  # the registry's class
+
+    @property
+    def database(self) -> DatabaseOptimizer:
+        """The database optimizer."""
+        return self.get_component("database")  # type: ignore[return-value]  # the registry's class
 
     @property
     def cache(self) -> CacheManager:

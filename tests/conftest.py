@@ -8,6 +8,8 @@ from collections.abc import Generator, Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
+from mariadb_server import MARIADB, MariaDBServer, mariadb_server
+from postgres_server import POSTGRES, PostgresServer, postgres_server
 from schedulers import schedulers
 
 from perfkit.core.spans import PRODUCERS, expect_spans, set_exchange
@@ -87,3 +89,21 @@ def spans_expected() -> Iterator[None]:
     expect_spans("tests")
     yield
     PRODUCERS[:] = before
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL for all tests; take a database of your own from it."""
+    if POSTGRES is None:
+        pytest.skip("PostgreSQL is missing: apt-get install postgresql-15 postgresql-15-hypopg")
+    with postgres_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def mariadb() -> Iterator[MariaDBServer]:
+    """A MariaDB for all tests; take a database of your own from it."""
+    if MARIADB is None:
+        pytest.skip("MariaDB is missing: apt-get install mariadb-server")
+    with mariadb_server() as server:
+        yield server

@@ -19,6 +19,7 @@ from perfkit_django.answers import base_url
 from perfkit_django.settings import usable
 from perfkit_django.sightings import describer
 from perfkit_django.site import Site
+from perfkit_django.sql import capture, forget
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -71,6 +72,7 @@ class Lifecycle:
         with self._lock:
             site, self._site, self.hot = self._site, None, None
             self.epoch = object()
+        forget()
         if site is not None:
             site.stop()
 
@@ -86,6 +88,8 @@ class Lifecycle:
         with site.errors.guarded(site.adapter, "could not tell the address"):
             base = base_url(request)
         site.begin_serving(base)
+        with site.errors.guarded(site.adapter, "could not hook into the database connections"):
+            capture(site.instrumentation.system)
         recorder, is_proxied = site.instrumentation, settings.SECURE_PROXY_SSL_HEADER is not None
         self.hot = (site.paths, recorder.system.store, recorder.rows, is_proxied, site, recorder.system)
         if self._described is not site:

@@ -11,6 +11,7 @@ from perfkit.cache.settings import CacheSettings
 from perfkit.config.presets import Environment
 from perfkit.config.sections import AccessSettings, HttpSettings
 from perfkit.core.settings import Settings
+from perfkit.database.settings import DatabaseSettings
 from perfkit.health.settings import HealthSettings
 from perfkit.load_balancer.settings import LoadBalancerSettings
 from perfkit.metrics.settings import MetricsSettings
@@ -59,3 +60,4 @@ class PerformanceConfig(Settings, frozen=True, dict=True):
     load_balancer: LoadBalancerSettings = field(default_factory=LoadBalancerSettings)
     alerts: AlertsSettings = field(default_factory=AlertsSettings)
     cache: CacheSettings = field(default_factory=CacheSettings)
+    database: DatabaseSettings = field(default_factory=DatabaseSettings)

@@ -11,6 +11,7 @@ PerfkitError
 ├── NoServerAvailable       (LookupError)   no server that a request could be sent to
 ├── ServerNotFoundError     (LookupError)   the balancer knows no server of that name
 ├── DeadlineExceeded        (TimeoutError)  the time that a request had is over
+├── DatabaseError           (ValueError)    no database to ask, or one that cannot be asked so
 ├── ComponentNotFoundError  (LookupError)   no such component, or it is disabled
 ├── TimerError              (LookupError)   no timer of that name runs, or it has ended
 ├── UnknownEventError       (LookupError)   no such event
@@ -34,6 +35,7 @@ __all__ = [
     "CacheError",
     "ComponentNotFoundError",
     "ConfigurationError",
+    "DatabaseError",
     "DeadlineExceeded",
     "DeliveryError",
     "ErrorLog",
@@ -114,6 +116,10 @@ class DeliveryError(PerfkitError, OSError):
         """Say what happened; the message holds no secret."""
         super().__init__(message)
         self.is_final, self.retry_after = is_final, retry_after
+
+
+class DatabaseError(PerfkitError, ValueError):
+    """There is no database to ask, or it cannot be asked in this way."""
 
 
 class ComponentNotFoundError(PerfkitError, LookupError):

@@ -23,7 +23,7 @@ from typing import Any
 
 from perfkit.core.errors import LifecycleError
 
-__all__ = ["acall", "call", "offload", "submit"]
+__all__ = ["acall", "call", "defer", "is_loop_running", "offload", "submit"]
 
 
 class _OwnedLoop:
@@ -66,7 +66,7 @@ def call(function: Callable[..., Any], *arguments: Any, timeout: float | None = 
     Raises:
         LifecycleError: It is a coroutine function and this thread already runs a loop, which would wait for itself.
     """
-    if inspect.iscoroutinefunction(function) and _is_loop_running():
+    if inspect.iscoroutinefunction(function) and is_loop_running():
         raise LifecycleError(
             f"{getattr(function, '__qualname__', function)!r} is a coroutine function, called by a blocking method "
             "inside a running event loop. Blocking here would stop the loop. "
@@ -97,6 +97,11 @@ async def offload(function: Callable[..., Any], *arguments: Any) -> Any:
     return await loop.run_in_executor(_workers(), contextvars.copy_context().run, function, *arguments)
 
 
+def defer(function: Callable[..., Any], *arguments: Any) -> concurrent.futures.Future[Any]:
+    """Have the one thread for slow work call *function* later; return its future."""
+    return _workers().submit(function, *arguments)
+
+
 def _workers() -> concurrent.futures.Executor:
     global _worker
     if _worker is None or _worker[0] != os.getpid():
@@ -109,7 +114,8 @@ async def _awaited(awaitable: Any) -> Any:
     return await awaitable
 
 
-def _is_loop_running() -> bool:
+def is_loop_running() -> bool:
+    """Return whether this thread runs an event loop."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:

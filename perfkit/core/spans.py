@@ -42,6 +42,7 @@ __all__ = [
     "begin_exchange",
     "current_spans",
     "expect_spans",
+    "get_exchange",
     "record_span",
     "seal_exchange",
     "set_exchange",
@@ -94,10 +95,11 @@ PRODUCERS: list[str] = []
 
 _current: ContextVar[Exchange | None] = ContextVar("perfkit_exchange", default=None)
 
+get_exchange = _current.get
+"""Returns the current exchange, sealed or not, or None; for the hot path, others call `current_spans`."""
+
 set_exchange = _current.set
 """Makes a list the current exchange; for the hot path, others call `begin_exchange`."""
-
-_exchange = _current.get
 
 
 def expect_spans(producer: str) -> None:
@@ -130,7 +132,7 @@ def record_span(
     Whoever adds one is a producer: if there was none, exchanges are opened from the next request on. Call
     `expect_spans` before to lose none.
     """
-    exchange = _exchange()
+    exchange = get_exchange()
     if exchange is None:
         if not PRODUCERS:
             expect_spans("record_span")
@@ -148,7 +150,7 @@ def add_span(span: Span) -> bool:
 
 def current_spans() -> tuple[Span, ...] | None:
     """Return the spans of the current exchange so far; None where there is no exchange or it is finished."""
-    exchange = _exchange()
+    exchange = get_exchange()
     return None if exchange is None or exchange[0] else spans_of(exchange)
 
 

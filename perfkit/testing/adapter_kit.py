@@ -149,7 +149,11 @@ class AdapterKit:
     def system(self) -> Iterator[PerformanceSystem]:
         """A system in memory, stopped after the test; something in the process adds spans."""
         expect_spans("the adapter kit")
-        system = PerformanceSystem({"access": {"token": TOKEN}}, environment="testing")
+        system = PerformanceSystem(
+            # Whether the process has databases is not the adapter's affair, and decides whether exchanges are opened.
+            {"access": {"token": TOKEN}, "database": {"capture": False}},
+            environment="testing",
+        )
         yield system
         system.stop()
 

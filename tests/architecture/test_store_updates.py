@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 FILES = sorted(
     path
-    for folder in ("perfkit/store", "perfkit/metrics", "perfkit/http", "integrations")
+    for folder in ("perfkit/store", "perfkit/metrics", "perfkit/database", "perfkit/http", "integrations")
     for path in (ROOT / folder).rglob("*.py")
 )
 SLOTS = {"values", "slots", "_old"}

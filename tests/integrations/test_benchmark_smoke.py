@@ -159,6 +159,17 @@ def test_probes_are_measured_alone_and_for_four_workers() -> None:
         assert rows["/health, all details"]["bytes"] > 20 * 100 > rows["/health, the word"]["bytes"]
 
 
+@pytest.mark.parametrize(("part", "count"), [("sqlalchemy", 6), ("django", 8), ("shapes", 4)])
+def test_every_way_to_capture_a_statement_runs(part: str, count: int) -> None:
+    for peer in ("sentry_sdk", "sqlglot", "opentelemetry.instrumentation.sqlalchemy", "silk"):
+        pytest.importorskip(peer)
+    results = by_name(run_json("database", "--only", part)[part])
+    assert len(results) == count
+    for name, result in results.items():
+        if name.startswith("perfkit") and part == "sqlalchemy":
+            assert result["counted"] == result["calls"], name
+
+
 def test_the_footprint_of_perfkit_is_measured() -> None:
     found = run_json("footprint")["footprint"]
     ours = found["perfkit, perfkit_asgi"]

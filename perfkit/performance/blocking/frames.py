@@ -1,97 +1,28 @@
-"""Stacks of other threads as code and lines, and which of them are the user's own. Nothing here keeps a frame alive."""
+"""Stacks of other threads. Nothing here keeps a frame alive."""
 
 from __future__ import annotations
 
 import gc
 import os
 import sys
-import sysconfig
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import lru_cache
 from types import CodeType, FrameType
-from typing import Any, NamedTuple
+from typing import Any
 
-__all__ = [
-    "MAX_DEPTH",
-    "Place",
-    "is_idle",
-    "is_users",
-    "place_of",
-    "root_of",
-    "runs_loop",
-    "source_line",
-    "stack_of",
-    "stacks",
-    "uncollected",
-]
+__all__ = ["MAX_DEPTH", "is_idle", "root_of", "runs_loop", "stack_of", "stacks", "uncollected"]
 
 MAX_DEPTH = 60
 """Frames of a stack that are looked at, from the innermost."""
 
-MAX_SOURCE = 120
-"""Characters of a source line that are shown."""
-
 COLLECTS_ANYWHERE = sys.version_info < (3, 12)
 
-HOME = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))) + os.sep
-"""Where perfkit itself lies."""
-
-_ADAPTERS = tuple(
-    f"{os.sep}{name}{os.sep}" for name in ("perfkit_asgi", "perfkit_wsgi", "perfkit_flask", "perfkit_django")
-)
 _RUNNERS = (os.path.join("asyncio", "base_events.py"), os.path.join("asyncio", "runners.py"))
-_PACKAGES = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
-
-
-class Place(NamedTuple):
-    """A line of code.
-
-    Attributes:
-        path: Relative to the working directory where it lies below it.
-        function: Qualified name.
-    """
-
-    path: str
-    line: int
-    function: str
-
-    def __str__(self) -> str:
-        return f"{self.path}:{self.line} in {self.function}"
-
-
-@lru_cache(4096)
-def is_users(filename: str) -> bool:
-    """Return True if *filename* is neither Python's, nor an installed package's, nor perfkit's."""
-    if filename.startswith("<") or any(part in filename for part in _PACKAGES):
-        return False
-    if filename.startswith(HOME) or any(part in filename for part in _ADAPTERS):
-        return False
-    return not filename.startswith(_standard())
 
 
 def runs_loop(code: CodeType) -> bool:
     """Return True if *code* is what starts an event loop: who called it is to blame for nothing that runs in it."""
     return code.co_filename.endswith(_RUNNERS) and code.co_name in ("run_forever", "run_until_complete", "run")
-
-
-@lru_cache(1)
-def _standard() -> tuple[str, ...]:
-    paths = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib")}
-    return tuple(path + os.sep for path in paths if path)
-
-
-def place_of(code: CodeType, line: int) -> Place:
-    """Return *line* of *code*, for people."""
-    path, here = code.co_filename, os.getcwd() + os.sep
-    return Place(path.removeprefix(here), line, getattr(code, "co_qualname", code.co_name))
-
-
-def source_line(place: Place) -> str:
-    """Return what stands at *place*; reads the file, so never call it where anybody waits."""
-    import linecache
-
-    return linecache.getline(place.path, place.line).strip()[:MAX_SOURCE]
 
 
 def stack_of(thread: int, depth: int = MAX_DEPTH) -> list[FrameType]:

@@ -13,7 +13,8 @@ from itertools import pairwise
 from types import CodeType
 from typing import Any, NamedTuple
 
-from perfkit.performance.blocking.frames import Place, is_users, place_of, runs_loop
+from perfkit.core.code.places import Place, is_users, place_of
+from perfkit.performance.blocking.frames import runs_loop
 
 __all__ = ["Culprit", "Sample", "Stall"]
 

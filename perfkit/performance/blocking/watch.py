@@ -19,7 +19,8 @@ from collections import deque
 from time import monotonic, process_time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from perfkit.performance.blocking.frames import is_idle, root_of, source_line, stack_of, uncollected
+from perfkit.core.code.places import source_line
+from perfkit.performance.blocking.frames import is_idle, root_of, stack_of, uncollected
 from perfkit.performance.blocking.heartbeat import Heartbeat
 from perfkit.performance.blocking.metrics import BLOCKED_SECONDS, BLOCKS, LOOP_LAG, SUSPENDED
 from perfkit.performance.blocking.report import BlockedLoop, Victim

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 
+from perfkit.core.code.places import is_users, place_of, source_line
 from perfkit.core.families import Definition, MetricType
-from perfkit.performance.blocking.frames import is_users, place_of, source_line, stacks, uncollected
+from perfkit.performance.blocking.frames import stacks, uncollected
 from perfkit.performance.stuck.report import KIND, StuckRequest
 from perfkit.store.layout import FINISHED, STARTED
 

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perfkit.performance.blocking.frames import is_users, stack_of
+from perfkit.core.code.places import is_users
+from perfkit.performance.blocking.frames import stack_of
 from perfkit.performance.blocking.heartbeat import missed
 from perfkit.performance.blocking.stall import Culprit, Sample, Stall
 

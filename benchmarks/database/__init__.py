@@ -1,0 +1,1 @@
+"""What capturing a statement costs, and what a shape costs."""

@@ -1,0 +1,92 @@
+"""Django's statements: an execute wrapper on every connection, by Django's own means."""
+
+from __future__ import annotations
+
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+from django.db import connections
+from django.db.backends.signals import connection_created
+
+from perfkit.core.spans import expect_spans
+from perfkit_django.sql.orm import awaiting, recognise
+
+if TYPE_CHECKING:
+    from perfkit.system import PerformanceSystem
+
+__all__ = ["capture", "forget"]
+
+UID = "perfkit_django.sql"
+MARK = "_perfkit_recorder"
+
+
+def capture(system: PerformanceSystem) -> None:
+    """Have the component `database` of *system* see the statements of all connections; done again it does nothing."""
+    if not system.config.database.enabled or not system.config.database.capture or not connections.settings:
+        return
+    database = system.database
+    expect_spans("database")
+
+    def on_created(*, connection: Any, **named: Any) -> None:
+        _wrap(connection, database)
+
+    forget()
+    connection_created.connect(on_created, weak=False, dispatch_uid=UID)
+    for connection in connections.all(initialized_only=True):
+        _wrap(connection, database)
+    database.recognise_with(recognise)
+    database.find_with(awaiting)
+    database.test_capture("django", _self_test)
+
+
+def forget() -> None:
+    """Take the wrappers off the connections of this thread, and put none on new ones."""
+    connection_created.disconnect(dispatch_uid=UID)
+    for connection in connections.all(initialized_only=True):
+        connection.execute_wrappers[:] = [each for each in connection.execute_wrappers if not hasattr(each, MARK)]
+
+
+def _wrap(connection: Any, database: Any) -> None:
+    """Put a wrapper on *connection*, innermost, so that it measures the database and not other wrappers."""
+    wrappers = connection.execute_wrappers
+    if not any(getattr(each, MARK, None) is database.recorder for each in wrappers):
+        wrappers[:] = [each for each in wrappers if not hasattr(each, MARK)]
+        wrappers.insert(0, wrapper_of(database, connection.vendor))
+
+
+def wrapper_of(database: Any, vendor: str) -> Any:
+    """Return an execute wrapper that reports to *database*: a hot path, so what it needs are local names."""
+    recorder = database.recorder
+    entry_of, learn, finish, fail = recorder.known(vendor).get, recorder.learn, recorder.finish, recorder.fail
+    weigh = recorder.weigh
+
+    def wrapper(execute: Any, sql: Any, params: Any, many: bool, context: Any) -> Any:
+        # What psycopg composes is no text, and cannot be looked up.
+        entry = (entry_of(sql) if sql.__class__ is str else None) or learn(sql, vendor)
+        start = perf_counter()
+        try:
+            result = execute(sql, params, many, context)
+        except BaseException as error:
+            fail(entry, start, params, error)
+            raise
+        if entry is not None:
+            cursor = context["cursor"]
+            if finish(entry, start, None if many else params, cursor.cursor.rowcount):
+                weigh(entry, cursor)
+        return result
+
+    setattr(wrapper, MARK, recorder)
+    return wrapper
+
+
+def _self_test(statement: str) -> None:
+    """Send *statement* through a connection of our own to an empty database in memory."""
+    from django.db.backends.sqlite3.base import DatabaseWrapper
+
+    settings = connections["default"].settings_dict
+    own = DatabaseWrapper({**settings, "NAME": ":memory:", "OPTIONS": {}}, alias="perfkit self-test")
+    try:
+        with own.cursor() as cursor:
+            cursor.execute(statement)
+    finally:
+        own.close()

@@ -1,0 +1,1 @@
+"""Code as people read it: files, lines, functions, and whose they are."""

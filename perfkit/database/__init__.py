@@ -1,0 +1,53 @@
+"""The database optimizer: from the slow query to the line of code and the fix."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from perfkit.core.lazy import lazily
+
+if TYPE_CHECKING:
+    from perfkit.database.optimizer import DatabaseOptimizer
+    from perfkit.database.patterns.observed import ObservedQuery
+    from perfkit.database.patterns.request import find_request_patterns
+    from perfkit.database.patterns.statements import find_statement_patterns
+    from perfkit.database.query.result import Plan, QueryResult
+    from perfkit.database.report.statistics import Caller, SlowQuery
+    from perfkit.database.settings import DatabaseSettings
+    from perfkit.database.shapes.shape import QueryShape, fingerprint
+    from perfkit.database.snapshot import CaptureState, DatabaseSnapshot
+
+__all__ = [
+    "Caller",
+    "CaptureState",
+    "DatabaseOptimizer",
+    "DatabaseSettings",
+    "DatabaseSnapshot",
+    "ObservedQuery",
+    "Plan",
+    "QueryResult",
+    "QueryShape",
+    "SlowQuery",
+    "find_request_patterns",
+    "find_statement_patterns",
+    "fingerprint",
+]
+
+__getattr__ = lazily(
+    __name__,
+    {
+        "Caller": "perfkit.database.report.statistics",
+        "CaptureState": "perfkit.database.snapshot",
+        "DatabaseOptimizer": "perfkit.database.optimizer",
+        "DatabaseSettings": "perfkit.database.settings",
+        "DatabaseSnapshot": "perfkit.database.snapshot",
+        "ObservedQuery": "perfkit.database.patterns.observed",
+        "Plan": "perfkit.database.query.result",
+        "QueryResult": "perfkit.database.query.result",
+        "QueryShape": "perfkit.database.shapes.shape",
+        "SlowQuery": "perfkit.database.report.statistics",
+        "find_request_patterns": "perfkit.database.patterns.request",
+        "find_statement_patterns": "perfkit.database.patterns.statements",
+        "fingerprint": "perfkit.database.shapes.shape",
+    },
+)

@@ -1,0 +1,107 @@
+"""What is known of one statement text, of one shape, and of the statements of one exchange."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from perfkit.core.spans import Exchange
+from perfkit.database.patterns.facts import Facts, Role
+from perfkit.database.patterns.observed import Relation
+from perfkit.store import Row
+
+__all__ = ["Entry", "ShapeRecord", "Work"]
+
+MOST_SITES = 20
+"""Call sites remembered of one shape."""
+
+
+class ShapeRecord:
+    """One shape in this worker.
+
+    Attributes:
+        facts: Of the first statement of this shape.
+        system: ``postgresql``, ``sqlite``…
+        row, rows, slow: Its series in the store: durations, rows, slow ones.
+        count: Statements since the start, for choosing which ones are weighed.
+        sites: Call site → (times seen, function).
+        relations: Call site → what an ORM was loading there.
+        samples, fetched: Statements whose rows were counted as they were fetched, and these rows.
+        weighed, bytes: Rows that were weighed, and their bytes in all.
+        columns: Column → bytes of the rows that were weighed.
+        longest: The longest time, seconds.
+        likes: Whether it has a LIKE with a parameter or a value.
+        has_wildcard: Whether such a parameter was seen to begin with a wildcard.
+        is_told: Whether the other workers know its text.
+        sample: A text of this shape, for EXPLAIN and for looking at the statement; it may hold values: never shown.
+    """
+
+    __slots__ = (
+        "bytes",
+        "columns",
+        "count",
+        "facts",
+        "fetched",
+        "has_wildcard",
+        "is_told",
+        "likes",
+        "longest",
+        "relations",
+        "row",
+        "rows",
+        "sample",
+        "samples",
+        "sites",
+        "slow",
+        "system",
+        "weighed",
+    )
+
+    def __init__(self, facts: Facts, system: str, row: Row, rows: Row, slow: Row, sample: str) -> None:
+        """Begin with nothing counted."""
+        self.facts, self.system, self.sample = facts, system, sample
+        self.row, self.rows, self.slow = row, rows, slow
+        self.count = self.samples = self.fetched = self.weighed = self.bytes = 0
+        self.columns: dict[str, int] = {}
+        self.sites: dict[str, list[Any]] = {}
+        self.relations: dict[str, Relation | None] = {}
+        self.longest = 0.0
+        self.likes = any(slot.role is Role.LIKE for slot in facts.slots)
+        self.has_wildcard = False
+        self.is_told = False
+
+    def note(self, site: str, function: str) -> None:
+        """Count a call site."""
+        known = self.sites.get(site)
+        if known is not None:
+            known[0] += 1
+        elif len(self.sites) < MOST_SITES:
+            self.sites[site] = [1, function]
+
+
+class Entry:
+    """One text: its shape and what is its own."""
+
+    __slots__ = ("facts", "record")
+
+    def __init__(self, facts: Facts, record: ShapeRecord) -> None:
+        """Say what the text is."""
+        self.facts, self.record = facts, record
+
+
+class Work:
+    """The statements of one exchange.
+
+    Attributes:
+        spans: The exchange's list, by which it is known.
+        began: Monotonic seconds of the first statement.
+        counts: Shape → statements so far.
+        queries: (entry, parameters, rows, start, seconds, site): parameters as hashes.
+    """
+
+    __slots__ = ("began", "counts", "queries", "spans")
+
+    def __init__(self, spans: Exchange, began: float) -> None:
+        """Begin with none."""
+        self.spans, self.began = spans, began
+        self.counts: dict[ShapeRecord, int] = {}
+        self.queries: list[tuple[Entry, Any, int, float, float, str]] = []

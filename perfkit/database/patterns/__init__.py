@@ -1,0 +1,1 @@
+"""What goes wrong between an app and its database: in one request, and in one statement."""

@@ -1,0 +1,1 @@
+"""Pools of connections: how large they should be."""

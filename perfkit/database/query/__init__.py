@@ -1,0 +1,1 @@
+"""Statements that perfkit sends itself: on the caller's behalf, and EXPLAIN."""

@@ -1,0 +1,48 @@
+"""The settings of the database optimizer."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta
+
+from perfkit.core.settings import Settings
+
+__all__ = ["DatabaseSettings"]
+
+
+class DatabaseSettings(Settings, frozen=True):
+    """What is captured of an app's statements, and what perfkit may ask the database itself."""
+
+    enabled: Annotated[bool, Meta(description="Capture statements and look for what is wrong with them.")] = True
+    capture: Annotated[
+        bool,
+        Meta(description="Hook into SQLAlchemy, Django and asyncpg by itself; false leaves it to your own calls."),
+    ] = True
+    slow_query_threshold: Annotated[
+        float,
+        Meta(gt=0, le=3600, description="Seconds from which a statement is slow: counted, logged, with its line."),
+    ] = 0.5
+    call_sites: Annotated[
+        bool, Meta(description="Find the line of your code that sent a statement: the first, slow and repeated ones.")
+    ] = True
+    max_shapes: Annotated[
+        int, Meta(ge=10, le=2000, description="Shapes of statements with numbers of their own; more count as _other.")
+    ] = 300
+    wide_row: Annotated[
+        int, Meta(ge=256, description="Bytes a row, in the mean, from which a SELECT of many columns is told.")
+    ] = 8192
+    explain: Annotated[
+        bool, Meta(description="Allow EXPLAIN of stored shapes on demand; it reads only and never runs the statement.")
+    ] = True
+    explain_timeout: Annotated[float, Meta(gt=0, le=60, description="Seconds that an EXPLAIN may take.")] = 0.5
+    explain_per_minute: Annotated[int, Meta(ge=1, le=600, description="EXPLAINs a minute and worker at most.")] = 30
+    retry_attempts: Annotated[
+        int, Meta(ge=1, le=10, description="Runs of a transaction at most, the first one included.")
+    ] = 3
+    retry_timeout: Annotated[
+        float, Meta(gt=0, le=600, description="Seconds for all runs of a transaction together.")
+    ] = 10.0
+    retry_budget: Annotated[
+        float, Meta(ge=0, le=1, description="Retries as a ratio of the calls, 0-1; beyond it failures are final.")
+    ] = 0.1
