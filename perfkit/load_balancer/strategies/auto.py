@@ -145,10 +145,14 @@ class Auto:
             place = places[id(server)]
             near = scores[:SCAN]
             least = min(near)
-            # Before the first answers the estimates are 0 and say nothing.
-            if 0.0 < AFFINITY * least < scores[place]:
-                place = near.index(least)
-                server = board.servers[place]
+            if AFFINITY * least < scores[place]:
+                # Rare, so both are reckoned anew; a single slow answer is no reason to leave, a failure is.
+                other = near.index(least)
+                self._mend(board, place, now, server.in_flight)
+                self._mend(board, other, now, board.servers[other].in_flight)
+                is_known = server.streak > 0 or board.memories[place].weight > 3.0
+                if is_known and 0.0 < AFFINITY * scores[other] < scores[place]:
+                    place, server = other, board.servers[other]
             self._mend(board, place, now, server.in_flight + 1)
             return server
 
