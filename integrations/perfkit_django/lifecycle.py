@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import Hashable
 
     from perfkit.store import Row, Store
+    from collections.abc import Callable
+
+    from perfkit.http.instrumentation import HotParts
     from perfkit.system import PerformanceSystem
 
 __all__ = ["Hot", "Lifecycle", "lifecycle"]
@@ -66,6 +69,12 @@ class Lifecycle:
     def prepare(self) -> None:
         """Have wrong settings told now, when the server starts, not at the first exchange."""
         _ = self.site
+
+    def with_cache(self, get_response: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        """Return *get_response* with the response cache in front, where the setting names routes for it."""
+        from perfkit_django.kept.caching import with_cache
+
+        return with_cache(get_response, self)
 
     def renew(self) -> None:
         """Forget everything, as the setting has changed: the next exchange has a system of its own."""

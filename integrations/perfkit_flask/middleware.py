@@ -150,8 +150,8 @@ class FlaskMiddleware(PerfkitMiddleware):
     def route_of(self, environ: Environ) -> str:
         """Return the rule that answers, as it is written; also where only the method did not fit."""
         request = environ.get("werkzeug.request")
-        if request is None:  # something else than Flask answers
-            return ""
+        if request is None:  # something else than Flask answers, or it has answered already
+            return str(environ.get(ROUTE, ""))
         rule = request.url_rule
         return self._refusing(request) if rule is None else rule.rule
 

@@ -200,6 +200,14 @@ class PerfkitMiddleware:
         recorder = attachment.instrumentation
         self.record = recorder.record
         self._hot = (frozenset(map(as_sent, attachment.paths)), recorder.system.store, recorder.rows, recorder.system)
+        cache = attachment.take_http_cache()
+        if cache is not None:
+            from perfkit_wsgi.caching import CachedApp
+
+            self.app = CachedApp(self.app, cache, self.route_of)
+        instrumentation = attachment.instrumentation
+        self.record = instrumentation.record
+        self._hot = (frozenset(map(as_sent, attachment.paths)), instrumentation.begin, instrumentation.system)
         if not self._is_described:
             self._is_described = True
             frames = (type(self).__call__, Exchange.__iter__)

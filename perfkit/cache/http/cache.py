@@ -29,9 +29,8 @@ from perfkit.cache.http.rules import Rule, Rules
 from perfkit.cache.http.shelf import Shelf
 from perfkit.cache.http.status import RESPONSES, forwarded, hit
 from perfkit.cache.http.stored import OVERHEAD, Answer, Stored
-from perfkit.cache.loads.flight import Flight, Outcome
+from perfkit.cache.loads.flight import Flight, Outcome, running_loop
 from perfkit.cache.manager import CacheManager
-from perfkit.core.context import Context
 from perfkit.core.spans import PRODUCERS, Span, add_span
 
 __all__ = ["HttpCache"]
@@ -64,10 +63,12 @@ class HttpCache:
         rules: The routes.
         settings: How their responses are cached.
         wait: Seconds that a request waits for another.
+        refreshes: Threads for renewals where no loop runs.
     """
 
-    def __init__(self, manager: CacheManager, context: Context) -> None:
+    def __init__(self, manager: CacheManager) -> None:
         """Keep responses in *manager*."""
+        context, engine = manager._context, manager._engine
         self.settings, self.clock, self.errors = manager.settings.http, context.clock, context.errors
         self.rules = Rules(manager.settings.http_cache)
         self.identity = Identity(self.settings.ignored_cookies, self.settings.personal_headers)
@@ -75,7 +76,8 @@ class HttpCache:
         self._store = context.store
         self._urls, self._bodies = manager.namespace("http"), manager.namespace("http_bodies")
         # The flights of the cache itself: they know of forks, and of loops and threads alike.
-        self._flights, self._space = manager._engine.flights, self._bodies._space
+        self._flights, self._space = engine.flights, self._bodies._space
+        self.refreshes = engine.refreshes
         self._shelf = Shelf(max_urls=self.settings.max_urls, max_bytes=self.settings.max_bytes)
         self._passing: dict[str, float] = {}
         watch(self)
@@ -205,6 +207,10 @@ class HttpCache:
 
     async def await_for(self, passage: Passage) -> None:
         """Do what `wait_for` does in the running loop."""
+        if passage.ahead is not None and running_loop() is None:
+            # A loop that is not asyncio's: there is nothing to wait with.
+            self._flights.leave(passage.ahead)
+            passage.ahead = None
         while passage.ahead is not None:
             self._arrived(passage, await self._flights.await_(passage.ahead, self.wait))
 

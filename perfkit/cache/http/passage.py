@@ -333,6 +333,37 @@ class Passage:
         if flight is not None and not flight.future.done():
             self._cache.land(flight, is_kept=is_kept)
 
+    @property
+    def is_passing(self) -> bool:
+        """The rest of the app's response is nobody's concern: it may go to the client without `take`."""
+        return self._mode == PASSING
+
+    @property
+    def is_learning(self) -> bool:
+        """The response may still be kept."""
+        return self._head[0] != 0 and self._mode != PASSING
+
+    @property
+    def expects(self) -> int | None:
+        """Bytes of the body that are still to come; None where that is not known."""
+        return None if self._length is None else self._length - self._size
+
+    def release(self) -> Out | None:
+        """Let the response go, as it cannot be followed any more; return what was held back of it."""
+        mode = self._mode
+        self._pieces = []
+        self._land(is_kept=False)
+        if mode == INSTEAD:
+            return self.take(b"", True)
+        if mode not in (HOLDING, COPYING):
+            return None
+        self._mode = PASSING
+        if mode == COPYING:
+            return None
+        self._count("miss")
+        status, headers = self._head
+        return Out((status, (*headers, *self._told(forwarded(self.fwd)))), b"", False)
+
     def close(self) -> None:
         """End: whoever waits for it does so no longer. What did not come to its end is not kept. Harmless twice."""
         if self.flight is not None and not self.flight.future.done():
