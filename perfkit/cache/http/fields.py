@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from email.utils import mktime_tz, parsedate_tz
 from functools import lru_cache
 from types import MappingProxyType
@@ -111,7 +112,9 @@ def _http_date(text: str) -> float | None:
     # Only asctime's form may lack the zone, which is always Greenwich's.
     if parsed is None or not (text.endswith("GMT") or re.fullmatch(r"[A-Z][a-z]{2} [A-Z][a-z]{2} .*\d{4}", text)):
         return None
+    year, month, day, hour, minute, second = parsed[:6]
     try:
+        datetime(year, month, day, hour, minute, min(second, 59))
         return float(mktime_tz(parsed))
     except (OverflowError, ValueError):
         return None
