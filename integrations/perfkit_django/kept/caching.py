@@ -102,9 +102,10 @@ class _Cached:
 
     def _passed(self, cache: HttpCache, passage: Passage, request: Any, response: Any) -> Any:
         """Return what the client gets of the site's *response*."""
-        if response.streaming:
-            return response
         with cache.errors.guarded("cache", "a response could not be followed"):
+            if response.streaming:
+                set_headers(response, passage.decline("stream"))
+                return response
             pairs, body, route = pairs_of(response), response.content, template(request)
             if request.method != "HEAD" and not any(name == "content-length" for name, _ in pairs):
                 pairs = (*pairs, ("content-length", str(len(body))))

@@ -162,6 +162,13 @@ class Passage:
         self._mode = HOLDING
         return None
 
+    def decline(self, detail: str) -> Pairs:
+        """Let a response go that is not to be followed at all; return the fields that are to be added to it."""
+        if self.generation:
+            self._let_go(is_shareable=False)
+        self._count("bypass" if self.fwd == "bypass" else "miss")
+        return self._told(forwarded(self.fwd, detail=self.detail or detail))
+
     def _refusal(self, status: int, fields: dict[str, str]) -> str:
         """Return why the response must not be kept; note how long it would serve."""
         given, settings, now = directives(fields.get("cache-control")), self._cache.settings, self._cache.clock.time()
