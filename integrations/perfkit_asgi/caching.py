@@ -6,7 +6,7 @@ It is put around the app only where the settings name routes, so an app without 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
 
 from perfkit.cache.http import CacheRequest
@@ -128,11 +128,11 @@ class CachedApp:
         cache, request = self._cache, _request_of(scope)
         root = (scope.get("root_path") or "").rstrip("/")
 
-        def watching(message: Message) -> Any:
+        async def watching(message: Message) -> None:
             if message["type"] == "http.response.start":
                 with cache.errors.guarded("cache", "a change could not be noticed"):
-                    cache.changed(request, message["status"], pairs_of(message), root)
-            return send(message)
+                    await cache.ainvalidate(cache.changed(request, message["status"], pairs_of(message), root))
+            await send(message)
 
         return watching
 

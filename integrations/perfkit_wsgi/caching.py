@@ -74,22 +74,24 @@ class CachedApp:
         removed, added = passage.asked()
         given = {name: environ.pop(name) for name in map(_variable, removed) if name in environ}
         environ.update((_variable(name), value) for name, value in added)
-        tap = Tap(passage, environ, start_response, self._route_of, self._cache.errors, _send)
+
+        def restore() -> None:
+            for name, _ in added:
+                environ.pop(_variable(name), None)
+            environ.update(given)
+
+        tap = Tap(passage, environ, start_response, self._route_of, self._cache.errors, _send, restore)
         try:
             return tap.follow(self.app(environ, tap.start_response))
         except Exception as error:
             replaced = tap.replace(error)
+            tap.close()
             if replaced is None:
-                passage.close()
                 raise
             return replaced
         except BaseException:
-            passage.close()
+            tap.close()
             raise
-        finally:
-            for name, _ in added:
-                environ.pop(_variable(name), None)
-            environ.update(given)
 
     def _renew(self, environ: Environ, passage: Passage) -> None:
         """Have the app asked anew in a thread, while the client gets what is stale."""
@@ -122,7 +124,7 @@ class CachedApp:
 
         def watching(status: str, headers: Headers, *exc_info: Any) -> Write:
             with cache.errors.guarded("cache", "a change could not be noticed"):
-                cache.changed(request, int(status[:3]), pairs_of(headers), root)
+                cache.invalidate(cache.changed(request, int(status[:3]), pairs_of(headers), root))
             return start_response(status, headers, *exc_info)
 
         return watching

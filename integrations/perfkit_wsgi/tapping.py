@@ -33,8 +33,10 @@ class Tap:
         route_of: Callable[[Environ], str] | None,
         errors: ErrorLog,
         send: Callable[[Answer, StartResponse], Iterable[bytes]],
+        restore: Callable[[], object],
     ) -> None:
-        """Tell *passage* what the app answers, and *respond* what is to be sent."""
+        """Tell *passage* what the app answers, and *respond* what is to be sent; at the end call *restore*."""
+        self._restore: Callable[[], object] | None = restore
         self._passage, self._environ, self._respond = passage, environ, respond
         self._route_of, self._errors, self._send_answer = route_of, errors, send
         self._status, self._headers = "", [("", "")]
@@ -101,12 +103,12 @@ class Tap:
         passage = self._passage
         if self._status and not self._is_over and (passage.is_passing or self._is_file(result)):
             self._let_go()
-            passage.close()
+            self.close()
             return result  # type: ignore[no-any-return]  # the app's own
         if isinstance(result, (list, tuple)) and self._status:
             body = b"".join(result)
             taken = self._take(body, True)
-            passage.close()
+            self.close()
             if taken is body:
                 return result
             return [taken] if taken else []
@@ -158,8 +160,11 @@ class Tap:
         return self._send_answer(answer, self._respond)
 
     def close(self) -> None:
-        """End: the server takes no more."""
+        """End: the server takes no more. Harmless twice."""
         self._passage.close()
+        restore, self._restore = self._restore, None
+        if restore is not None:
+            restore()
 
 
 class _Body:

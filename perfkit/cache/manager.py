@@ -155,11 +155,15 @@ class CacheManager(Namespace, Component):
         """Build the cache of a system."""
         return cls(settings=settings, context=context)
 
-    def namespace(self, name: str) -> Namespace:
-        """Return the part of the cache called *name*: its own keys and numbers, the same bounds and tags."""
+    def namespace(self, name: str, *, is_local: bool = False) -> Namespace:
+        """Return the part of the cache called *name*: its own keys and numbers, the same bounds and tags.
+
+        Args:
+            is_local: Keep its values in this process only, second tier or not; counts when it is first asked for.
+        """
         known = self._namespaces.get(name)
         if known is None:
-            known = self._namespaces.setdefault(name, Namespace(self._engine, name))
+            known = self._namespaces.setdefault(name, Namespace(self._engine, name, is_local=is_local))
         return known
 
     def start(self) -> None:

@@ -29,8 +29,9 @@ class Namespace:
     Keys are anything hashable; patterns look at texts only.
     """
 
-    def __init__(self, engine: Engine, name: str) -> None:
-        """Name a part of the cache of *engine*."""
+    def __init__(self, engine: Engine, name: str, *, is_local: bool = False) -> None:
+        """Name a part of the cache of *engine*; what *is_local* never leaves this process, second tier or not."""
+        self.is_local = is_local
         self._engine = engine
         self._space: Space = engine.tier.space(name)
         self._reader = Reader(engine, self._space)

@@ -126,4 +126,4 @@ class HttpSite:
         """Have a request with an unsafe method answered."""
         request = CacheRequest(method=method, scheme="http", target=target, headers={"host": "shop.example"})
         pairs = [(name.replace("_", "-"), value) for name, value in headers.items()]
-        self.cache.changed(request, status, pairs)
+        self.cache.invalidate(self.cache.changed(request, status, pairs))

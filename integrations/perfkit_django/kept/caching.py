@@ -51,11 +51,16 @@ class _Cached:
         cache = self._life.site.http_cache
         passage = None if cache is None else self._enter(cache, request)
         if cache is None or passage is None:
-            return self._noted(cache, request, self._get_response(request))
+            response = self._get_response(request)
+            if cache is not None and request.method not in SAFE:
+                cache.invalidate(_changed(cache, request, response))
+            return response
         cache.wait_for(passage)
         if passage.answer is None:
             try:
-                return self._passed(cache, passage, request, self._get_response(asking(request, passage)))
+                with asking(request, passage):
+                    response = self._get_response(request)
+                return self._passed(cache, passage, request, response)
             finally:
                 passage.close()
         renewal = passage.renewal
@@ -70,11 +75,16 @@ class _Cached:
         cache = self._life.site.http_cache
         passage = None if cache is None else self._enter(cache, request)
         if cache is None or passage is None:
-            return self._noted(cache, request, await self._get_response(request))
+            response = await self._get_response(request)
+            if cache is not None and request.method not in SAFE:
+                await cache.ainvalidate(_changed(cache, request, response))
+            return response
         await cache.await_for(passage)
         if passage.answer is None:
             try:
-                return self._passed(cache, passage, request, await self._get_response(asking(request, passage)))
+                with asking(request, passage):
+                    response = await self._get_response(request)
+                return self._passed(cache, passage, request, response)
             finally:
                 passage.close()
         if passage.renewal is not None:
@@ -91,14 +101,6 @@ class _Cached:
             rule = cache.rules.find(request.path_info)
             passage = None if rule is None else cache.enter(cache_request(request), rule)
         return passage
-
-    def _noted(self, cache: HttpCache | None, request: Any, response: Any) -> Any:
-        """Make what is kept of a path invalid that a request has changed."""
-        if cache is not None and request.method not in SAFE:
-            with cache.errors.guarded("cache", "a change could not be noticed"):
-                root = request.META.get("SCRIPT_NAME", "").rstrip("/")
-                cache.changed(cache_request(request), response.status_code, pairs_of(response), root)
-        return response
 
     def _passed(self, cache: HttpCache, passage: Passage, request: Any, response: Any) -> Any:
         """Return what the client gets of the site's *response*."""
@@ -126,14 +128,27 @@ class _Cached:
     def _renew(self, cache: HttpCache, passage: Passage, request: Any) -> None:
         set_exchange(None)
         with cache.errors.guarded("cache", "a response could not be renewed"):
-            self._passed(cache, passage, request, self._get_response(asking(request, passage))).close()
+            with asking(request, passage):
+                response = self._get_response(request)
+            self._passed(cache, passage, request, response).close()
         passage.close()
 
     async def _arenew(self, cache: HttpCache, passage: Passage, request: Any) -> None:
         set_exchange(None)
         with cache.errors.guarded("cache", "a response could not be renewed"):
-            self._passed(cache, passage, request, await self._get_response(asking(request, passage))).close()
+            with asking(request, passage):
+                response = await self._get_response(request)
+            self._passed(cache, passage, request, response).close()
         passage.close()
+
+
+def _changed(cache: HttpCache, request: Any, response: Any) -> tuple[str, ...]:
+    """Return the tags of what *request* made invalid."""
+    tags: tuple[str, ...] = ()
+    with cache.errors.guarded("cache", "a change could not be noticed"):
+        root = request.META.get("SCRIPT_NAME", "").rstrip("/")
+        tags = cache.changed(cache_request(request), response.status_code, pairs_of(response), root)
+    return tags
 
 
 class _Match:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -31,15 +33,23 @@ def cache_request(request: Any) -> CacheRequest:
     )
 
 
-def asking(request: Any, passage: Passage) -> Any:
-    """Return *request* with the fields with which the site is to be asked."""
+@contextmanager
+def asking(request: Any, passage: Passage) -> Iterator[None]:
+    """Give *request* the fields with which the site is to be asked, for as long as it answers."""
     removed, added = passage.asked()
-    for name in removed:
-        request.META.pop(_variable(name), None)
-    request.META.update({_variable(name): value for name, value in added})
-    if (removed or added) and "headers" in request.__dict__:
-        del request.headers
-    return request
+    meta = request.META
+    given = {name: meta.pop(name) for name in map(_variable, removed) if name in meta}
+    meta.update({_variable(name): value for name, value in added})
+    if removed:
+        vars(request).pop("headers", None)
+    try:
+        yield
+    finally:
+        for name, _ in added:
+            meta.pop(_variable(name), None)
+        meta.update(given)
+        if removed:
+            vars(request).pop("headers", None)
 
 
 def again_of(request: Any) -> Any:

@@ -74,7 +74,9 @@ class HttpCache:
         self.identity = Identity(self.settings.ignored_cookies, self.settings.personal_headers)
         self.wait = self.settings.wait
         self._store = context.store
-        self._urls, self._bodies = manager.namespace("http"), manager.namespace("http_bodies")
+        # In this process only: a request never waits for a server to learn whether a response is kept.
+        self._urls = manager.namespace("http", is_local=True)
+        self._bodies = manager.namespace("http_bodies", is_local=True)
         # The flights of the cache itself: they know of forks, and of loops and threads alike.
         self._flights, self._space = engine.flights, self._bodies._space
         self.refreshes = engine.refreshes
@@ -166,7 +168,7 @@ class HttpCache:
     def _refuse(self, passage: Passage) -> None:
         told = forwarded(passage.fwd, detail="only-if-cached")
         headers = (("content-length", "0"), *((("cache-status", told),) if self.settings.status_header else ()))
-        passage.answer = Answer(ONLY_IF_CACHED, headers, b"")
+        passage.answer, passage.route = Answer(ONLY_IF_CACHED, headers, b""), passage.rule.route
         self.count(passage.rule, "bypass")
 
     def _board(self, passage: Passage) -> None:
@@ -278,24 +280,37 @@ class HttpCache:
             self._urls.set(each, None, 0.0)
             self._bodies.set(each, None, 0.0)
 
-    def changed(self, request: CacheRequest, status: int, headers: Iterable[tuple[str, str]], root: str = "") -> None:
-        """Take notice of the answer to a *request* that may have changed something (RFC 9111 section 4.4).
+    def changed(
+        self, request: CacheRequest, status: int, headers: Iterable[tuple[str, str]], root: str = ""
+    ) -> tuple[str, ...]:
+        """Return the tags of what the answer to a *request* that may have changed something makes invalid.
 
-        If it succeeded, all that is kept of its path is invalid in all workers, whatever the query and the host, and so
-        is what Location and Content-Location name at the same origin.
+        They are for `invalidate` or `ainvalidate`. If the request succeeded, that is all that is kept of its path,
+        whatever the query and the host, and of what Location and Content-Location name at the same origin (RFC 9111
+        section 4.4).
 
         Args:
             root: What the path has in front that is no part of the routes.
         """
         if request.method in SAFE or not 200 <= status < 400:
-            return
+            return ()
         fields = joined(headers)
         paths = [request.target.partition("?")[0]]
         named = (fields[name] for name in ("location", "content-location") if name in fields)
         paths += [path for each in named if (path := same_origin_path(each, request)) is not None]
-        tags = {path_tag(path) for path in paths if self.rules.find(unquote(path).removeprefix(root)) is not None}
+        return tuple(
+            sorted({path_tag(path) for path in paths if self.rules.find(unquote(path).removeprefix(root)) is not None})
+        )
+
+    def invalidate(self, tags: tuple[str, ...]) -> None:
+        """Make what carries one of *tags* invalid in all workers."""
         if tags:
-            self._urls.invalidate_tags(sorted(tags))
+            self._urls.invalidate_tags(tags)
+
+    async def ainvalidate(self, tags: tuple[str, ...]) -> None:
+        """Do the same as `invalidate` without blocking."""
+        if tags:
+            await self._urls.ainvalidate_tags(tags)
 
     def count(self, rule: Rule, result: str) -> None:
         """Count a request, and leave a span with those who collect them."""

@@ -122,6 +122,11 @@ class Passage:
         """The app is asked whether what is kept is still the same."""
         return self.flight is not None and self.stale is not None and self.stale.is_validated_by_app
 
+    def _is_validated(self, tag: str) -> bool:
+        """Return whether a 304 with the entity tag *tag* says that what is kept is still the same (section 4.3.4)."""
+        kept = self.stale.etag if self.stale is not None else ""
+        return self._validates and (not tag or not kept or tag.removeprefix("W/") == kept.removeprefix("W/"))
+
     def asked(self) -> tuple[frozenset[str], Pairs]:
         """Return the fields to be taken away from the request and those to be added, before the app is asked.
 
@@ -142,12 +147,14 @@ class Passage:
         self.route, given_headers = route, tuple(headers)
         if not self.generation:
             return self._pass_on(status, given_headers, self.detail)
-        if status == 304 and self._validates:
+        fields = joined(given_headers)
+        if route and self.rule.is_route(route):
+            self.rule.route = route
+        if status == 304 and self._is_validated(fields.get("etag", "")):
             self._freshen(given_headers)
             return None
         if status >= 500 and self.replace(status) is not None:
             return None
-        fields = joined(given_headers)
         why = self._refusal(status, fields)
         length = fields.get("content-length", "")
         self._length = int(length) if length.isascii() and length.isdigit() else None

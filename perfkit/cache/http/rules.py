@@ -25,10 +25,11 @@ class Rule:
     Attributes:
         name: As it stands in the settings, ``GET /products/{id}``; also the tag of all that is kept for it.
         seconds: How long a response is fresh that does not say itself.
+        route: The template as the app's router has it, as soon as it is known.
         is_shared: The last response that was kept may be shared by those who say who they are.
     """
 
-    __slots__ = ("_pattern", "_shape", "is_shared", "name", "seconds", "template")
+    __slots__ = ("_pattern", "_shape", "is_shared", "name", "route", "seconds", "template")
 
     def __init__(self, name: str, seconds: float) -> None:
         """Compile *name*."""
@@ -36,7 +37,7 @@ class Rule:
         self.template = name.partition(" ")[2]
         self._shape = shape(self.template)
         self._pattern = _compiled(self.template)
-        self.is_shared = False
+        self.is_shared, self.route = False, ""
 
     def matches(self, path: str) -> bool:
         """Return whether the template stands for *path*."""
