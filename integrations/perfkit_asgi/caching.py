@@ -14,7 +14,7 @@ from perfkit.cache.http.request import SAFE
 from perfkit.core.spans import set_exchange
 from perfkit_asgi.answers import below
 from perfkit_asgi.routes import Served
-from perfkit_asgi.tapping import Tap, pairs_of, send_answer
+from perfkit_asgi.tapping import Tap, pairs_of, sampled, send_answer
 from perfkit_asgi.types import ASGIApp, Message, Receive, Scope, Send
 
 if TYPE_CHECKING:
@@ -53,6 +53,9 @@ class CachedApp:
             if rule is not None:
                 await self._serve(scope, receive, send, rule)
                 return
+            sample = self._cache.sample(lambda: _request_of(scope)) if method == "GET" else None
+            if sample is not None:
+                send = sampled(sample, send, lambda: self._life.routes.find(scope)[0], self._cache.errors)
         elif method not in SAFE:
             send = self._watching(scope, send)
         await self.app(scope, receive, send)

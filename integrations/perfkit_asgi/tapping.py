@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from perfkit.core.errors import ErrorLog
@@ -10,9 +10,10 @@ from perfkit_asgi.types import Message, Send
 
 if TYPE_CHECKING:
     from perfkit.cache.http import Answer, Out, Passage
+    from perfkit.cache.http.candidates import Sample
     from perfkit.cache.http.fields import Pairs
 
-__all__ = ["Tap", "pairs_of", "send_answer"]
+__all__ = ["Tap", "pairs_of", "sampled", "send_answer"]
 
 START, BODY = "http.response.start", "http.response.body"
 OTHER_BODIES = frozenset({"http.response.pathsend", "http.response.zerocopysend", "http.response.trailers"})
@@ -29,8 +30,6 @@ class Tap:
 
     async def __call__(self, message: Message) -> None:
         """Take a message of the app's."""
-        if self._is_over:
-            return
         kind, out = message["type"], None
         try:
             if kind == START:
@@ -40,7 +39,10 @@ class Tap:
         except Exception as error:  # noqa: BLE001 - the app's response must reach the client whatever happens to us
             self._errors.report("cache", error, doing="a response could not be followed")
             await self.end()
-            await self._send(message)
+            if kind != START and not self._is_over:
+                await self._send(message)
+            return
+        if self._is_over:
             return
         if kind in (START, BODY):
             if out is not None:
@@ -58,14 +60,17 @@ class Tap:
             else {**message, "headers": list(message["headers"])}
         )
         out = self._passage.start(message["status"], pairs_of(self._held), self._route())
-        return (out or self._passage.release()) if message.get("trailers") else out
+        if not message.get("trailers"):
+            return out
+        released = self._passage.release()
+        return out or released
 
     async def _send_out(self, out: Out, message: Message) -> None:
         if out.head is not None:
             held, self._held = self._held, None
             self._is_begun = True
             await self._send(_start(*out.head, held))
-        self._is_over = out.is_last
+        self._is_over = self._passage.is_silent
         if message["type"] == BODY and out.body is message.get("body", b"") and out.is_last is not _has_more(message):
             await self._send(message)
         elif message["type"] == BODY or out.is_last:
@@ -94,6 +99,22 @@ class Tap:
 
 def _has_more(message: Message) -> bool:
     return bool(message.get("more_body", False))
+
+
+def sampled(sample: Sample, send: Send, route: Callable[[], str], errors: ErrorLog) -> Send:
+    """Return *send* such that *sample* sees what the app sends."""
+
+    def watching(message: Message) -> Awaitable[None]:
+        with errors.guarded("cache", "a response could not be looked at"):
+            if message["type"] == START:
+                sample.start(message["status"], pairs_of(message), route())
+            elif message["type"] == BODY:
+                sample.take(message.get("body", b""))
+                if not _has_more(message):
+                    sample.end()
+        return send(message)
+
+    return watching
 
 
 def pairs_of(message: Message) -> Pairs:

@@ -21,6 +21,7 @@ from perfkit_wsgi.types import Environ, Headers, StartResponse, Write, WSGIApp
 
 if TYPE_CHECKING:
     from perfkit.cache.http import Answer, HttpCache, Passage
+    from perfkit.cache.http.candidates import Sample
     from perfkit.cache.http.rules import Rule
 
 __all__ = ["CachedApp"]
@@ -33,9 +34,20 @@ class CachedApp:
         app: The app inside.
     """
 
-    def __init__(self, app: WSGIApp, cache: HttpCache, route_of: Callable[[Environ], str] | None) -> None:
-        """Put *cache* in front of *app*; *route_of* tells the route while the app answers."""
-        self.app, self._cache, self._route_of = app, cache, route_of
+    def __init__(
+        self,
+        app: WSGIApp,
+        cache: HttpCache,
+        route_of: Callable[[Environ], str] | None,
+        body_of: Callable[[Any], list[bytes] | None],
+    ) -> None:
+        """Put *cache* in front of *app*.
+
+        Args:
+            route_of: Tells the route while the app answers.
+            body_of: Returns the body of a result if it is at hand, else None.
+        """
+        self.app, self._cache, self._route_of, self._body_of = app, cache, route_of, body_of
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer from the cache, or let the app answer and keep that."""
@@ -44,6 +56,9 @@ class CachedApp:
             rule = self._cache.rules.find(_text(environ.get("PATH_INFO", "")))
             if rule is not None:
                 return self._serve(environ, start_response, rule)
+            sample = self._cache.sample(lambda: _request_of(environ)) if method == "GET" else None
+            if sample is not None:
+                return self._looked_at(environ, start_response, sample)
         elif method not in SAFE:
             start_response = self._watching(environ, start_response)
         return self.app(environ, start_response)
@@ -58,6 +73,23 @@ class CachedApp:
         if passage.renewal is not None:
             self._renew(environ, passage.renewal)
         return _send(passage.answer, start_response)
+
+    def _looked_at(self, environ: Environ, start_response: StartResponse, sample: Sample) -> Iterable[bytes]:
+        """Let the app answer, and look at that if it is at hand."""
+
+        def watching(status: str, headers: Headers, *exc_info: Any) -> Write:
+            with self._cache.errors.guarded("cache", "a response could not be looked at"):
+                route = self._route_of(environ) if self._route_of is not None else ""
+                sample.start(int(status[:3]), pairs_of(headers), route)
+            return start_response(status, headers, *exc_info)
+
+        result = self.app(environ, watching)
+        with self._cache.errors.guarded("cache", "a response could not be looked at"):
+            body = self._body_of(result)
+            if body is not None:
+                sample.take(b"".join(body))
+                sample.end()
+        return result
 
     def _entered(self, environ: Environ, rule: Rule) -> Passage | None:
         """Return the passage of a request, None where that failed: the app shall answer."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, MutableMapping
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
 
@@ -29,6 +29,9 @@ from perfkit.core.context import Context
 from perfkit.core.errors import CacheError
 from perfkit.core.findings import Finding
 
+if TYPE_CHECKING:
+    from perfkit.cache.http.candidates import Candidates
+
 __all__ = ["CacheManager"]
 
 DEFAULT = "default"
@@ -47,6 +50,12 @@ class CacheManager(Namespace, Component):
 
     name = "cache"
     settings_type = CacheSettings
+
+    candidates: Candidates | None = None
+    """Routes whose responses could be cached, where the response cache looks for them (`cache.http.sample`)."""
+
+    response_caches = 0
+    """Apps that keep their responses here."""
 
     def __init__(
         self,

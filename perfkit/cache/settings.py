@@ -71,6 +71,14 @@ class HttpCacheSettings(Settings, frozen=True):
     status_header: Annotated[
         bool, Meta(description="Tell in the header Cache-Status what the cache did (RFC 9211).")
     ] = True
+    sample: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=1_000_000,
+            description="Of so many GETs of other routes one is looked at, to find those worth caching; 0 for none.",
+        ),
+    ] = 0
     ignored_cookies: Annotated[
         list[CookieName],
         Meta(

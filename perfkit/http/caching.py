@@ -12,9 +12,9 @@ __all__ = ["http_cache_of"]
 
 
 def http_cache_of(system: PerformanceSystem) -> HttpCache | None:
-    """Return the response cache of *system*; None where the settings name no route for it."""
+    """Return the response cache of *system*; None where the settings name no route for it and do not look for any."""
     settings = system.config.cache
-    if not (settings.enabled and settings.http_cache):
+    if not (settings.enabled and (settings.http_cache or settings.http.sample)):
         return None
     from perfkit.cache.http import HttpCache
 

@@ -104,7 +104,11 @@ class TestStarlette(ASGICacheKit):
         async def other(request: Request) -> Response:
             return await starlette_answer(origin, "other", request)
 
-        routes = [Route("/o/other", other), Route("/o/{name}", answer, methods=METHODS)]
+        routes = [
+            Route("/o/other", other),
+            Route("/o/{name}", answer, methods=METHODS),
+            Route("/free/{name}", answer),
+        ]
         app = Starlette(routes=routes)
         app.add_middleware(ASGIMiddleware, system=system)
         return app
@@ -118,6 +122,7 @@ class TestFastAPI(ASGICacheKit):
         async def other(request: Request) -> Response:
             return await starlette_answer(origin, "other", request)
 
+        @app.get("/free/{name}")
         @app.api_route("/o/{name}", methods=[*METHODS, "HEAD"])
         async def answer(name: str, request: Request) -> Response:
             return await starlette_answer(origin, name, request)
@@ -185,6 +190,7 @@ class TestFlask(WSGICacheKit):
         def other() -> FlaskResponse:
             return answer("other")
 
+        @app.route("/free/<name>")
         @app.route("/o/<name>", methods=METHODS)
         def answer(name: str) -> FlaskResponse:
             headers = {key.lower(): value for key, value in flask_request.headers.items()}
@@ -237,7 +243,11 @@ class DjangoCacheKit(HttpCacheKit):
 
     def make_app(self, system: PerformanceSystem, origin: Origin) -> Any:
         view = csrf_exempt(self.views(origin))
-        urls = (django_path("o/other", view), django_path("o/<str:name>", view))
+        urls = (
+            django_path("o/other", view),
+            django_path("o/<str:name>", view),
+            django_path("free/<str:name>", view),
+        )
         middlewares = [
             "perfkit_django.PerfkitMiddleware",
             "django.middleware.common.CommonMiddleware",

@@ -49,6 +49,7 @@ class Origin:
         if self.is_failing:
             raise ValueError("the origin fails")
         known: dict[str, Callable[[], Given]] = {
+            "same": lambda: (200, {}, b"the same"),
             "private": lambda: (200, {"Cache-Control": "private"}, whole),
             "public": lambda: (200, {"Cache-Control": "public"}, whole),
             "login": lambda: (200, {"Set-Cookie": "session=secret"}, whole),
@@ -101,7 +102,7 @@ class HttpCacheKit:
 
     @pytest.fixture
     def options(self) -> dict[str, Any]:
-        return {"max_body": 4000, "wait": 60.0, "stale_while_revalidate": 100.0, "stale_if_error": 200.0}
+        return {"max_body": 4000, "wait": 60.0, "stale_while_revalidate": 100.0, "stale_if_error": 200.0, "sample": 1}
 
     @pytest.fixture
     def system(self, clock: FakeClock, options: dict[str, Any]) -> Iterator[PerformanceSystem]:
@@ -289,6 +290,24 @@ class HttpCacheKit:
         assert ask("/o/page").status == 200
         assert origin.calls["page"] == 3
         assert {(one.status, one.count) for one in recorded(system)} == {("500", 2), ("200", 1)}
+
+    def test_routes_that_could_be_cached_are_found(
+        self, ask: Callable[..., Answer], origin: Origin, system: PerformanceSystem, clock: FakeClock
+    ) -> None:
+        for _ in range(60):
+            clock.advance(1)
+            ask("/free/same")
+            ask("/free/page")
+            ask("/free/login")
+        candidates = system.cache.candidates
+        assert candidates is not None
+        if not self.has_routes:
+            assert candidates.found(clock.monotonic()) == []
+            return
+        (found,) = candidates.found(clock.monotonic())
+        assert found.route == f"GET {self.route('/free/{name}')}"
+        assert 0.4 < found.repeat_ratio < 0.6
+        assert 1.0 < found.rate < 3.0
 
     def test_the_system_s_own_paths_are_not_touched(self, ask: Callable[..., Answer]) -> None:
         assert "cache-status" not in ask("/health").headers

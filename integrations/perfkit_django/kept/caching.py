@@ -22,6 +22,7 @@ from perfkit_django.settings import given, validate
 
 if TYPE_CHECKING:
     from perfkit.cache.http import HttpCache, Passage
+    from perfkit.cache.http.candidates import Sample
     from perfkit_django.lifecycle import Lifecycle
 
 __all__ = ["with_cache"]
@@ -32,7 +33,7 @@ MOST_MATCHES = 1000
 def with_cache(get_response: Callable[[Any], Any], life: Lifecycle) -> Callable[[Any], Any]:
     """Return *get_response* with the response cache in front, where the settings name routes for it."""
     settings = validate(given())[0].cache
-    if not (settings.enabled and settings.http_cache):
+    if not (settings.enabled and (settings.http_cache or settings.http.sample)):
         return get_response
     cached = _Cached(get_response, life)
     return cached.aserve if iscoroutinefunction(get_response) else cached.serve
@@ -51,9 +52,11 @@ class _Cached:
         cache = self._life.site.http_cache
         passage = None if cache is None else self._enter(cache, request)
         if cache is None or passage is None:
+            sample = _sample(cache, request)
             response = self._get_response(request)
-            if cache is not None and request.method not in SAFE:
-                cache.invalidate(_changed(cache, request, response))
+            if cache is not None:
+                with cache.errors.guarded("cache", "a response could not be looked at"):
+                    cache.invalidate(_looked_at(cache, request, response, sample))
             return response
         cache.wait_for(passage)
         if passage.answer is None:
@@ -75,9 +78,11 @@ class _Cached:
         cache = self._life.site.http_cache
         passage = None if cache is None else self._enter(cache, request)
         if cache is None or passage is None:
+            sample = _sample(cache, request)
             response = await self._get_response(request)
-            if cache is not None and request.method not in SAFE:
-                await cache.ainvalidate(_changed(cache, request, response))
+            if cache is not None:
+                with cache.errors.guarded("cache", "a response could not be looked at"):
+                    await cache.ainvalidate(_looked_at(cache, request, response, sample))
             return response
         await cache.await_for(passage)
         if passage.answer is None:
@@ -142,13 +147,21 @@ class _Cached:
         passage.close()
 
 
-def _changed(cache: HttpCache, request: Any, response: Any) -> tuple[str, ...]:
-    """Return the tags of what *request* made invalid."""
-    tags: tuple[str, ...] = ()
-    with cache.errors.guarded("cache", "a change could not be noticed"):
-        root = request.META.get("SCRIPT_NAME", "").rstrip("/")
-        tags = cache.changed(cache_request(request), response.status_code, pairs_of(response), root)
-    return tags
+def _sample(cache: HttpCache | None, request: Any) -> Sample | None:
+    """Return what looks at the response to *request*, if it is one that is looked at."""
+    return cache.sample(lambda: cache_request(request)) if cache is not None and request.method == "GET" else None
+
+
+def _looked_at(cache: HttpCache, request: Any, response: Any, sample: Sample | None) -> tuple[str, ...]:
+    """Look at a *response* that no rule is for; return the tags of what *request* made invalid."""
+    if sample is not None and not response.streaming:
+        sample.start(response.status_code, pairs_of(response), template(request))
+        sample.take(response.content)
+        sample.end()
+    if request.method in SAFE:
+        return ()
+    root = request.META.get("SCRIPT_NAME", "").rstrip("/")
+    return cache.changed(cache_request(request), response.status_code, pairs_of(response), root)
 
 
 class _Match:

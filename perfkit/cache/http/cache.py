@@ -14,12 +14,14 @@ its time, they are let go, and for a while nobody waits for that URL.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+import random
+from collections.abc import Callable, Iterable
 from time import perf_counter
 from typing import Any
 from urllib.parse import unquote
 
 from perfkit.cache.forks import watch
+from perfkit.cache.http.candidates import Candidates, Sample
 from perfkit.cache.http.conditions import conditions_of
 from perfkit.cache.http.fields import directives, joined
 from perfkit.cache.http.freshness import Wish, use
@@ -81,7 +83,12 @@ class HttpCache:
         self._flights, self._space = engine.flights, self._bodies._space
         self.refreshes = engine.refreshes
         self._shelf = Shelf(max_urls=self.settings.max_urls, max_bytes=self.settings.max_bytes)
+        # Several apps may share one system; the same URL is another page in each.
+        self._app = f" {manager.response_caches}" if manager.response_caches else ""
+        manager.response_caches += 1
         self._passing: dict[str, float] = {}
+        self.candidates = manager.candidates = Candidates(self.settings.sample or 1)
+        self._sample_in = self._gap()
         watch(self)
 
     def after_fork(self) -> None:
@@ -104,7 +111,7 @@ class HttpCache:
         )
         passage.identity = self.identity.of(request.headers)
         passage.conditions = conditions_of(request.headers)
-        passage.url = request.key()
+        passage.url = request.key() + self._app
         self._look(passage)
         if passage.answer is None and passage.fwd != "bypass":
             if passage.wish.only_if_cached:
@@ -311,6 +318,19 @@ class HttpCache:
         """Do the same as `invalidate` without blocking."""
         if tags:
             await self._urls.ainvalidate_tags(tags)
+
+    def sample(self, request: Callable[[], CacheRequest]) -> Sample | None:
+        """Return what looks at the response to a GET that no rule is for, for one in so many of them, at random."""
+        if not self.settings.sample:
+            return None
+        self._sample_in -= 1
+        if self._sample_in > 0:
+            return None
+        self._sample_in = self._gap()
+        return Sample(self, request())
+
+    def _gap(self) -> int:
+        return random.randrange(1, 2 * max(self.settings.sample, 1))
 
     def count(self, rule: Rule, result: str) -> None:
         """Count a request, and leave a span with those who collect them."""

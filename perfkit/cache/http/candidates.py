@@ -9,11 +9,20 @@ could have been given. All is bounded: routes, URLs of each, and texts, of which
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import msgspec
 
-__all__ = ["Candidate", "Candidates"]
+from perfkit.cache.http.fields import directives, joined
+
+if TYPE_CHECKING:
+    from perfkit.cache.http.cache import HttpCache
+    from perfkit.cache.http.request import CacheRequest
+
+__all__ = ["Candidate", "Candidates", "Sample"]
 
 MAX_ROUTES = 200
 URLS_OF_A_ROUTE = 32
@@ -65,13 +74,14 @@ class _Route:
 
 
 class Candidates:
-    """The routes of one worker. Not thread-safe: whoever feeds it holds a lock or is one thread."""
+    """The routes of one worker. Thread-safe."""
 
-    __slots__ = ("_one_in", "_routes")
+    __slots__ = ("_lock", "_one_in", "_routes")
 
     def __init__(self, one_in: int = 100) -> None:
         """Be told of one in *one_in* exchanges."""
         self._one_in = one_in
+        self._lock = threading.Lock()
         self._routes: dict[str, _Route] = {}
 
     def note(self, route: str, url: str, body: bytes, seconds: float, now: float) -> None:
@@ -83,6 +93,10 @@ class Candidates:
             seconds: What the app took.
             now: Monotonic seconds.
         """
+        with self._lock:
+            self._note(route, url, body, seconds, now)
+
+    def _note(self, route: str, url: str, body: bytes, seconds: float, now: float) -> None:
         known = self._routes.get(route)
         if known is None:
             if len(self._routes) >= MAX_ROUTES:
@@ -125,7 +139,8 @@ class Candidates:
             least_ratio: Part of the samples that must be repeats.
             least_rate: Requests a second from which a route matters.
         """
-        judged = (self._judged(name, route, now) for name, route in self._routes.items())
+        with self._lock:
+            judged = [self._judged(name, route, now) for name, route in self._routes.items()]
         found = [each for each in judged if each and each.repeat_ratio >= least_ratio and each.rate >= least_rate]
         return sorted(found, key=lambda each: each.saved, reverse=True)
 
@@ -146,3 +161,38 @@ class Candidates:
             saved=rate * ratio * seconds,
             samples=route.samples,
         )
+
+
+class Sample:
+    """One exchange that is looked at: an adapter tells it the app's response as it comes."""
+
+    __slots__ = ("_began_at", "_cache", "_fields", "_pieces", "_request", "_route", "_size", "_status")
+
+    def __init__(self, cache: HttpCache, request: CacheRequest) -> None:
+        """Begin, as the app is asked."""
+        self._cache, self._request = cache, request
+        self._began_at = cache.clock.monotonic()
+        self._status, self._route, self._size = 0, "", 0
+        self._fields: dict[str, str] = {}
+        self._pieces: list[bytes] = []
+
+    def start(self, status: int, headers: Iterable[tuple[str, str]], route: str) -> None:
+        """Take the head; names are in lower case."""
+        self._status, self._fields, self._route = status, joined(headers), route
+
+    def take(self, piece: bytes) -> None:
+        """Take a piece of the body."""
+        self._size += len(piece)
+        if self._size <= self._cache.settings.max_body:
+            self._pieces.append(piece)
+
+    def end(self) -> None:
+        """Note the whole response, if it could be kept for somebody."""
+        fields, given = self._fields, directives(self._fields.get("cache-control"))
+        is_kept_off = "set-cookie" in fields or "no-store" in given or "private" in given
+        body = b"".join(self._pieces)
+        if self._status != 200 or not self._route or is_kept_off or len(body) != self._size:
+            return
+        now, request = self._cache.clock.monotonic(), self._request
+        who = "".join(request.headers.get(name, "") for name in ("cookie", "authorization", "accept-encoding"))
+        self._cache.candidates.note(self._route, f"{request.key()} {who}", body, now - self._began_at, now)

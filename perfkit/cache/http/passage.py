@@ -353,6 +353,11 @@ class Passage:
         return self._mode == PASSING
 
     @property
+    def is_silent(self) -> bool:
+        """The client has got an answer that is not the app's: whatever that still sends goes nowhere."""
+        return self._mode == SILENT
+
+    @property
     def is_learning(self) -> bool:
         """The response may still be kept."""
         return self._head[0] != 0 and self._mode != PASSING

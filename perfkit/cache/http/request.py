@@ -31,6 +31,7 @@ SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "QUERY"})
 KEYED = (
     "origin",
     "x-forwarded-host",
+    "x-forwarded-path",
     "x-forwarded-port",
     "x-forwarded-prefix",
     "x-forwarded-proto",
@@ -38,6 +39,7 @@ KEYED = (
     "x-forwarded-scheme",
     "x-forwarded-server",
     "x-forwarded-ssl",
+    "x-forwarded-uri",
     "x-host",
     "x-original-host",
     "x-script-name",
@@ -123,10 +125,10 @@ class CacheRequest(msgspec.Struct, kw_only=True):
     def key(self) -> str:
         """Return what identifies the URL; readable as long as it is short."""
         text = f"{self.scheme}://{self.host}{self.target}"
-        if len(text) <= 100:
+        if len(text) <= 90:
             return text
         # The others are told a key only up to that length. No text of a URL has a space.
-        return f"{text[:50]} {hashlib.blake2b(text.encode('utf-8', 'replace'), digest_size=20).hexdigest()}"
+        return f"{text[:45]} {hashlib.blake2b(text.encode('utf-8', 'replace'), digest_size=20).hexdigest()}"
 
 
 class Identity:
