@@ -17,7 +17,6 @@ from perfkit.core.locks import OwnLock
 from perfkit.core.message import Request, Response
 from perfkit.core.spans import Exchange
 from perfkit.health.accesslog import ProbeFilter
-from perfkit.http.caching import http_cache_of
 
 if TYPE_CHECKING:
     from perfkit.cache.http import HttpCache
@@ -200,6 +199,16 @@ class Attachment:
         with self.errors.guarded(self.adapter, "could not start"):
             if not self.instrumentation.system.is_running:
                 self.instrumentation.ensure_started()
+
+
+def http_cache_of(system: PerformanceSystem) -> HttpCache | None:
+    """Return a response cache in *system*; None where the settings name no route for it and do not look for any."""
+    settings = system.config.cache
+    if not (settings.enabled and (settings.http_cache or settings.http.sample)):
+        return None
+    from perfkit.cache.http import HttpCache
+
+    return HttpCache(system.cache)
 
 
 def _check_given(system: object, settings: Mapping[str, Any]) -> None:
