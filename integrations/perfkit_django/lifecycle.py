@@ -72,7 +72,7 @@ class Lifecycle:
 
     def with_cache(self, get_response: Callable[[Any], Any]) -> Callable[[Any], Any]:
         """Return *get_response* with the response cache in front, where the setting names routes for it."""
-        from perfkit_django.kept.caching import with_cache
+        from perfkit_django.response_cache.serving import with_cache
 
         return with_cache(get_response, self)
 

@@ -16,7 +16,7 @@ from django.http import HttpResponse
 from perfkit.cache.http import Answer
 from perfkit.cache.http.request import SAFE
 from perfkit.core.spans import set_exchange
-from perfkit_django.kept.translation import again_of, apply, asking, cache_request, pairs_of, set_headers
+from perfkit_django.response_cache.translation import again_of, apply, asking, cache_request, pairs_of, set_headers
 from perfkit_django.routes import template
 from perfkit_django.settings import given, validate
 
