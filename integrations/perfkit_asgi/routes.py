@@ -40,11 +40,11 @@ class _Place(NamedTuple):
 class Served:
     """Stands in the scope for the route of a response that came out of the cache, where the app matched none."""
 
-    __slots__ = ("template",)
+    __slots__ = ("path", "template")
 
     def __init__(self, template: str) -> None:
-        """Stand for the route with *template*."""
-        self.template = template
+        """Stand for the route with *template*, which others look for in `path`."""
+        self.template = self.path = template
 
 
 def route_key(scope: Mapping[str, Any]) -> Any:

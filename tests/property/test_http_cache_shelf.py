@@ -26,7 +26,8 @@ def test_the_shelf_agrees_with_what_it_named(steps: list[tuple[str, str, int]], 
         leaving: list[str] | None = []
         if step == "open":
             leaving = shelf.open(url)
-            model.setdefault(url, {})
+            assert set(model.get(url, ())) <= set(leaving)
+            model[url] = {}
         elif step == "touch":
             shelf.touch(url)
         else:
@@ -42,6 +43,14 @@ def test_the_shelf_agrees_with_what_it_named(steps: list[tuple[str, str, int]], 
         assert shelf.bytes == sum(sum(sizes.values()) for sizes in model.values())
         assert shelf.bytes <= max_bytes or len(model) == 1
         assert all(shelf.holds(each) for each in model)
+
+
+def test_a_url_has_a_bounded_number_of_variants() -> None:
+    shelf = Shelf(max_urls=5, max_bytes=1_000_000)
+    shelf.open("/")
+    left = [shelf.add("/", f"/ {number}", 10) for number in range(200)]
+    assert shelf.bytes == 500
+    assert [each for leaving in left for each in leaving or ()] == [f"/ {number}" for number in range(150)]
 
 
 def test_a_newcomer_stays_although_all_others_are_in_use() -> None:

@@ -13,6 +13,8 @@ from collections import OrderedDict
 __all__ = ["Shelf"]
 
 PROTECTED_PART = 0.8
+MOST_VARIANTS = 50
+"""Responses of one URL: strangers choose the fields by which they differ."""
 
 
 class Shelf:
@@ -42,11 +44,13 @@ class Shelf:
         self.bytes = self._protected_bytes = 0
 
     def open(self, url: str) -> list[str]:
-        """Take *url* in; return the keys, URLs among them, that have to leave for it."""
+        """Take *url* in, without what was kept of it; return the keys, URLs among them, that have to leave for it."""
         with self._lock:
-            if url in self._held:
-                return []
+            before = self._held.get(url)
             self._held[url] = {}
+            if before is not None:
+                self._grow(url, -sum(before.values()))
+                return list(before)
             self._trial[url] = 0
             return self._make_room(url)
 
@@ -59,9 +63,14 @@ class Shelf:
             held = self._held.get(url)
             if held is None or size > self._max_bytes // 4:
                 return None
-            self._grow(url, size - held.get(key, 0))
+            self._grow(url, size - held.pop(key, 0))
             held[key] = size
-            return self._make_room(url)
+            leaving = []
+            while len(held) > MOST_VARIANTS:
+                oldest = next(iter(held))
+                self._grow(url, -held.pop(oldest))
+                leaving.append(oldest)
+            return leaving + self._make_room(url)
 
     def holds(self, url: str) -> bool:
         """Return whether *url* is on the shelf."""

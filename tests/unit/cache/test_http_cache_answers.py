@@ -447,6 +447,22 @@ class TestBodies:
             site.get(f"/products?page={number}")
         assert len(site.cache._shelf) == 10
 
+    def test_whoever_makes_up_variants_fills_nothing(self) -> None:
+        site = HttpSite()
+        site.response = (200, {"vary": "Accept"}, b"one")
+        for number in range(500):
+            site.get(accept=f"a/{number}")
+        assert len(site.manager) <= 60
+        assert not site.get(accept="a/499").is_asked
+
+    def test_what_is_invalid_takes_no_room(self) -> None:
+        site = HttpSite()
+        for _ in range(20):
+            site.get()
+            site.change("POST", "/products", 200)
+        site.get()
+        assert len(site.manager) <= 3
+
     def test_whoever_makes_up_urls_does_not_push_out_what_is_asked_for(self) -> None:
         site = HttpSite(max_urls=10)
         site.get()
