@@ -97,18 +97,17 @@ class HttpCache:
         self._passing = {}
 
     def enter(self, request: CacheRequest, rule: Rule) -> Passage:
-        """Look what *request*, a GET or HEAD that *rule* is for, gets. Call `Passage.end` on what is returned."""
+        """Look what *request*, a GET or HEAD that *rule* is for, gets. Close what is returned."""
         passage = Passage(self, request, rule)
         passage.detail = request.obstacle()
         if passage.detail:
             return passage
-        given = directives(request.headers.get("cache-control")) if self.settings.client_directives else {}
-        if "no-store" in given:
-            passage.detail = "no-store"
-            return passage
-        passage.wish = (
-            Wish.of(given, request.headers.get("pragma", "")) if self.settings.client_directives else passage.wish
-        )
+        if self.settings.client_directives:
+            given = directives(request.headers.get("cache-control"))
+            if "no-store" in given:
+                passage.detail = "no-store"
+                return passage
+            passage.wish = Wish.of(given, request.headers.get("pragma", ""))
         passage.identity = self.identity.of(request.headers)
         passage.conditions = conditions_of(request.headers)
         passage.url = request.key() + self._app
@@ -207,7 +206,9 @@ class HttpCache:
             self._drop(self._shelf.open(url))
         passage.generation = generation
         if not passage.key.startswith(generation):
+            # What was found has been made invalid meanwhile.
             passage.key, passage.names = variant_key(generation, passage.request.headers, (), self.identity), ()
+            passage.stale = None
 
     def wait_for(self, passage: Passage) -> None:
         """Wait in this thread for the one that asks the app already; then look again."""

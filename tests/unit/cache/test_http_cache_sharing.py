@@ -211,6 +211,14 @@ class TestChanges:
         passage.close()
         assert site.get().is_asked
 
+    def test_a_stale_response_that_is_made_invalid_is_no_refuge_from_errors(self) -> None:
+        site = HttpSite(stale_if_error=60)
+        site.get()
+        site.clock.advance(31)
+        site.change("DELETE", "/products", 200)
+        site.response = (503, {}, b"down")
+        assert site.get().status == 503
+
     def test_a_renewal_under_way_while_something_changes_is_not_kept(self) -> None:
         site = HttpSite(stale_while_revalidate=60)
         site.get()
