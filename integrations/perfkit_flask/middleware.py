@@ -171,7 +171,11 @@ class FlaskMiddleware(PerfkitMiddleware):
 
     def body_of(self, result: Any) -> list[bytes] | None:
         """Return the body of what Flask makes of a response that is no stream, else None."""
-        return result._callbacks[-1].__self__.response if self.is_at_hand(result) else None
+        try:
+            body = result._callbacks[-1].__self__.response
+        except (AttributeError, IndexError):
+            return None
+        return body if type(body) is list else None
 
     def _refusing(self, request: Request) -> str:
         """Return the rule that did not allow the method of *request*; empty where no rule fits its path."""
