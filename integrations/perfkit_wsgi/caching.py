@@ -23,8 +23,21 @@ if TYPE_CHECKING:
     from perfkit.cache.http import Answer, HttpCache, Passage
     from perfkit.cache.http.candidates import Sample
     from perfkit.cache.http.rules import Rule
+    from perfkit.http.attachment import Attachment
+    from perfkit_wsgi.middleware import PerfkitMiddleware
 
-__all__ = ["CachedApp"]
+__all__ = ["CachedApp", "keep_responses"]
+
+
+def keep_responses(middleware: PerfkitMiddleware, attachment: Attachment) -> None:
+    """Put the response cache in front of the app of *middleware*, unless it is there already.
+
+    An adapter whose results are more than lists may have a method `body_of` that knows them.
+    """
+    cache = attachment.take_http_cache()
+    if cache is not None:
+        body_of = getattr(middleware, "body_of", _body_of)
+        middleware.app = CachedApp(middleware.app, cache, middleware.route_of, body_of)
 
 
 class CachedApp:
@@ -169,6 +182,10 @@ def _send(answer: Answer, start_response: StartResponse) -> Iterable[bytes]:
         phrase = "Unknown"
     start_response(f"{answer.status} {phrase}", list(answer.headers))
     return [answer.body] if answer.body else []
+
+
+def _body_of(result: Any) -> list[bytes] | None:
+    return result if type(result) is list else None
 
 
 def _nowhere(data: bytes) -> None:
