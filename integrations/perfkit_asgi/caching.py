@@ -12,7 +12,7 @@ from urllib.parse import quote, unquote
 from perfkit.cache.http import CacheRequest
 from perfkit.cache.http.request import SAFE
 from perfkit.core.spans import set_exchange
-from perfkit_asgi.answers import below
+from perfkit_asgi.answers import own_path
 from perfkit_asgi.routes import Served
 from perfkit_asgi.tapping import Tap, pairs_of, sampled, send_answer
 from perfkit_asgi.types import ASGIApp, Message, Receive, Scope, Send
@@ -48,8 +48,7 @@ class CachedApp:
             return
         method = scope["method"]
         if method in ("GET", "HEAD"):
-            path, root = scope["path"], scope.get("root_path")
-            rule = self._cache.rules.find(below(root, path) if root and path.startswith(root) else path)
+            rule = self._cache.rules.find(own_path(scope))
             if rule is not None:
                 await self._serve(scope, receive, send, rule)
                 return

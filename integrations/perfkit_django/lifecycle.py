@@ -22,12 +22,9 @@ from perfkit_django.site import Site
 from perfkit_django.sql import capture, forget
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    from collections.abc import Callable, Hashable
 
     from perfkit.store import Row, Store
-    from collections.abc import Callable
-
-    from perfkit.http.instrumentation import HotParts
     from perfkit.system import PerformanceSystem
 
 __all__ = ["Hot", "Lifecycle", "lifecycle"]

@@ -147,27 +147,11 @@ class FlaskMiddleware(PerfkitMiddleware):
             self.lose(error, spans, is_begun=True)
         return result
 
-    def route_of(self, environ: Environ) -> str:
-        """Return the rule that answers, as it is written; also where only the method did not fit."""
-        request = environ.get("werkzeug.request")
-        if request is None:  # something else than Flask answers, or it has answered already
-            return str(environ.get(ROUTE, ""))
-        rule = request.url_rule
-        return self._refusing(request) if rule is None else rule.rule
-
-    def is_at_hand(self, result: Any) -> bool:
-        """Return True if *result* is what Flask makes of a response that is no stream: nearly always.
-
-        Werkzeug puts a closing iterator around each body; behind its last callback stands the response. Where a
-        release of Werkzeug has that otherwise, such a body is followed as any other, which costs some microseconds.
-        """
-        if type(result) is not ClosingIterator:
-            return False
-        try:
-            body = result._callbacks[-1].__self__.response  # type: ignore[attr-defined]
-        except (AttributeError, IndexError):
-            return False
-        return type(body) is list and len(body) == 1
+    def _begin_serving(self, environ: Environ) -> None:
+        super()._begin_serving(environ)
+        if self._attachment.http_cache is not None:
+            cached = self.app
+            self._serve = lambda _held, environ, start_response: cached(environ, start_response)
 
     def body_of(self, result: Any) -> list[bytes] | None:
         """Return the body of what Flask makes of a response that is no stream, else None."""
@@ -176,6 +160,14 @@ class FlaskMiddleware(PerfkitMiddleware):
         except (AttributeError, IndexError):
             return None
         return body if type(body) is list else None
+
+    def route_of(self, environ: Environ) -> str:
+        """Return the rule that answers, as it is written; also where only the method did not fit."""
+        request = environ.get("werkzeug.request")
+        if request is None:  # something else than Flask answers
+            return str(environ.get(ROUTE, ""))
+        rule = request.url_rule
+        return self._refusing(request) if rule is None else rule.rule
 
     def _refusing(self, request: Request) -> str:
         """Return the rule that did not allow the method of *request*; empty where no rule fits its path."""

@@ -159,15 +159,6 @@ class PerfkitMiddleware:
         return result
 
     def lose(self, error: Exception, spans: Spans | None = None, *, is_begun: bool = False) -> None:
-    def is_at_hand(self, result: Any) -> bool:
-        """Return True if *result* is known to hold a body of one piece, so that to hand it over is to hand over all."""
-        return False
-
-    def body_of(self, result: Any) -> list[bytes] | None:
-        """Return the whole body of *result* if it is at hand, else None."""
-        return result if type(result) is list else None
-
-    def lose(self, error: Exception, spans: list[Span] | None = None, *, is_begun: bool = False) -> None:
         """Count and log the internal *error* that an exchange met, and end it if it *is_begun*."""
         self._attachment.lose(error, spans, is_begun=is_begun)
 
@@ -206,17 +197,13 @@ class PerfkitMiddleware:
         with attachment.errors.guarded(self.adapter, "could not tell the address"):
             base = base_url(environ)
         attachment.begin_serving(base)
+        if attachment.http_cache is not None:
+            from perfkit_wsgi.caching import keep_responses
+
+            keep_responses(self, attachment)
         recorder = attachment.instrumentation
         self.record = recorder.record
         self._hot = (frozenset(map(as_sent, attachment.paths)), recorder.system.store, recorder.rows, recorder.system)
-        cache = attachment.take_http_cache()
-        if cache is not None:
-            from perfkit_wsgi.caching import CachedApp
-
-            self.app = CachedApp(self.app, cache, self.route_of, self.body_of)
-        instrumentation = attachment.instrumentation
-        self.record = instrumentation.record
-        self._hot = (frozenset(map(as_sent, attachment.paths)), instrumentation.begin, instrumentation.system)
         if not self._is_described:
             self._is_described = True
             frames = (type(self).__call__, Exchange.__iter__)

@@ -154,11 +154,13 @@ class AdapterKit:
         expect_spans("the adapter kit")
         system = PerformanceSystem(
             # Whether the process has databases is not the adapter's affair, and decides whether exchanges are opened.
-            {"access": {"token": TOKEN}, "database": {"capture": False}},
+            {
+                "access": {"token": TOKEN},
+                "database": {"capture": False},
+                "cache": {"http_cache": dict(self.http_cache)},
+            },
             environment="testing",
         )
-        settings = {"access": {"token": TOKEN}, "cache": {"http_cache": dict(self.http_cache)}}
-        system = PerformanceSystem(settings, environment="testing")
         yield system
         system.stop()
 
