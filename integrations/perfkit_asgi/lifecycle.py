@@ -87,6 +87,15 @@ class Lifecycle(Attachment):
         recorder = self.instrumentation
         return (self.paths, recorder.system.store, recorder.rows, recorder.system)
 
+    def with_cache(self, app: ASGIApp) -> ASGIApp:
+        """Return *app* with the response cache in front, where there is one that is not in front of it already."""
+        cache = self.take_http_cache()
+        if cache is None:
+            return app
+        from perfkit_asgi.caching import CachedApp
+
+        return CachedApp(app, self, cache)
+
     def look(self, middleware: T, scope: Scope, cool: Callable[[T], object]) -> None:
         """Look how long this request waited; *cool* makes *middleware* come here with another one later."""
         with self.errors.guarded("asgi", "could not look how long a request waited"):

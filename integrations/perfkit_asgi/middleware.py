@@ -184,6 +184,7 @@ class PerfkitMiddleware:
         else:
             if self._hot is None:
                 self._hot = life.first_exchange(scope)
+                self.app = life.with_cache(self.app)
                 life.look(self, scope, _cool)
             path = own_path(scope)
             return path in life.paths and await life.answer(path, scope, send)

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-__all__ = ["RouteTable", "matched", "route_key", "routed"]
+__all__ = ["RouteTable", "Served", "matched", "route_key", "routed"]
 
 MAX_DEPTH = 20
 """Levels of mounts that are walked; a cycle ends there."""
@@ -35,6 +35,16 @@ class _Place(NamedTuple):
     prefix: str
     template: str
     is_mount: bool = False
+
+
+class Served:
+    """Stands in the scope for the route of a response that came out of the cache, where the app matched none."""
+
+    __slots__ = ("path", "template")
+
+    def __init__(self, template: str) -> None:
+        """Stand for the route with *template*, which others look for in `path`."""
+        self.template = self.path = template
 
 
 def route_key(scope: Mapping[str, Any]) -> Any:
@@ -79,6 +89,8 @@ class RouteTable:
         subject = route or scope.get("endpoint")
         if subject is None:
             return "", True
+        if isinstance(route, Served):
+            return route.template, True
         context = scope.get("fastapi", {}).get("effective_route_context")
         if context is not None and getattr(context, "original_route", None) is subject:
             subject = context

@@ -22,7 +22,7 @@ from perfkit_django.site import Site
 from perfkit_django.sql import capture, forget
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    from collections.abc import Callable, Hashable
 
     from perfkit.store import Row, Store
     from perfkit.system import PerformanceSystem
@@ -66,6 +66,12 @@ class Lifecycle:
     def prepare(self) -> None:
         """Have wrong settings told now, when the server starts, not at the first exchange."""
         _ = self.site
+
+    def with_cache(self, get_response: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        """Return *get_response* with the response cache in front, where the setting names routes for it."""
+        from perfkit_django.response_cache.serving import with_cache
+
+        return with_cache(get_response, self)
 
     def renew(self) -> None:
         """Forget everything, as the setting has changed: the next exchange has a system of its own."""

@@ -39,9 +39,9 @@ class PerfkitMiddleware:
         Raises:
             ImproperlyConfigured: The app is not installed, or some settings cannot be used; all of them are listed.
         """
-        self.get_response = get_response
         self._life = lifecycle()
         self._life.prepare()
+        self.get_response = self._life.with_cache(get_response)
         self._is_async = iscoroutinefunction(get_response)
         if self._is_async:
             markcoroutinefunction(self)

@@ -147,11 +147,25 @@ class FlaskMiddleware(PerfkitMiddleware):
             self.lose(error, spans, is_begun=True)
         return result
 
+    def _begin_serving(self, environ: Environ) -> None:
+        super()._begin_serving(environ)
+        if self._attachment.http_cache is not None:
+            cached = self.app
+            self._serve = lambda _held, environ, start_response: cached(environ, start_response)
+
+    def body_of(self, result: Any) -> list[bytes] | None:
+        """Return the body of what Flask makes of a response that is no stream, else None."""
+        try:
+            body = result._callbacks[-1].__self__.response
+        except (AttributeError, IndexError):
+            return None
+        return body if type(body) is list else None
+
     def route_of(self, environ: Environ) -> str:
         """Return the rule that answers, as it is written; also where only the method did not fit."""
         request = environ.get("werkzeug.request")
         if request is None:  # something else than Flask answers
-            return ""
+            return str(environ.get(ROUTE, ""))
         rule = request.url_rule
         return self._refusing(request) if rule is None else rule.rule
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from perfkit_wsgi.exchange import Exchange
 
-__all__ = ["followed"]
+__all__ = ["followed", "is_file"]
 
 
 def followed(exchange: Exchange, result: Any) -> Iterable[bytes]:
@@ -27,14 +27,14 @@ def followed(exchange: Exchange, result: Any) -> Iterable[bytes]:
             return _Parts(exchange, result)
     else:
         wrapper = exchange.environ.get("wsgi.file_wrapper")
-        if wrapper is not None and _is_file(wrapper, result):
+        if wrapper is not None and is_file(wrapper, result):
             exchange.end(0)
             return result  # type: ignore[no-any-return]  # the app's own
     exchange.result = result
     return _Sized(exchange) if _has_length(kind) else exchange
 
 
-def _is_file(wrapper: Any, result: Any) -> bool:
+def is_file(wrapper: Any, result: Any) -> bool:
     """Return True if *result* came out of the server's file *wrapper*; a function has no instances to be known by."""
     return isinstance(result, wrapper) if isinstance(wrapper, type) else hasattr(result, "read")
 

@@ -197,6 +197,10 @@ class PerfkitMiddleware:
         with attachment.errors.guarded(self.adapter, "could not tell the address"):
             base = base_url(environ)
         attachment.begin_serving(base)
+        if attachment.http_cache is not None:
+            from perfkit_wsgi.caching import keep_responses
+
+            keep_responses(self, attachment)
         recorder = attachment.instrumentation
         self.record = recorder.record
         self._hot = (frozenset(map(as_sent, attachment.paths)), recorder.system.store, recorder.rows, recorder.system)

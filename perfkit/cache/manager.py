@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, MutableMapping
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
 
@@ -29,6 +29,9 @@ from perfkit.core.context import Context
 from perfkit.core.errors import CacheError
 from perfkit.core.findings import Finding
 
+if TYPE_CHECKING:
+    from perfkit.cache.http.candidates import Candidates
+
 __all__ = ["CacheManager"]
 
 DEFAULT = "default"
@@ -47,6 +50,12 @@ class CacheManager(Namespace, Component):
 
     name = "cache"
     settings_type = CacheSettings
+
+    candidates: Candidates | None = None
+    """Routes whose responses could be cached, where the response cache looks for them (`cache.http.sample`)."""
+
+    response_caches = 0
+    """Apps that keep their responses here."""
 
     def __init__(
         self,
@@ -155,11 +164,15 @@ class CacheManager(Namespace, Component):
         """Build the cache of a system."""
         return cls(settings=settings, context=context)
 
-    def namespace(self, name: str) -> Namespace:
-        """Return the part of the cache called *name*: its own keys and numbers, the same bounds and tags."""
+    def namespace(self, name: str, *, is_local: bool = False) -> Namespace:
+        """Return the part of the cache called *name*: its own keys and numbers, the same bounds and tags.
+
+        Args:
+            is_local: Keep its values in this process only, second tier or not; counts when it is first asked for.
+        """
         known = self._namespaces.get(name)
         if known is None:
-            known = self._namespaces.setdefault(name, Namespace(self._engine, name))
+            known = self._namespaces.setdefault(name, Namespace(self._engine, name, is_local=is_local))
         return known
 
     def start(self) -> None:

@@ -29,14 +29,14 @@ class Namespace:
     Keys are anything hashable; patterns look at texts only.
     """
 
-    def __init__(self, engine: Engine, name: str) -> None:
-        """Name a part of the cache of *engine*."""
+    def __init__(self, engine: Engine, name: str, *, is_local: bool = False) -> None:
+        """Name a part of the cache of *engine*; what *is_local* never leaves this process, second tier or not."""
         self._engine = engine
         self._space: Space = engine.tier.space(name)
         self._reader = Reader(engine, self._space)
         self._tier = engine.tier
         self._changes = Changes(engine, self._space)
-        self._shared = shared = engine.shared(self._space)
+        self._shared = shared = None if is_local else engine.shared(self._space)
         get = lookup(engine.tier, self._space, engine.packing)
         self._local_get = get
         self._get = get if shared is None else shared.get(get)

@@ -2,16 +2,99 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
-from msgspec import Meta
+from msgspec import Meta, field
 
 from perfkit.core.settings import HIDDEN, Settings
 
-__all__ = ["CacheSettings", "Strategy", "ValueFormat"]
+__all__ = ["CacheSettings", "HttpCacheSettings", "Strategy", "ValueFormat"]
 
 Strategy = Literal["lru", "lfu", "fifo", "ttl", "adaptive"]
 ValueFormat = Literal["raw", "msgpack", "json", "pickle"]
+
+CachedRoute = Annotated[str, Meta(pattern=r"^GET /[^?#\s]*\Z", max_length=500)]
+RouteSeconds = Annotated[float, Meta(ge=0, le=31_536_000)]
+HeaderName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+\Z", max_length=100)]
+CookieName = Annotated[str, Meta(pattern=r"^[^\s;=,]+\Z", max_length=200)]
+
+
+class HttpCacheSettings(Settings, frozen=True):
+    """How whole responses are cached; which routes are, `cache.http_cache` says."""
+
+    max_body: Annotated[
+        int, Meta(ge=0, le=1_073_741_824, description="Bytes of the largest body that is kept; larger ones pass by.")
+    ] = 1_048_576
+    max_bytes: Annotated[
+        int, Meta(ge=1024, description="Bytes that kept responses take in one worker, headers included.")
+    ] = 67_108_864
+    max_urls: Annotated[
+        int, Meta(ge=1, le=1_000_000, description="The most URLs in one worker of which responses are kept.")
+    ] = 1000
+    stale_while_revalidate: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=31_536_000,
+            description="Seconds after its end in which a response still serves while one request renews it, where the "
+            "response says nothing else.",
+        ),
+    ] = 0.0
+    stale_if_error: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=31_536_000,
+            description="Seconds after its end in which a response serves when the app fails (5xx or an exception), "
+            "where the response says nothing else.",
+        ),
+    ] = 0.0
+    not_found_ttl: Annotated[
+        float,
+        Meta(ge=0, le=31_536_000, description="Seconds that a 404 or 410 is kept at most where it says nothing else."),
+    ] = 10.0
+    wait: Annotated[
+        float,
+        Meta(gt=0, le=600, description="Seconds that a request waits for another one that asks the app for the same."),
+    ] = 5.0
+    client_directives: Annotated[
+        bool,
+        Meta(
+            description="Let clients ask for less or more than the cache would give: Cache-Control and Pragma of the "
+            "request."
+        ),
+    ] = True
+    etags: Annotated[
+        bool, Meta(description="Give kept responses without an ETag one made of their bodies, so that 304 can answer.")
+    ] = True
+    status_header: Annotated[
+        bool, Meta(description="Tell in the header Cache-Status what the cache did (RFC 9211).")
+    ] = True
+    sample: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=1_000_000,
+            description="Of so many GETs of other routes one is looked at, to find those worth caching; 0 for none.",
+        ),
+    ] = 0
+    ignored_cookies: Annotated[
+        list[CookieName],
+        Meta(
+            description="Cookies that change no response of a cached route, such as those of statistics; a * at the "
+            "end stands for any rest.",
+            extra={"expected": "a list of names of cookies, such as _ga or _ga_*"},
+        ),
+    ] = field(default_factory=list)
+    personal_headers: Annotated[
+        list[HeaderName],
+        Meta(
+            description="More request headers that say who asks, beside Authorization, Cookie and the usual ones: "
+            "such requests share only what the response says is public.",
+            extra={"expected": "a list of names of headers, such as X-Tenant"},
+        ),
+    ] = field(default_factory=list)
 
 
 class CacheSettings(Settings, frozen=True):
@@ -130,6 +213,27 @@ class CacheSettings(Settings, frozen=True):
             extra={"secret": True, "expected": "text of 16 to 500 printable ASCII characters without spaces, or None"},
         ),
     ] = None
+    http_cache: Annotated[
+        dict[CachedRoute, RouteSeconds],
+        Meta(
+            description="Routes whose whole responses are cached, and for how many seconds where a response does not "
+            'say itself. For example {"GET /products": 30}.',
+            extra={
+                "expected": "a dict of GET and route template (such as GET /products/{id}) to seconds from 0 to "
+                "31536000"
+            },
+        ),
+    ] = field(default_factory=dict)
+    http: HttpCacheSettings = field(default_factory=HttpCacheSettings)
+
+    def conflicts(self) -> Iterator[tuple[tuple[str, ...], str]]:
+        """Yield a way to keep values that cannot keep the bytes of a response."""
+        if self.http_cache and self.value_format == "json":
+            yield (
+                ("http_cache", "value_format"),
+                '{0} names routes, but {1} is "json". JSON cannot carry the bytes of a response. '
+                'Set {1} to "raw" or "msgpack".',
+            )
 
     def __rich_repr__(self) -> list[tuple[str, Any]]:
         """Return name and value of each field without the secrets: settings are logged and shown in tracebacks."""

@@ -19,6 +19,7 @@ from perfkit.core.spans import Exchange
 from perfkit.health.accesslog import ProbeFilter
 
 if TYPE_CHECKING:
+    from perfkit.cache.http import HttpCache
     from perfkit.http.front import Front
     from perfkit.http.instrumentation import Instrumentation
     from perfkit.http.routes import Routes
@@ -52,11 +53,13 @@ class Attachment:
         errors: Where internal errors end.
         instrumentation: Records exchanges.
         paths: Our own paths, to be asked with ``in`` for each request of the app.
+        http_cache: The response cache, None where the settings name no route for it.
     """
 
     is_attached = False
     instrumentation: Instrumentation
     paths: frozenset[str] = frozenset()
+    http_cache: HttpCache | None = None
     _front: Front
     _routes: Routes
 
@@ -73,7 +76,7 @@ class Attachment:
         self._given = self._system = system
         self.errors = getattr(system, "errors", None) or ErrorLog()
         self._retry_at = 0.0
-        self._is_announced = False
+        self._is_announced = self._is_cache_taken = False
         self._quiet: ProbeFilter | None = None
         self._lock = OwnLock()
         if system is None:
@@ -123,7 +126,15 @@ class Attachment:
         self._front = Front(system)
         self._routes = Routes(self._front)
         self.paths = self._routes.paths
+        with self.errors.guarded(self.adapter, "could not make the response cache"):
+            self.http_cache = http_cache_of(system)
         self.is_attached = True
+
+    def take_http_cache(self) -> HttpCache | None:
+        """Return the response cache to the first who asks, to be put around the app; None to all others."""
+        with self._lock:
+            is_taken, self._is_cache_taken = self._is_cache_taken, True
+        return None if is_taken else self.http_cache
 
     def begin_serving(self, base: str) -> None:
         """At the first exchange of a process: start, and tell the developer once where the dashboard is.
@@ -188,6 +199,16 @@ class Attachment:
         with self.errors.guarded(self.adapter, "could not start"):
             if not self.instrumentation.system.is_running:
                 self.instrumentation.ensure_started()
+
+
+def http_cache_of(system: PerformanceSystem) -> HttpCache | None:
+    """Return a response cache in *system*; None where the settings name no route for it and do not look for any."""
+    settings = system.config.cache
+    if not (settings.enabled and (settings.http_cache or settings.http.sample)):
+        return None
+    from perfkit.cache.http import HttpCache
+
+    return HttpCache(system.cache)
 
 
 def _check_given(system: object, settings: Mapping[str, Any]) -> None:

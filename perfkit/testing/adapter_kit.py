@@ -23,7 +23,7 @@ The kit's app answers these routes:
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -110,6 +110,9 @@ class AdapterKit:
     error_of_an_exception = "ValueError"
     """The `error_type` of /boom; ``500`` where the framework has answered before the adapter sees the exception."""
 
+    http_cache: Mapping[str, float] = {}
+    """Routes whose responses are cached, as in `cache.http_cache`: all must hold for an app with a cache as well."""
+
     ignores_case_of_methods = False
     """True where the framework takes the method ``get`` for ``GET``."""
 
@@ -151,7 +154,11 @@ class AdapterKit:
         expect_spans("the adapter kit")
         system = PerformanceSystem(
             # Whether the process has databases is not the adapter's affair, and decides whether exchanges are opened.
-            {"access": {"token": TOKEN}, "database": {"capture": False}},
+            {
+                "access": {"token": TOKEN},
+                "database": {"capture": False},
+                "cache": {"http_cache": dict(self.http_cache)},
+            },
             environment="testing",
         )
         yield system

@@ -10,6 +10,7 @@ import pytest
 from asgi_driver import exchange, scope_of
 from fastapi import APIRouter, FastAPI, Request
 from fastapi import Response as FastAPIResponse
+from kept_routes import KEPT
 from starlette.applications import Starlette
 from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
@@ -190,3 +191,15 @@ class TestPlainASGI(ASGIKit):
 
     def make_app(self, system: PerformanceSystem) -> Any:
         return PerfkitMiddleware(plain_app, system=system)
+
+
+class TestStarletteWithAResponseCache(TestStarlette):
+    http_cache = KEPT
+
+
+class TestFastAPIWithAResponseCache(TestFastAPI):
+    http_cache = KEPT
+
+
+class TestPlainASGIWithAResponseCache(TestPlainASGI):
+    http_cache = KEPT

@@ -209,3 +209,13 @@ def test_strategies_are_simulated_beside_the_references() -> None:
     assert {"auto", "auto, reports", "auto, probes", "C3 +h"} <= {run["contestant"] for run in runs}
     assert all(0.0 < run["p99"] <= 2.0 for run in runs)
     assert "black hole: 0." in run("balancing", "--only", "black hole")
+
+
+def test_the_response_cache_answers_beside_its_peers() -> None:
+    pytest.importorskip("flask_caching")
+    results = run_json("http_cache")
+    assert {name: len(results[name]) for name in ("ASGI (Starlette)", "Flask", "Django")} == {
+        "ASGI (Starlette)": 5,
+        "Flask": 3,
+        "Django": 3,
+    }

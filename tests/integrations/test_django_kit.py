@@ -14,6 +14,7 @@ from django.core.handlers.asgi import ASGIHandler
 from django.core.handlers.wsgi import WSGIHandler
 from django_driver import acall, call, environ_of
 from django_site import configured
+from kept_routes import KEPT
 
 from perfkit.system import PerformanceSystem
 from perfkit.testing.adapter_kit import AdapterKit, Answer
@@ -103,3 +104,15 @@ class TestDjangoUnderASGIWithASyncMiddleware(TestDjangoAsync):
             configured(MIDDLEWARE=[*django_site.MIDDLEWARE, "django_pages.SyncOnlyMiddleware"])
         )
         return super().make_app(system)
+
+
+class TestDjangoSyncWithAResponseCache(TestDjangoSync):
+    http_cache = KEPT
+
+
+class TestDjangoAsyncWithAResponseCache(TestDjangoAsync):
+    http_cache = KEPT
+
+
+class TestDjangoUnderASGIWithASyncMiddlewareWithAResponseCache(TestDjangoUnderASGIWithASyncMiddleware):
+    http_cache = KEPT

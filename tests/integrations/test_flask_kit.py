@@ -10,6 +10,7 @@ from wsgiref.validate import validator
 
 import pytest
 from flask import Blueprint, Flask, Response, current_app, request, stream_with_context
+from kept_routes import KEPT
 from wsgi_driver import environ_of, exchange
 
 from perfkit.system import PerformanceSystem
@@ -173,3 +174,15 @@ def in_a_loop(view: Any) -> Any:
         return view(**arguments)
 
     return waiting
+
+
+class TestFlaskWithAResponseCache(TestFlask):
+    http_cache = KEPT
+
+
+class TestFlaskThatPropagatesWithAResponseCache(TestFlaskThatPropagates):
+    http_cache = KEPT
+
+
+class TestFlaskValidatedWithAResponseCache(TestFlaskValidated):
+    http_cache = KEPT

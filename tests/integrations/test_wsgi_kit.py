@@ -7,6 +7,7 @@ from typing import Any
 from wsgiref.validate import validator
 
 import pytest
+from kept_routes import KEPT
 from wsgi_driver import environ_of, exchange
 
 from perfkit.system import PerformanceSystem
@@ -96,3 +97,11 @@ class TestValidated(TestPlainWSGI):
 
     def exchange(self, app: Any, method: str, path: str, **given: Any) -> Answer:
         return super().exchange(validator(app), method, path, **given)
+
+
+class TestPlainWSGIWithAResponseCache(TestPlainWSGI):
+    http_cache = KEPT
+
+
+class TestValidatedWithAResponseCache(TestValidated):
+    http_cache = KEPT

@@ -1,0 +1,1 @@
+"""What a response out of the cache costs."""

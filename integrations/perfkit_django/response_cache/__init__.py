@@ -1,0 +1,1 @@
+"""Whole responses out of the cache."""
