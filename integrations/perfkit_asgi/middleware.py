@@ -65,6 +65,7 @@ class PerfkitMiddleware:
         self.app = app
         self._life = Lifecycle(app, system, settings)
         self._hot: Hot | None = None
+        self._parts: Hot | None = None
 
     @property
     def system(self) -> PerformanceSystem:
@@ -87,7 +88,8 @@ class PerfkitMiddleware:
         if hot is None:
             if await self._is_served(scope, receive, send):
                 return
-            hot = self._hot
+            # The next exchange may have to be looked at by now, and `_hot` be None.
+            hot = self._parts
         _, store, rows, system = hot
         try:
             if not store.is_open:
@@ -183,7 +185,7 @@ class PerfkitMiddleware:
             await serve_websocket(life, self.app, scope, receive, send)
         else:
             if self._hot is None:
-                self._hot = life.first_exchange(scope)
+                self._hot = self._parts = life.first_exchange(scope)
                 self.app = life.with_cache(self.app)
                 life.look(self, scope, _cool)
             path = own_path(scope)

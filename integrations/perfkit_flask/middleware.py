@@ -88,7 +88,7 @@ class FlaskMiddleware(PerfkitMiddleware):
             answer: Any = self.take_rare(environ, start_response)
             if answer is not PROCEED:
                 return answer  # type: ignore[no-any-return]  # the app's own, or ours
-            hot = self._hot
+            hot = self._parts
         _, store, rows, system = hot
         try:
             if not store.is_open:

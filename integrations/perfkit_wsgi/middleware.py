@@ -87,6 +87,7 @@ class PerfkitMiddleware:
         self.app = app
         self._attachment = Attachment(self.adapter, system=system, settings=settings)
         self._hot: Hot | None = None
+        self._parts: Any = None  # the same, never None once it was set: who looks now and then takes `_hot` away
         self._is_described = False
 
     @property
@@ -110,7 +111,7 @@ class PerfkitMiddleware:
             answer: Any = self.take_rare(environ, start_response)
             if answer is not PROCEED:
                 return answer  # type: ignore[no-any-return]  # the app's own, or ours
-            hot = self._hot
+            hot = self._parts
         _, store, rows, system = hot
         try:
             if not store.is_open:
@@ -188,8 +189,7 @@ class PerfkitMiddleware:
             return self.app(environ, start_response)
         if self._hot is None:
             self._begin_serving(environ)
-        assert self._hot is not None
-        answer = self.answer(environ, start_response) if environ.get("PATH_INFO", "") in self._hot[0] else None
+        answer = self.answer(environ, start_response) if environ.get("PATH_INFO", "") in self._parts[0] else None
         return PROCEED if answer is None else answer
 
     def _begin_serving(self, environ: Environ) -> None:
@@ -203,7 +203,8 @@ class PerfkitMiddleware:
             keep_responses(self, attachment)
         recorder = attachment.instrumentation
         self.record = recorder.record
-        self._hot = (frozenset(map(as_sent, attachment.paths)), recorder.system.store, recorder.rows, recorder.system)
+        parts = (frozenset(map(as_sent, attachment.paths)), recorder.system.store, recorder.rows, recorder.system)
+        self._hot = self._parts = parts
         if not self._is_described:
             self._is_described = True
             frames = (type(self).__call__, Exchange.__iter__)

@@ -372,3 +372,19 @@ async def test_an_app_that_breaks_its_own_task_group_is_not_disturbed(system: Pe
         await call(PerfkitMiddleware(many, system=system), "GET", "/")
     assert [str(error) for error in caught.value.exceptions] == ["one of many"]
     assert [one.error for one in recorded(system)] == ["ExceptionGroup"]
+
+
+class Cooled(PerfkitMiddleware):
+    """One that is to be looked at again in the very moment in which it was."""
+
+    async def _is_served(self, *exchange: Any) -> bool:
+        served = await super()._is_served(*exchange)
+        self._hot = None
+        return served
+
+
+async def test_an_app_that_is_looked_at_again_meanwhile_is_served(system: PerformanceSystem) -> None:
+    app = Cooled(Starlette(routes=ROUTES), system=system)
+    for path in ("/hello", "/health", "/hello"):
+        await exchange(app, scope_of(path))
+    assert [(one.route, one.count) for one in recorded(system)] == [("/hello", 2)]

@@ -240,3 +240,19 @@ def test_an_environ_that_takes_no_more_is_served_without_us(system: PerformanceS
     assert server.run(PerfkitMiddleware(bare, system=system), Fixed(environ_of("GET", "/one"))) is None
     assert server.answer.body == b"x"
     assert system.store.in_flight() == 0
+
+
+class Cooled(PerfkitMiddleware):
+    """One that is to be looked at again in the very moment in which it was."""
+
+    def take_rare(self, environ: Any, start_response: Any) -> Any:
+        answer = super().take_rare(environ, start_response)
+        self._hot = None
+        return answer
+
+
+def test_an_app_that_is_looked_at_again_meanwhile_is_served(system: PerformanceSystem) -> None:
+    app = Cooled(bare, system=system)
+    for _ in range(3):
+        assert call(app, PATHS[0]) == call(bare, PATHS[0])
+    assert [one.count for one in recorded(system)] == [3]

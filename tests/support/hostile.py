@@ -122,7 +122,7 @@ def assert_bounded(app: Starlette, system: PerformanceSystem, attack: Attack) ->
     assert sum(point.value.count for point in requests) == attack.measured > 0.9 * attack.sent
     assert 100 < len(requests) < MOST_SERIES
     assert system.store.in_flight() == 0
-    assert len(life.instrumentation._rows) <= 1.25 * len(requests)
+    assert len(life.instrumentation.rows) <= 1.25 * len(requests)
     assert len(life.instrumentation._held) < 20
     assert len(life.routes._places) < 20
 
