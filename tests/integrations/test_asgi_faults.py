@@ -386,5 +386,5 @@ class Cooled(PerfkitMiddleware):
 async def test_an_app_that_is_looked_at_again_meanwhile_is_served(system: PerformanceSystem) -> None:
     app = Cooled(Starlette(routes=ROUTES), system=system)
     for path in ("/hello", "/health", "/hello"):
-        await exchange(app, scope_of(path))
+        await call(app, "GET", path)
     assert [(one.route, one.count) for one in recorded(system)] == [("/hello", 2)]
