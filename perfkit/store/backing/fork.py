@@ -76,7 +76,7 @@ def _after_fork() -> None:
     shares.clear()
     # Another thread of the parent may have held it; updates hold this very object.
     UPDATE_LOCK._at_fork_reinit()  # type: ignore[attr-defined]  # as CPython's own modules do
-    # All are told, also where one fails, which Python reports: a store that is not told would go on in the parent's slots.
+    # All are told, also where one fails (Python reports it): who is not told would go on in the slots of the parent.
     with ExitStack() as told:
         for thing in list(_watched):
             told.callback(thing.after_fork)
