@@ -6,7 +6,7 @@ from perfkit.core.message import Request, Response
 from perfkit.http.credentials import without_token
 from perfkit_asgi.types import Scope, Send
 
-__all__ = ["hide_token", "own_path", "request_of", "send_response"]
+__all__ = ["headers_of", "hide_token", "own_path", "request_of", "send_response"]
 
 
 def own_path(scope: Scope) -> str:
@@ -20,18 +20,25 @@ def own_path(scope: Scope) -> str:
     return rest[1:] if root[-1] == "/" and rest.startswith("//") else rest
 
 
+def headers_of(scope: Scope) -> dict[str, str]:
+    """Return the headers of *scope* by their names in small letters, those of one name joined.
+
+    Joined at once, as some servers take a megabyte of them: to append one by one would copy gigabytes.
+    """
+    found: dict[str, list[str]] = {}
+    for name, value in scope["headers"]:
+        found.setdefault(name.decode("latin-1").lower(), []).append(value.decode("latin-1"))
+    return {name: ", ".join(values) for name, values in found.items()}
+
+
 def request_of(scope: Scope, path: str) -> Request:
     """Return the request of *scope* to our own *path*."""
-    headers: dict[str, str] = {}
-    for raw_name, raw_value in scope["headers"]:
-        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
-        headers[name] = f"{headers[name]}, {value}" if name in headers else value
     client = scope.get("client")
     return Request(
         method=scope["method"],
         path=path,
         query=scope.get("query_string", b"").decode("latin-1"),
-        headers=headers,
+        headers=headers_of(scope),
         peer=client[0] if client else None,
         scheme=scope.get("scheme", "http"),
         root_path=(scope.get("root_path") or "").rstrip("/"),

@@ -12,7 +12,7 @@ from urllib.parse import quote, unquote
 from perfkit.cache.http import CacheRequest
 from perfkit.cache.http.request import SAFE
 from perfkit.core.spans import set_exchange
-from perfkit_asgi.answers import own_path
+from perfkit_asgi.answers import headers_of, own_path
 from perfkit_asgi.routes import Served
 from perfkit_asgi.tapping import Tap, pairs_of, sampled, send_answer
 from perfkit_asgi.types import ASGIApp, Message, Receive, Scope, Send
@@ -144,10 +144,6 @@ async def _nowhere(message: Message) -> None:
 
 
 def _request_of(scope: Scope) -> CacheRequest:
-    headers: dict[str, str] = {}
-    for raw_name, raw_value in scope["headers"]:
-        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
-        headers[name] = f"{headers[name]}, {value}" if name in headers else value
     path, query = (scope.get("raw_path") or b"").decode("latin-1").partition("?")[0], scope.get("query_string", b"")
     if not path or unquote(path) != scope["path"]:
         # Something outside has changed the path, and the app goes by that.
@@ -157,6 +153,6 @@ def _request_of(scope: Scope) -> CacheRequest:
         method=scope["method"],
         scheme=scope.get("scheme", "http"),
         target=f"{path}?{query.decode('latin-1')}" if query else path,
-        headers=headers,
+        headers=headers_of(scope),
         server=f"{server[0]}:{server[1]}" if server[1] else str(server[0]),
     )

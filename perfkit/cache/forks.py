@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import weakref
+from contextlib import ExitStack
 from typing import Protocol
 
 __all__ = ["watch"]
@@ -32,5 +33,6 @@ _registered: list[bool] = []
 
 
 def _tell() -> None:
-    for cache in list(_watched):
-        cache.after_fork()
+    with ExitStack() as told:  # all of them, also where one fails
+        for cache in list(_watched):
+            told.callback(cache.after_fork)

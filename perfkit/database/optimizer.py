@@ -89,6 +89,7 @@ class DatabaseOptimizer(Component):
         self._statistics = Statistics(self.recorder, context, self.settings.slow_query_threshold)
         self._captures: dict[str, CaptureState] = {}
         self._is_running = False
+        self._stops = 0
         self._watched: object = None
         self._begin()
 
@@ -112,6 +113,7 @@ class DatabaseOptimizer(Component):
     def stop(self) -> None:
         """Take the hooks out again; the numbers stay in the store."""
         self._is_running = False
+        self._stops += 1
         self._sqlalchemy.stop()
         self._asyncpg.stop()
         self._watched = None
@@ -283,12 +285,14 @@ class DatabaseOptimizer(Component):
             send: Sends the statement that it is given, to a database of its own.
         """
         if shells.is_loop_running():
-            shells.defer(self._test_capture, name, send)
+            shells.defer(self._test_capture, name, send, self._stops)
         else:
-            self._test_capture(name, send)
+            self._test_capture(name, send, self._stops)
 
-    def _test_capture(self, name: str, send: Callable[[str], object]) -> None:
+    def _test_capture(self, name: str, send: Callable[[str], object], stops: int) -> None:
         reason = self.recorder.test(send)
+        if stops != self._stops:  # the hooks were taken out before the worker came to it
+            return
         self._captures[name] = CaptureState(name=name, is_active=not reason, reason=reason)
         if reason:
             message = f"The statements of {name} are not captured: {reason}."

@@ -9,19 +9,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import parse_qsl
 
 import msgspec
 
 from perfkit.core.message import Request, Response
 from perfkit.core.status import Status
 from perfkit.health.snapshot import CheckSnapshot, HealthSnapshot
+from perfkit.http.negotiate import fields
 from perfkit.http.responses import reply, text
 
 __all__ = ["HEALTH_JSON", "draining", "no_such_tag", "probe", "summary", "wanted_tags", "wants_health_json"]
 
 HEALTH_JSON = "application/health+json"
 _JSON = "application/json"
+_LONGEST_ACCEPT = 4096
 _MOST_ENTRIES = 64
 _MOST_TAGS = 16
 
@@ -61,8 +62,7 @@ def wanted_tags(query: str) -> frozenset[str]:
     """Return the tags that *query* names, the first 16 of them; none means all checks."""
     if "tag" not in query:
         return frozenset()
-    pairs = parse_qsl(query, keep_blank_values=True, errors="replace")
-    return frozenset([value for name, value in pairs if name == "tag"][:_MOST_TAGS])
+    return frozenset([value for name, value in fields(query) if name == "tag"][:_MOST_TAGS])
 
 
 def no_such_tag(tags: Iterable[str], known: Iterable[str] | None) -> Response:
@@ -92,7 +92,7 @@ def wants_health_json(accept: str) -> bool:
     """Return True if *accept* names ``application/health+json`` and likes plain JSON no better."""
     if "health+json" not in accept and "HEALTH+JSON" not in accept.upper():
         return False
-    weights = dict(_weights(accept))
+    weights = dict(_weights(accept[:_LONGEST_ACCEPT]))
     wished = weights.get(HEALTH_JSON, 0.0)
     plain = weights.get(_JSON, weights.get("application/*", weights.get("*/*", 0.0)))
     return wished > 0.0 and wished >= plain

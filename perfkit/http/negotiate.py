@@ -16,7 +16,7 @@ import msgspec
 
 from perfkit.metrics.exposition.formats import Escaping, Format, content_type
 
-__all__ = ["VARY", "BadQuery", "Choice", "accepted", "accepts_gzip", "choose", "gzipped", "wanted_names"]
+__all__ = ["VARY", "BadQuery", "Choice", "accepted", "accepts_gzip", "choose", "fields", "gzipped", "wanted_names"]
 
 VARY = "Accept, Accept-Encoding"
 """The value of the header ``Vary`` of every answer that was negotiated here."""
@@ -67,7 +67,7 @@ class _Entry(msgspec.Struct, frozen=True):
 
 def choose(accept: str, query: str = "") -> Choice | BadQuery:
     """Return the format for a request; ``?format=`` in *query* (the raw one) overrides the header *accept*."""
-    wanted = [value for key, value in _fields(query) if key == "format"]
+    wanted = [value for key, value in fields(query) if key == "format"]
     if not wanted:
         return accepted(accept)
     try:
@@ -141,7 +141,7 @@ def gzipped(body: bytes) -> bytes:
 
 def wanted_names(query: str) -> frozenset[str] | BadQuery | None:
     """Return the names of ``?name[]=`` in the raw *query*; None if there are none, which means all metrics."""
-    names = frozenset(value for key, value in _fields(query) if key == "name[]" and value)
+    names = frozenset(value for key, value in fields(query) if key == "name[]" and value)
     if len(names) > MAX_NAMES:
         return BadQuery(
             message=f"{len(names)} different names were given. At most {MAX_NAMES} are allowed. "
@@ -150,6 +150,7 @@ def wanted_names(query: str) -> frozenset[str] | BadQuery | None:
     return names or None
 
 
-def _fields(query: str) -> list[tuple[str, str]]:
+def fields(query: str) -> list[tuple[str, str]]:
+    """Return the fields of a raw *query*, the first 1,000 of them."""
     few = "&".join(query.split("&", MAX_FIELDS)[:MAX_FIELDS])
     return parse_qsl(few, keep_blank_values=True, errors="replace")

@@ -26,7 +26,7 @@ from typing import Any
 import msgspec
 
 from perfkit.core.errors import ErrorLog
-from perfkit.store.reserve import reserve, write_whole
+from perfkit.store.reserve import map_own, write_whole
 
 __all__ = ["EPOCH", "Control"]
 
@@ -309,8 +309,7 @@ def _map(path: Path) -> mmap.mmap:
     """Map the page for reading and writing, its space taken before."""
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
-        reserve(fd, PAGE, path)
-        return mmap.mmap(fd, PAGE)
+        return map_own(fd, PAGE, path)
     finally:
         os.close(fd)
 

@@ -9,6 +9,7 @@ import math
 import os
 import threading
 from collections.abc import Callable, Container, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -196,9 +197,10 @@ class Ground:
         return min(reading.started_at for reading in self.readings())
 
     def release_after_fork(self) -> None:
-        """In a forked child: let go of all that is the parent's."""
-        for part in (self.backing, self.texts, self.lease, self.history, self.snapshots, self.summaries):
-            part.release_after_fork()
+        """In a forked child: let go of all that is the parent's; of the rest also where a part fails."""
+        with ExitStack() as parts:
+            for part in (self.summaries, self.snapshots, self.history, self.lease, self.texts, self.backing):
+                parts.callback(part.release_after_fork)
 
     def _adopt(self, directory: Callable[[], Path]) -> Shared:
         from perfkit.store.backing.shared import Shared

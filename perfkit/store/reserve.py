@@ -5,10 +5,11 @@ writes. Both name the file when they fail: the kernel does not, as it knows a de
 from __future__ import annotations
 
 import errno
+import mmap
 import os
 from pathlib import Path
 
-__all__ = ["reserve", "write_whole"]
+__all__ = ["map_own", "reserve", "write_whole"]
 
 ZEROS = bytes(64 * 1024)
 
@@ -30,6 +31,19 @@ def reserve(fd: int, size: int, path: Path) -> None:
         zeros = ZEROS[: size - at]
         write_whole(fd, zeros, at, path)
         at += len(zeros)
+
+
+def map_own(fd: int, size: int, path: Path) -> mmap.mmap:
+    """Map the first *size* bytes of the file behind *fd* for reading and writing, their space taken before.
+
+    Raises:
+        OSError: The space is not there, or the file is another user's, who could cut it: the next look at it would be
+            the worker's end.
+    """
+    if os.fstat(fd).st_uid != os.geteuid():
+        raise PermissionError(errno.EPERM, "The file belongs to another user", str(path))
+    reserve(fd, size, path)
+    return mmap.mmap(fd, size)
 
 
 def write_whole(fd: int, data: bytes, offset: int, path: Path) -> None:

@@ -364,12 +364,14 @@ class Store:
     def after_fork(self) -> None:
         """In a forked child: let go of the parent's slots and begin with zeros in memory, not open."""
         ground = self._ground
-        if ground.pid != os.getpid():
-            ground.pid = os.getpid()
-            ground.release_after_fork()
-        self.control.release_after_fork()
-        self._begin()
+        self._begin()  # first: whatever fails then, nothing is counted in the parent's slots
         self._point_to(self._ground.backing)
+        with self._errors.guarded("store", "a forked child could not let go of what it inherited"):
+            self.control.release_after_fork()
+        with self._errors.guarded("store", "a forked child could not let go of what it inherited"):
+            if ground.pid != os.getpid():
+                ground.pid = os.getpid()
+                ground.release_after_fork()
 
 
 def _clash(known: Definition, definition: Definition) -> str:

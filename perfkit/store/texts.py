@@ -27,7 +27,7 @@ import msgspec
 
 from perfkit.core.clock import Clock, SystemClock
 from perfkit.core.errors import ErrorLog
-from perfkit.store.reserve import reserve
+from perfkit.store.reserve import map_own
 
 __all__ = ["RING_BYTES", "Texts"]
 
@@ -201,8 +201,7 @@ class Texts:
             path = directory / f"t-{self._number}.ring"
             fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
             try:
-                reserve(fd, self._size, path)
-                ring = mmap.mmap(fd, self._size)
+                ring = map_own(fd, self._size, path)
             finally:
                 os.close(fd)
         except OSError as error:

@@ -239,3 +239,14 @@ async def test_a_slow_answer_lasts_until_its_end_and_not_until_the_apps(system: 
     began = perf_counter()
     await call(PerfkitMiddleware(slow, system=system), "GET", "/")
     assert 0.029 <= one(system).seconds <= perf_counter() - began - 0.099
+
+
+async def test_a_megabyte_of_headers_of_one_name_does_not_hold_up_the_loop() -> None:
+    # Appended one by one they would be copied for minutes, longer than a test may take.
+    system = PerformanceSystem(environment="production")
+    app = PerfkitMiddleware(Starlette(), system)
+    scope = scope_of("GET", "/health")
+    scope["headers"] += [(b"a", b"b" * 16)] * 300_000
+    with system:
+        answer = await exchange(app, scope)
+    assert answer.status == 200

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from perfkit.store import Store
+from perfkit.store.backing import fork
 
 __all__ = ["kill"]
 
@@ -15,5 +16,8 @@ def kill(store: Store) -> None:
     assert shared is not None
     os.close(shared._file._lock)
     os.close(shared._keys._file)
+    shared._others.close()
     store.control.leave()
     store.is_open = False
+    # The dead hear of no fork; this one would close numbers that belong to others by then.
+    fork._watched.discard(store)

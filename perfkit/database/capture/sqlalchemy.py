@@ -17,6 +17,7 @@ from collections.abc import Callable
 from time import perf_counter
 from types import FrameType
 from typing import Any
+from weakref import WeakSet
 
 from perfkit.core.spans import expect_spans, get_exchange
 from perfkit.database.callsites import RECOGNISERS
@@ -41,8 +42,8 @@ class SQLAlchemyCapture:
     def __init__(self, recorder: Recorder, pools: Pools) -> None:
         """Report statements to *recorder*, and connections to *pools*."""
         self._recorder, self._pools = recorder, pools
-        self._dialects: list[Any] = []
-        self._seen: set[int] = set()
+        # Weak: an app may make engines without end, one a tenant or one a task, and each has a dialect of its own.
+        self._dialects: WeakSet[Any] = WeakSet()
         self._listening: list[tuple[Any, str, Callable[..., Any]]] = []
 
     @property
@@ -74,13 +75,12 @@ class SQLAlchemyCapture:
                 if event.contains(target, name, listener):
                     event.remove(target, name, listener)
             self._listening.clear()
-        for dialect in self._dialects:
+        for dialect in list(self._dialects):
             for method in METHODS:
                 wrapped = dialect.__dict__.get(method)
                 if wrapped is not None and getattr(wrapped, MARK, None) is self._recorder:
                     delattr(dialect, method)
         self._dialects.clear()
-        self._seen.clear()
 
     def self_test(self, statement: str) -> None:
         """Send *statement* to an empty database in memory."""
@@ -103,7 +103,7 @@ class SQLAlchemyCapture:
             pool = getattr(fairy, "_pool", None)
             if pool is not None:
                 dialect = getattr(pool, "_dialect", None)
-                if dialect is not None and id(dialect) not in self._seen:
+                if dialect is not None and dialect not in self._dialects:
                     self._wrap(dialect)
                 if not hasattr(pool, TESTED):
                     self._pools.taken(pool, record)
@@ -113,10 +113,9 @@ class SQLAlchemyCapture:
             self._pools.given_back(record)
 
     def _wrap(self, dialect: Any) -> None:
-        if id(dialect) in self._seen or not hasattr(dialect, "do_execute"):
+        if dialect in self._dialects or not hasattr(dialect, "do_execute"):
             return
-        self._seen.add(id(dialect))
-        self._dialects.append(dialect)
+        self._dialects.add(dialect)
         system = str(getattr(dialect, "name", "other_sql"))
         made = {
             "do_execute": execute_of(self._recorder, dialect.do_execute, system),

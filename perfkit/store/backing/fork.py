@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Hashable
+from contextlib import ExitStack
 from typing import Any, Protocol
 from weakref import WeakSet
 
@@ -75,5 +76,7 @@ def _after_fork() -> None:
     shares.clear()
     # Another thread of the parent may have held it; updates hold this very object.
     UPDATE_LOCK._at_fork_reinit()  # type: ignore[attr-defined]  # as CPython's own modules do
-    for thing in list(_watched):
-        thing.after_fork()
+    # All are told, also where one fails (Python reports it): who is not told would go on in the slots of the parent.
+    with ExitStack() as told:
+        for thing in list(_watched):
+            told.callback(thing.after_fork)

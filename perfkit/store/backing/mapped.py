@@ -152,11 +152,11 @@ class WorkerFile:
 
     def release_after_fork(self) -> None:
         """In a forked child: let go of the parent's mapping and lock; whoever still holds `values` gets an error."""
-        os.close(self._lock)
         for view in (self.values, self._body, self._bytes):
             view.release()
         with suppress(BufferError):  # a thread of the parent was in the middle of a read: the mapping stays
             self._map.close()
+        os.close(self._lock)  # last, as it fails where a daemon's start closed all that was open
 
     def _take(self, slots: int) -> None:
         end = HEADER_BYTES + slots * SLOT_BYTES

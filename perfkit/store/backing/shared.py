@@ -13,7 +13,7 @@ import os
 import threading
 import time
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 
 from perfkit.core.clock import Clock
@@ -209,9 +209,10 @@ class Shared:
 
     def release_after_fork(self) -> None:
         """In a forked child: the parent keeps its file, we keep nothing of it."""
-        self._file.release_after_fork()
-        self._keys.close()
-        self._others.close()
+        with ExitStack() as parts:
+            parts.callback(self._others.close)
+            parts.callback(self._keys.close)
+            parts.callback(self._file.release_after_fork)
 
     def _numbers(self) -> list[int]:
         try:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
 import threading
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, relationship
 from sqlalchemy.pool import StaticPool
 
+from perfkit.core import shells
 from perfkit.core.spans import begin_exchange, current_spans, seal_exchange, set_exchange
 from perfkit.database import DatabaseOptimizer
 from perfkit.database.optimizer import DatabaseOptimizer as Optimizer
@@ -218,6 +221,39 @@ def test_a_hook_that_is_lost_is_told_loudly(caplog: pytest.LogCaptureFixture) ->
     (state,) = database.snapshot().captures
     assert (state.name, state.is_active) == ("broken", False)
     assert state.reason
+
+
+def test_a_stop_before_the_test_of_a_hook_is_no_lost_hook(caplog: pytest.LogCaptureFixture) -> None:
+    database, stopped, done = Optimizer(), threading.Event(), threading.Event()
+
+    def late(statement: str) -> None:
+        stopped.wait(60)
+
+    async def short_life() -> None:
+        database.start()
+        database.test_capture("late", late)
+        database.stop()
+        stopped.set()
+        shells.defer(done.set)
+
+    asyncio.run(short_life())
+    assert done.wait(60)
+    assert "not captured" not in caplog.text
+    assert not list(database.findings())
+
+
+def test_engines_that_are_gone_are_not_held(database: DatabaseOptimizer) -> None:
+    dialects = []
+    for _ in range(3):
+        engine = create_engine("sqlite://")
+        with engine.connect() as connection:
+            connection.execute(text("SELECT 1"))
+        assert "do_execute" in vars(engine.dialect)
+        dialects.append(weakref.ref(engine.dialect))
+        engine.dispose()
+    del engine, connection
+    gc.collect()
+    assert [dialect() for dialect in dialects] == [None] * 3
 
 
 def test_the_self_test_counts_nowhere(database: DatabaseOptimizer) -> None:

@@ -355,3 +355,11 @@ def test_many_processes_tell_each_other_everything(tmp_path: Path, worker: Worke
     for number in (2, 3, 4):
         assert [p["i"] for p in payloads if p["worker"] == number] == list(range(100))
     assert (listener.missed, listener.corrupt) == (0, 0)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_a_page_of_another_user_is_not_mapped_as_he_could_cut_it(worker: Worker, tmp_path: Path) -> None:
+    worker(1).close()
+    os.chown(tmp_path / "control.val", 12345, -1)
+    with pytest.raises(PermissionError, match="another user"):
+        worker(2)

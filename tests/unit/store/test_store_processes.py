@@ -334,3 +334,58 @@ def test_a_preloading_server_and_its_workers(tmp_path: Path) -> None:
 @pytest.mark.parametrize("module", ["psutil", "multiprocessing", "asyncio", "prometheus_client", "shutil", "tempfile"])
 def test_importing_the_store_is_light_and_does_nothing(module: str) -> None:
     run(f"assert {module!r} not in sys.modules, {module!r}\nimport threading\nassert threading.active_count() == 1")
+
+
+def test_a_child_leaves_the_parents_slots_alone_though_a_daemons_start_closed_all_files(tmp_path: Path) -> None:
+    run(
+        """
+        import logging
+        logging.disable()
+        stores = [Store(StoreSettings(directory=sys.argv[1] + each)) for each in "ab"]
+        rows = []
+        for store in stores:
+            store.open()
+            rows.append(store.row(HITS, ("home",)))
+            store.add(rows[-1], 5)
+            store.families()
+        os.closerange(3, 256)
+
+        def child():
+            for store, row in zip(stores, rows):
+                assert not store.is_open
+                store.add(row, 1)
+                assert total(store) == 1.0
+
+        in_child(child)
+        assert [store.values[row.index] for store, row in zip(stores, rows)] == [5.0, 5.0]
+        os._exit(0)
+        """,
+        str(tmp_path),
+    )
+
+
+def test_a_thing_that_fails_after_a_fork_keeps_no_other_from_being_told() -> None:
+    run(
+        """
+        from perfkit.store.backing import fork
+
+        class Fails:
+            def after_fork(self):
+                raise OSError("as it may")
+
+        class Listens(Fails):
+            told = False
+            def after_fork(self):
+                self.told = True
+
+        things = [Fails(), Listens(), Fails(), Listens(), Fails()]
+        for thing in things:
+            fork.watch(thing)
+        sys.unraisablehook = lambda _: None
+
+        def child():
+            assert things[1].told and things[3].told
+
+        in_child(child)
+        """
+    )

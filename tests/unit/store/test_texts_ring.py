@@ -216,3 +216,14 @@ def test_the_ring_agrees_with_a_list(tmp_path_factory: pytest.TempPathFactory, s
     assert kept == list(range(len(sizes) - 1, len(sizes) - 1 - len(kept), -1))
     # A lap never starts before half of the ring is full, and a record is at most 512 bytes.
     assert sum(sizes[n] + 60 for n in kept) >= min(sum(size + 20 for size in sizes), 2500)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_a_ring_of_another_user_is_not_mapped_as_he_could_cut_it(tmp_path: Path) -> None:
+    (tmp_path / "t-1.ring").write_bytes(b"")
+    os.chown(tmp_path / "t-1.ring", 12345, -1)
+    texts = Texts()
+    texts.open(tmp_path, 1)
+    assert texts.append("exchange", {"n": 1})
+    assert texts.read() == [{"n": 1}]
+    assert (tmp_path / "t-1.ring").stat().st_size == 0
