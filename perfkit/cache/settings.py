@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from msgspec import Meta
 
 from perfkit.core.settings import HIDDEN, Settings
+
+if TYPE_CHECKING:
+    from perfkit.core.context import Context
 
 __all__ = ["CacheSettings", "Strategy", "ValueFormat"]
 
@@ -130,6 +133,10 @@ class CacheSettings(Settings, frozen=True):
             extra={"secret": True, "expected": "text of 16 to 500 printable ASCII characters without spaces, or None"},
         ),
     ] = None
+
+    def has_work(self, context: Context) -> bool:  # noqa: ARG002 - the settings say it all
+        """Return whether there is a second tier to listen to; values of its own a cache has once it is asked."""
+        return self.redis_url is not None
 
     def __rich_repr__(self) -> list[tuple[str, Any]]:
         """Return name and value of each field without the secrets: settings are logged and shown in tracebacks."""
