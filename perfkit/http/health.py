@@ -65,12 +65,11 @@ def wanted_tags(query: str) -> frozenset[str]:
     return frozenset([value for name, value in fields(query) if name == "tag"][:_MOST_TAGS])
 
 
-def no_such_tag(tags: Iterable[str], known: Iterable[str] | None) -> Response:
-    """Answer that no check has one of *tags*; *known* are those there are, for those allowed to know."""
-    said = f"No health check has the tag {' or '.join(map(repr, sorted(tags)))[:200]}."
-    if known is not None:
-        said += f" The tags are: {', '.join(sorted(known)) or 'none'}. Use one of these."
-    return text(said, status=404)
+def no_such_tag(tags: Iterable[str], known: Iterable[str]) -> Response:
+    """Answer that no check has one of *tags*; *known* are those there are."""
+    wanted = " or ".join(map(repr, sorted(tags)))[:200]
+    there_are = ", ".join(sorted(known)) or "none"
+    return text(f"No health check has the tag {wanted}. The tags are: {there_are}. Use one of these.", status=404)
 
 
 def summary(

@@ -254,12 +254,13 @@ class Routes:
         return without_body(response) if response is not None and request.method == "HEAD" else response
 
     def _health(self, request: Request, is_allowed: bool) -> Response:
-        config, tags = self._answers.config, health.wanted_tags(request.query)
+        config = self._answers.config
+        # A stranger who may choose a tag learns which dependency there is, and which of them is down.
+        tags = health.wanted_tags(request.query) if is_allowed else frozenset[str]()
         snapshot = self._answers.health_snapshot(tags)
         if tags and not snapshot.checks:
-            every = self._answers.health_snapshot().checks if is_allowed else None
-            known = None if every is None else {tag for check in every for tag in check.tags}
-            return health.no_such_tag(tags, known)
+            every = self._answers.health_snapshot().checks
+            return health.no_such_tag(tags, {tag for check in every for tag in check.tags})
         return health.summary(request, snapshot, is_detailed=is_allowed, service=config.service, release=config.release)
 
     def _live(self, request: Request, is_allowed: bool) -> Response:

@@ -8,8 +8,10 @@ import pytest
 
 from perfkit.config import AccessSettings
 from perfkit.core.message import Request
+from perfkit.core.status import Status
 from perfkit.dashboard import asset_names
 from perfkit.http.routes import Routes
+from tests.unit.dashboard import samples
 from tests.unit.http.test_routes import PAGES, PROBES
 from tests.unit.http.visitors import TOKEN, Service, ask, basic, bearer, header, stranger
 
@@ -164,3 +166,27 @@ def test_a_system_that_cannot_give_its_token_shuts_strangers_out(caplog: pytest.
     assert Routes(service).respond(stranger(headers=bearer())) is None
     assert Routes(service).respond(stranger("/health")) is not None
     assert ("http", "OSError") in service.counted
+
+
+def test_a_stranger_cannot_ask_which_dependency_there_is_or_which_is_down() -> None:
+    service = Service("production")
+    service.health = samples.health(samples.check("redis", Status.CRITICAL, tags=("redis",)), *samples.CHECKS)
+    routes = Routes(service)
+    bodies = [routes.respond(stranger("/health", query)) for query in ("", "tag=redis", "tag=made-up", "tag=")]
+    assert len({None if body is None else (body.status, body.body) for body in bodies}) == 1
+    assert service.asked_tags == [()] * 4
+
+
+def test_those_allowed_may_ask_for_the_checks_with_a_tag() -> None:
+    service = Service("production")
+    service.health = samples.health(samples.check("redis", Status.CRITICAL, tags=("redis",)), *samples.CHECKS)
+    routes = Routes(service)
+    few = routes.respond(stranger("/health", "tag=redis&tag=made-up", headers=bearer()))
+    assert few is not None
+    assert [check["name"] for check in json.loads(few.body)["checks"]] == ["redis"]
+    none = routes.respond(stranger("/health", "tag=made-up", headers=bearer()))
+    assert none is not None
+    assert (none.status, none.body) == (
+        404,
+        b"No health check has the tag 'made-up'. The tags are: redis. Use one of these.\n",
+    )

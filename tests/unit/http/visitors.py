@@ -68,12 +68,14 @@ class Service:
         self.token = TOKEN
         self.health = samples.health(*samples.CHECKS)
         self.performance = samples.performance()
+        self.asked_tags: list[tuple[str, ...]] = []
         self.computed = 0
         self.exposed: list[tuple[Format, frozenset[str] | None, Escaping]] = []
         self.fault: Exception | None = None
 
     def health_snapshot(self, tags: Collection[str] = ()) -> HealthSnapshot:
         self._fail()
+        self.asked_tags.append(tuple(sorted(tags)))
         kept = tuple(check for check in self.health.checks if not tags or not set(tags).isdisjoint(check.tags))
         return msgspec.structs.replace(self.health, checks=kept)
 
