@@ -12,6 +12,7 @@ import msgspec
 from perfkit.core.clock import Clock, SystemClock
 from perfkit.core.component import Component
 from perfkit.core.context import Context
+from perfkit.core.families import Definition
 from perfkit.core.findings import Finding
 from perfkit.core.limits import Limits
 from perfkit.core.names import PROCESS_MEMORY, PROCESS_OPEN_FILES, PROCESS_THREADS, REQUEST_QUEUE, WORKER_CPU
@@ -262,20 +263,18 @@ class PerformanceMonitor(Component):
         return self._breaches.judge(summary, cores=self._limits.cpu(), memory=None if memory is None else memory.total)
 
     def _workers(self) -> Iterator[WorkerSnapshot]:
-        gauges = {
-            definition.name: self._by_worker(definition.name)
-            for definition in (WORKER_CPU, PROCESS_MEMORY, PROCESS_THREADS, PROCESS_OPEN_FILES)
-        }
+        gauges = self._by_worker(WORKER_CPU, PROCESS_MEMORY, PROCESS_THREADS, PROCESS_OPEN_FILES)
         for worker in self._store.workers():
             if worker.is_alive:
                 yield _worker_snapshot(worker, {name: values.get(worker.number) for name, values in gauges.items()})
 
-    def _by_worker(self, name: str) -> dict[int, float]:
-        values: dict[int, float] = {}
-        for number, family in self._store.per_worker(name):
+    def _by_worker(self, *gauges: Definition) -> dict[str, dict[int, float]]:
+        """Return the values of *gauges* by name and worker."""
+        values: dict[str, dict[int, float]] = {gauge.name: {} for gauge in gauges}
+        for number, family in self._store.per_worker(*values):
             for point in family.points:
                 if isinstance(point.value, (int, float)):
-                    values[number] = float(point.value)
+                    values[family.definition.name][number] = float(point.value)
         return values
 
     def _trend(self, now: float) -> Trend:

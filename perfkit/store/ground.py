@@ -165,15 +165,15 @@ class Ground:
             )
         return families + fixed_families(readings, names, is_degraded=bool(self.degraded))
 
-    def per_worker(self, name: str) -> list[tuple[int, Family]]:
-        """Return the metric *name* of each worker; see `Store.per_worker`."""
+    def per_worker(self, names: Container[str]) -> list[tuple[int, Family]]:
+        """Return the metrics *names* of each worker; see `Store.per_worker`."""
         with self._reading:
             readings, table = self.readings(with_rows=True), self.backing.table
         found: list[tuple[int, Family]] = []
         for reading in readings:
             slots = memoryview(reading.rows).cast("d").tolist()
-            families = build(table, slots, [reading], (name,))
-            families += fixed_families([reading], (name,), is_degraded=False)
+            families = build(table, slots, [reading], names)
+            families += fixed_families([reading], names, is_degraded=False)
             found.extend((reading.number, family) for family in families)
         return found
 

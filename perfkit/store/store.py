@@ -251,9 +251,12 @@ class Store:
         """
         return self._ground.families(names, detailed=detailed, polite=polite)
 
-    def per_worker(self, name: str) -> list[tuple[int, Family]]:
-        """Return the metric *name* of each worker with its n; gauges of live workers only."""
-        return self._ground.per_worker(name)
+    def per_worker(self, *names: str) -> list[tuple[int, Family]]:
+        """Return the metrics *names* of each worker with its n; gauges of live workers only.
+
+        Ask for several at once: each call reads the files of all workers.
+        """
+        return self._ground.per_worker(names)
 
     def workers(self) -> list[Worker]:
         """Return all workers in the order of their n; who is alive may be a second old."""

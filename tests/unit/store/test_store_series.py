@@ -261,3 +261,11 @@ def test_opening_and_closing_in_memory_keeps_the_numbers() -> None:
         mine.add(row, 1)
     assert family(mine, "hits_total").points == [Point(("home",), 6.0)]
     assert (mine.is_shared, mine.degraded, mine.directory) == (False, "", None)
+
+
+def test_several_metrics_of_each_worker_are_told_at_once() -> None:
+    mine = store()
+    mine.set(mine.row(LEVEL), 5)
+    mine.add(mine.row(HITS, ("home",)), 2)
+    found = mine.per_worker("level", ACTIVE_REQUESTS.name)
+    assert sorted(family.definition.name for _, family in found) == [ACTIVE_REQUESTS.name, "level"]
