@@ -15,22 +15,20 @@ import logging
 import os
 import sys
 import weakref
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
 
 from perfkit import __version__, registry
 from perfkit.advice import Targets, Verdict, summarize
+from perfkit.components import TICK, Components
 from perfkit.config import PerformanceConfig, get_performance_config, validate_performance_config
-from perfkit.core.checks import HealthCheck
 from perfkit.core.clock import Clock, SystemClock
 from perfkit.core.component import Component
 from perfkit.core.context import Context
 from perfkit.core.errors import ComponentNotFoundError, ErrorLog
 from perfkit.core.events import Events
-from perfkit.core.families import Family
-from perfkit.core.findings import Finding
 from perfkit.core.locks import OwnLock
 from perfkit.core.loops import Loops
 from perfkit.core.names import BUILD_INFO, ERRORS
@@ -51,10 +49,6 @@ if TYPE_CHECKING:
 __all__ = ["PerformanceSystem"]
 
 logger = logging.getLogger("perfkit")
-
-TICK = 1.0
-"""Seconds between two ticks of the store and the components."""
-
 
 class PerformanceSystem:
     """All components over one store. Thread-safe.
@@ -113,22 +107,15 @@ class PerformanceSystem:
             thresholds=msgspec.structs.asdict(self.config.performance.thresholds),
             targets=dict(self.config.performance.targets),
         )
-        self._components = _build(self.config, self._context)
-        _connect(self._context, self._components)
-        self._plan()
+        # The scheduler and the finalizer hold the parts, not the system, so that a dropped system is freed.
+        self._scheduler.every(TICK, self.store.tick, name="store")
+        self._components = Components(self.config, self._context)
         self._lock = OwnLock()
         self._pid = self._stopped_pid = 0
         self._is_initialized = False
         self._finalizer = weakref.finalize(
-            self, _release, self._scheduler, tuple(self._components.values()), self.store, self.errors
+            self, _release, self._scheduler, self._components, self.store, self.errors
         )
-
-    def _plan(self) -> None:
-        """Give the scheduler its jobs; they hold the parts, not the system, so that a dropped system is freed."""
-        self._scheduler.every(TICK, self.store.tick, name="store")
-        for name, component in self._components.items():
-            period = getattr(component.settings, "collect_interval", TICK) if hasattr(component, "settings") else TICK
-            self._scheduler.every(period, component.tick, name=name)
 
     def initialize(self, database: object | None = None) -> Self:
         """Give the components the *database* (a DB-API connection, a SQLAlchemy engine or a URL); no I/O."""
@@ -154,9 +141,7 @@ class PerformanceSystem:
                 logger.warning("perfkit: %s", warning)
             self.store.open()
             self.store.set(self.store.row(self.store.define(BUILD_INFO), (__version__,)), 1.0)
-            for name, component in self._components.items():
-                with self.errors.guarded(name, "could not start"):
-                    component.start()
+            self._components.start()
             self._scheduler.start()
             self._pid, self._stopped_pid = os.getpid(), 0
         self._events.emit("started", self)
@@ -168,7 +153,7 @@ class PerformanceSystem:
             if self._pid != os.getpid():
                 return
             self._pid, self._stopped_pid = 0, os.getpid()
-            _release(self._scheduler, tuple(self._components.values()), self.store, self.errors)
+            _release(self._scheduler, self._components, self.store, self.errors)
         self._events.emit("stopped", self)
 
     async def ainitialize(self, database: object | None = None) -> Self:
@@ -221,15 +206,17 @@ class PerformanceSystem:
         self.health.resume()
 
     def get_component(self, name: str) -> Component:
-        """Return the component called *name*.
+        """Return the component called *name*; one that slept until now is built and started first.
 
         Raises:
             ComponentNotFoundError: There is none of that name, or it is disabled.
         """
-        component = self._components.get(name)
+        component = self._components.awake.get(name)
         if component is not None:
             return component
-        names = ", ".join(self._components)
+        if name in self._components.names:
+            return self._components.wake(name)
+        names = ", ".join(self._components.names)
         if name in registry.COMPONENTS:
             raise ComponentNotFoundError(
                 f"The component {name!r} is disabled. Enabled are: {names}. Set {name}.enabled to true to use it."
@@ -294,7 +281,7 @@ class PerformanceSystem:
 
     def get_performance_dashboard(self) -> PerformanceDashboard:
         """Return everything as of now. Never waits for network or database."""
-        snapshots = {name: component.snapshot() for name, component in self._components.items()}
+        snapshots = {name: component.snapshot() for name, component in self._components.all()}
         performance, health = snapshots.get("performance"), snapshots.get("health")
         if performance is None or health is None:
             off = "performance" if performance is None else "health"
@@ -347,40 +334,8 @@ def _counter(store: Store) -> Callable[[str, str], None]:
     return count
 
 
-def _build(config: PerformanceConfig, context: Context) -> dict[str, Component]:
-    components = {}
-    for name in registry.COMPONENTS:
-        settings = getattr(config, name)
-        if settings.enabled:
-            components[name] = registry.load(name).from_settings(settings, context)
-    return components
-
-
-def _connect(context: Context, components: dict[str, Component]) -> None:
-    """Let each component see what all report, without knowing one another."""
-    errors = context.errors
-
-    def gather(verb: str) -> Iterable[Any]:
-        for name, component in components.items():
-            with errors.guarded(name, f"{verb}() failed"):
-                yield from getattr(component, verb)()
-
-    def checks() -> Iterable[HealthCheck]:
-        return gather("checks")
-
-    def families() -> Iterable[Family]:
-        return gather("families")
-
-    def findings() -> Iterable[Finding]:
-        return gather("findings")
-
-    context.checks, context.families, context.findings = checks, families, findings
-
-
-def _release(scheduler: Scheduler, components: tuple[Component, ...], store: Store, errors: ErrorLog) -> None:
+def _release(scheduler: Scheduler, components: Components, store: Store, errors: ErrorLog) -> None:
     scheduler.stop()
-    for component in reversed(components):
-        with errors.guarded(component.name, "could not stop"):
-            component.stop()
+    components.stop()
     with errors.guarded("store", "could not close"):
         store.close()

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from msgspec import Meta, field
 
 from perfkit.core.settings import HIDDEN, Settings
+
+if TYPE_CHECKING:
+    from perfkit.core.context import Context
 
 __all__ = ["CacheSettings", "HttpCacheSettings", "Strategy", "ValueFormat"]
 
@@ -234,6 +237,10 @@ class CacheSettings(Settings, frozen=True):
                 '{0} names routes, but {1} is "json". JSON cannot carry the bytes of a response. '
                 'Set {1} to "raw" or "msgpack".',
             )
+
+    def has_work(self, context: Context) -> bool:  # noqa: ARG002 - the settings say it all
+        """Return whether there is a second tier to listen to; values of its own a cache has once it is asked."""
+        return self.redis_url is not None
 
     def __rich_repr__(self) -> list[tuple[str, Any]]:
         """Return name and value of each field without the secrets: settings are logged and shown in tracebacks."""

@@ -6,13 +6,25 @@ Validation, the reference page and the JSON schema are made from these annotatio
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import msgspec
+
+if TYPE_CHECKING:
+    from perfkit.core.context import Context
 
 __all__ = ["HIDDEN", "Settings"]
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Base class of one section of the settings."""
+
+    def has_work(self, context: Context) -> bool:  # noqa: ARG002 - for those that say otherwise
+        """Return whether the component of this section has something to do before anybody asks for it.
+
+        Until then it is not imported. Asked once a second, so it must be quick.
+        """
+        return True
 
 
 class _Hidden:

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import sys
+from typing import TYPE_CHECKING, Annotated
 
 from msgspec import Meta
 
 from perfkit.core.settings import Settings
 
+if TYPE_CHECKING:
+    from perfkit.core.context import Context
+
 __all__ = ["DatabaseSettings"]
+
+LIBRARIES = ("sqlalchemy.engine", "asyncpg.connection")
+"""Modules into which the optimizer hooks by itself; adapters and an app's own calls ask for it."""
 
 
 class DatabaseSettings(Settings, frozen=True):
@@ -46,3 +53,7 @@ class DatabaseSettings(Settings, frozen=True):
     retry_budget: Annotated[
         float, Meta(ge=0, le=1, description="Retries as a ratio of the calls, 0-1; beyond it failures are final.")
     ] = 0.1
+
+    def has_work(self, context: Context) -> bool:
+        """Return whether there is a database, or the app has imported a library to hook into."""
+        return context.database is not None or (self.capture and any(name in sys.modules for name in LIBRARIES))

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from msgspec import Meta, field
 
 from perfkit.core.settings import Settings
+
+if TYPE_CHECKING:
+    from perfkit.core.context import Context
 
 __all__ = ["LoadBalancerSettings", "ServerSettings", "StrategyName"]
 
@@ -102,6 +105,10 @@ class LoadBalancerSettings(Settings, frozen=True):
     check_timeout: Annotated[float, Meta(gt=0, le=60, description="Seconds that a check may take.")] = 1.0
     check_rise: Annotated[int, Meta(ge=1, le=100, description="Good checks in a row until a server is healthy.")] = 2
     check_fall: Annotated[int, Meta(ge=1, le=100, description="Bad checks in a row until it is not.")] = 3
+
+    def has_work(self, context: Context) -> bool:  # noqa: ARG002 - the settings say it all
+        """Return whether there are servers from the start; others come by its own calls."""
+        return bool(self.servers)
 
     def conflicts(self) -> Iterator[tuple[tuple[str, ...], str]]:
         """Yield what cannot be together."""
