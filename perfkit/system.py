@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, Any, Self
 import msgspec
 
 from perfkit import __version__, registry
-from perfkit.advice import Targets, Verdict, summarize
 from perfkit.components import TICK, Components
 from perfkit.config import PerformanceConfig, get_performance_config, validate_performance_config
 from perfkit.core.clock import Clock, SystemClock
@@ -34,10 +33,10 @@ from perfkit.core.loops import Loops
 from perfkit.core.names import BUILD_INFO, ERRORS
 from perfkit.core.scheduler import Scheduler
 from perfkit.core.status import Status
-from perfkit.snapshot import DashboardSummary, PerformanceDashboard
 from perfkit.store import Store
 
 if TYPE_CHECKING:
+    from perfkit.advice import Targets
     from perfkit.alerts import AlertManager
     from perfkit.cache import CacheManager
     from perfkit.database import DatabaseOptimizer
@@ -45,10 +44,12 @@ if TYPE_CHECKING:
     from perfkit.load_balancer import LoadBalancer
     from perfkit.metrics import MetricsCollector
     from perfkit.performance import PerformanceMonitor
+    from perfkit.snapshot import PerformanceDashboard
 
 __all__ = ["PerformanceSystem"]
 
 logger = logging.getLogger("perfkit")
+
 
 class PerformanceSystem:
     """All components over one store. Thread-safe.
@@ -113,9 +114,7 @@ class PerformanceSystem:
         self._lock = OwnLock()
         self._pid = self._stopped_pid = 0
         self._is_initialized = False
-        self._finalizer = weakref.finalize(
-            self, _release, self._scheduler, self._components, self.store, self.errors
-        )
+        self._finalizer = weakref.finalize(self, _release, self._scheduler, self._components, self.store, self.errors)
 
     def initialize(self, database: object | None = None) -> Self:
         """Give the components the *database* (a DB-API connection, a SQLAlchemy engine or a URL); no I/O."""
@@ -275,12 +274,17 @@ class PerformanceSystem:
     @property
     def targets(self) -> Targets:
         """What the verdict compares with: the thresholds of the settings."""
+        from perfkit.advice import Targets
+
         performance = self.config.performance
         thresholds = performance.thresholds
         return Targets(p95=thresholds.response_time, error_rate=thresholds.error_rate, routes=dict(performance.targets))
 
     def get_performance_dashboard(self) -> PerformanceDashboard:
-        """Return everything as of now. Never waits for network or database."""
+        """Return everything as of now. Never waits for network or database; what slept until now wakes."""
+        from perfkit.advice import Verdict, summarize
+        from perfkit.snapshot import DashboardSummary, PerformanceDashboard
+
         snapshots = {name: component.snapshot() for name, component in self._components.all()}
         performance, health = snapshots.get("performance"), snapshots.get("health")
         if performance is None or health is None:

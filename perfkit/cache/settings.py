@@ -238,7 +238,7 @@ class CacheSettings(Settings, frozen=True):
                 'Set {1} to "raw" or "msgpack".',
             )
 
-    def has_work(self, context: Context) -> bool:  # noqa: ARG002 - the settings say it all
+    def has_work(self, context: Context) -> bool:
         """Return whether there is a second tier to listen to; values of its own a cache has once it is asked."""
         return self.redis_url is not None
 

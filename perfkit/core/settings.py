@@ -19,7 +19,7 @@ __all__ = ["HIDDEN", "Settings"]
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Base class of one section of the settings."""
 
-    def has_work(self, context: Context) -> bool:  # noqa: ARG002 - for those that say otherwise
+    def has_work(self, context: Context) -> bool:
         """Return whether the component of this section has something to do before anybody asks for it.
 
         Until then it is not imported. Asked once a second, so it must be quick.

@@ -8,18 +8,21 @@ import threading
 from collections.abc import Collection, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from perfkit.config import PerformanceConfig
 from perfkit.core.clock import Clock
 from perfkit.core.errors import ErrorLog
 from perfkit.core.status import Status
-from perfkit.dashboard import OverviewData
 from perfkit.health.snapshot import HealthSnapshot
 from perfkit.http.tokens import is_shown, new_token, ready_url, shared_token
 from perfkit.metrics.exposition import Escaping, Format
 from perfkit.performance.snapshot import Latency, PerformanceSnapshot, Trend
 from perfkit.store.backing.identity import find_server, start_time
 from perfkit.system import PerformanceSystem
+
+if TYPE_CHECKING:
+    from perfkit.dashboard import OverviewData
 
 __all__ = ["Front"]
 
@@ -166,6 +169,8 @@ class Front:
 
     def overview_data(self) -> OverviewData:
         """Return what the overview shows."""
+        from perfkit.dashboard import OverviewData
+
         dashboard = self._system.get_performance_dashboard()
         components = dashboard.components
         return OverviewData(

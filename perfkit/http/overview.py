@@ -5,16 +5,18 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from perfkit.config.sections import HttpSettings
 from perfkit.core.clock import Clock
 from perfkit.core.message import Request, Response
-from perfkit.dashboard import OverviewData, live_interval, overview
 from perfkit.http.negotiate import accepts_gzip, gzipped
 from perfkit.http.responses import entity_tag, is_unchanged, reply
-from perfkit.snapshot import SCHEMA_VERSION
+
+if TYPE_CHECKING:
+    from perfkit.dashboard import OverviewData
 
 __all__ = ["Overview"]
 
@@ -60,6 +62,8 @@ class Overview:
 
     def page(self, request: Request) -> Response:
         """Answer with the page."""
+        from perfkit.dashboard import live_interval, overview
+
         kept = self._fresh()
         live, url = live_interval(request.query), self._url(request)
 
@@ -131,6 +135,8 @@ def _links(http: HttpSettings, mount: str) -> dict[str, str]:
 
 
 def _document(data: OverviewData) -> dict[str, object]:
+    from perfkit.snapshot import SCHEMA_VERSION
+
     return {
         "version": SCHEMA_VERSION,
         "at": data.at,

@@ -7,7 +7,7 @@ request on to the app, whose own 404 tells nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import quote
 
 import msgspec
@@ -19,7 +19,7 @@ from perfkit.core.errors import ErrorLog
 from perfkit.core.message import Request, Response
 from perfkit.core.shells import offload
 from perfkit.core.status import Status
-from perfkit.dashboard import OverviewData, asset, asset_names
+from perfkit.dashboard import asset, asset_names
 from perfkit.health.snapshot import HealthSnapshot
 from perfkit.http import health
 from perfkit.http.access import Access, Area, Decision, RefusalLog
@@ -29,6 +29,9 @@ from perfkit.http.overview import Overview
 from perfkit.http.peers import PeerWindow, peer_group
 from perfkit.http.responses import FAILED, METHODS, NOT_ALLOWED, reply, text, without_body
 from perfkit.metrics.exposition import Escaping, Format
+
+if TYPE_CHECKING:
+    from perfkit.dashboard import OverviewData
 
 __all__ = ["API_RATE", "Answers", "Routes"]
 

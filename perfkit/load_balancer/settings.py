@@ -106,7 +106,7 @@ class LoadBalancerSettings(Settings, frozen=True):
     check_rise: Annotated[int, Meta(ge=1, le=100, description="Good checks in a row until a server is healthy.")] = 2
     check_fall: Annotated[int, Meta(ge=1, le=100, description="Bad checks in a row until it is not.")] = 3
 
-    def has_work(self, context: Context) -> bool:  # noqa: ARG002 - the settings say it all
+    def has_work(self, context: Context) -> bool:
         """Return whether there are servers from the start; others come by its own calls."""
         return bool(self.servers)
 

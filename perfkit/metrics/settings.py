@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import sys
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from msgspec import Meta
 
 from perfkit.core.settings import Settings
+
+if TYPE_CHECKING:
+    from perfkit.core.context import Context
 
 __all__ = ["MetricsSettings"]
 
@@ -61,3 +65,9 @@ class MetricsSettings(Settings, frozen=True):
             "it. on: import it. off: never."
         ),
     ] = "auto"
+
+    def has_work(self, context: Context) -> bool:
+        """Return whether there is a registry to mirror; metrics of your own, and a scrape, ask for the collector."""
+        return self.prometheus_client == "on" or (
+            self.prometheus_client == "auto" and "prometheus_client" in sys.modules
+        )

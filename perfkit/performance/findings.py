@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 from perfkit.core.findings import Finding, Priority
-from perfkit.performance.blocking.report import BlockedSite
-from perfkit.performance.memory.watch import MemoryGrowth
-from perfkit.performance.snapshot import Latency
-from perfkit.performance.stuck.report import StuckRequest
+
+if TYPE_CHECKING:
+    from perfkit.performance.blocking.report import BlockedSite
+    from perfkit.performance.memory.watch import MemoryGrowth
+    from perfkit.performance.snapshot import Latency
+    from perfkit.performance.stuck.report import StuckRequest
 
 __all__ = ["blocked", "collected", "growing", "stuck"]
 

@@ -15,7 +15,6 @@ from perfkit.core.context import Context
 from perfkit.core.findings import Finding
 from perfkit.core.limits import Limits
 from perfkit.core.names import PROCESS_MEMORY, PROCESS_OPEN_FILES, PROCESS_THREADS, REQUEST_QUEUE, WORKER_CPU
-from perfkit.performance import findings as found
 from perfkit.performance import requests
 from perfkit.performance.blocking.metrics import LOOP_LAG
 from perfkit.performance.blocking.report import BlockedSite, merged
@@ -204,6 +203,8 @@ class PerformanceMonitor(Component):
 
     def findings(self) -> Iterable[Finding]:
         """Return what blocks event loops and holds threads, who keeps growing, and whom the garbage collector stops."""
+        from perfkit.performance import findings as found
+
         yield from found.blocked(self.blocked_loops())
         yield from found.stuck(self.stuck_requests())
         yield from found.growing(self.memory_growth())

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from perfkit.performance.memory.contents import Allocations, grown, types
-from perfkit.performance.memory.slope import Slope, floor_of, slope
 
 if TYPE_CHECKING:
+    from perfkit.performance.memory.slope import Slope
     from perfkit.performance.settings import MemoryWatch
     from perfkit.store import Store
 
@@ -98,6 +98,8 @@ class MemoryWatcher:
             self._judge(resident, now)
 
     def _judge(self, resident: float, now: float) -> None:
+        from perfkit.performance.memory.slope import floor_of, slope
+
         line = slope(floor_of(self._points, self._settings.window))
         is_suspect = line is not None and self._grows(line)
         if line is not None and is_suspect:

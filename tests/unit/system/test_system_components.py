@@ -18,8 +18,9 @@ from perfkit.health import HealthChecker, HealthSnapshot
 from perfkit.metrics import MetricsCollector
 from perfkit.performance import PerformanceMonitor, PerformanceSnapshot
 from perfkit.registry import COMPONENTS
+from perfkit.snapshot import PerformanceDashboard
 from perfkit.store import StoreSettings
-from perfkit.system import PerformanceDashboard, PerformanceSystem
+from perfkit.system import PerformanceSystem
 
 TOKEN = "a-token-that-must-not-leak-anywhere"
 

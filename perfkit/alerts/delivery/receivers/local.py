@@ -6,7 +6,6 @@ import logging
 
 from perfkit.alerts.alert import Severity
 from perfkit.alerts.delivery.receiver import Notification
-from perfkit.alerts.delivery.text import MOST_LINES, line
 from perfkit.alerts.routing.route import Route
 from perfkit.core.events import Events
 
@@ -29,6 +28,8 @@ class LogReceiver:
 
     def deliver(self, notification: Notification) -> None:
         """Write *notification*; see `Receiver`."""
+        from perfkit.alerts.delivery.text import MOST_LINES, line
+
         for alert in notification.alerts[:MOST_LINES]:
             logger.log(LEVELS[alert.severity] if alert.is_firing else logging.INFO, "%s", line(alert))
         hidden = len(notification.alerts) - MOST_LINES
