@@ -62,14 +62,24 @@ class Throttling(NamedTuple):
     seconds: float
 
 
+class _MemoryFiles(NamedTuple):
+    """Where one group tells its limit, what is used, and of what that is made; *cache* is the line to leave out."""
+
+    limit: str
+    usage: str
+    stat: str
+    cache: str
+
+
 class Limits:
     """The control groups of this process, looked up once; what they allow is read each time. Thread-safe."""
 
     def __init__(self, root: Path = ROOT) -> None:
         """Find the groups below *root*."""
         self._root = root
-        self._memory = tuple(groups("memory", root))
-        self._cpu = tuple(groups("cpu", root))
+        # Most groups have no such files: to look for them once a second cost more than to read those that are there.
+        self._memory = tuple(files for group in groups("memory", root) for files in _memory_files(group))
+        self._cpu = tuple((group, files) for group in groups("cpu", root) for files in _quota_files(group))
 
     def memory(self) -> Usage | None:
         """Return the memory in use of what the container, else the machine, has; None where neither is told.
@@ -77,7 +87,7 @@ class Limits:
         All that runs in the container counts, not this process alone.
         """
         machine = machine_memory(self._root)
-        limited = [usage for group in self._memory for usage in _limited_memory(group)]
+        limited = [usage for files in self._memory if (usage := _limited_memory(files)) is not None]
         if machine is not None:
             limited = [usage for usage in limited if usage.total < machine.total]
         # Of equal limits the upper group's, which comes last, uses more.
@@ -86,12 +96,12 @@ class Limits:
     def cpu(self) -> float:
         """Return the cores that this process may keep busy: its quota, or those it may run on where that is less."""
         cores = float(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
-        return min((cores, *(quota for group in self._cpu if (quota := _quota(group)) is not None)))
+        return min((cores, *(quota for _, files in self._cpu if (quota := _quota(files)) is not None)))
 
     def throttling(self) -> Throttling | None:
         """Return how the CPU quota nearest to us held us up; None where no quota is set or it is not told."""
-        for group in self._cpu:
-            if _quota(group) is not None:
+        for group, files in self._cpu:
+            if _quota(files) is not None:
                 with contextlib.suppress(OSError, ValueError, KeyError):
                     told = _table(group / "cpu.stat")
                     # Microseconds in version 2, nanoseconds in version 1.
@@ -206,30 +216,43 @@ def _upwards(base: Path, path: str) -> Iterator[Path]:
         yield base.joinpath(*parts[:length])
 
 
-def _limited_memory(group: Path) -> Iterator[Usage]:
+def _memory_files(group: Path) -> Iterator[_MemoryFiles]:
+    """Yield the files of *group* by which memory is limited; none for a group without the controller."""
     for limit, usage, cache in (
         ("memory.max", "memory.current", "inactive_file"),
         ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
     ):
-        # "max" is no number, and a group without the controller has no such file: no limit then.
-        with contextlib.suppress(OSError, ValueError):
-            total = float(_read(group / limit))
-            if 0.0 < total < UNLIMITED:
-                used = float(_read(group / usage)) - _table(group / "memory.stat").get(cache, 0.0)
-                yield Usage(max(0.0, used), total, "container")
+        if (group / limit).exists():
+            yield _MemoryFiles(str(group / limit), str(group / usage), str(group / "memory.stat"), cache)
 
 
-def _quota(group: Path) -> float | None:
-    """Return the cores of *group*'s quota; None where it has none."""
-    for files in (("cpu.max",), ("cpu.cfs_quota_us", "cpu.cfs_period_us")):
-        with contextlib.suppress(OSError, ValueError, ZeroDivisionError):
-            quota, period = " ".join(_read(group / file) for file in files).split()
-            cores = float(quota) / float(period)
-            return cores if cores > 0.0 else None
+def _quota_files(group: Path) -> Iterator[tuple[str, ...]]:
+    """Yield the files of *group* that tell its quota; none for a group without the controller."""
+    for names in (("cpu.max",), ("cpu.cfs_quota_us", "cpu.cfs_period_us")):
+        if (group / names[0]).exists():
+            yield tuple(str(group / name) for name in names)
+
+
+def _limited_memory(files: _MemoryFiles) -> Usage | None:
+    # "max" is no number: no limit then.
+    with contextlib.suppress(OSError, ValueError):
+        total = float(_read(files.limit))
+        if 0.0 < total < UNLIMITED:
+            used = float(_read(files.usage)) - _table(files.stat).get(files.cache, 0.0)
+            return Usage(max(0.0, used), total, "container")
     return None
 
 
-def _table(path: Path, most: int = -1) -> dict[str, float]:
+def _quota(files: tuple[str, ...]) -> float | None:
+    """Return the cores of the quota that *files* tell; None where there is none."""
+    with contextlib.suppress(OSError, ValueError, ZeroDivisionError):
+        quota, period = " ".join(map(_read, files)).split()
+        cores = float(quota) / float(period)
+        return cores if cores > 0.0 else None
+    return None
+
+
+def _table(path: str | Path, most: int = -1) -> dict[str, float]:
     """Return the numbers of a file of lines `name value …`, of the first *most* lines (all of them if negative)."""
     numbers: dict[str, float] = {}
     for line in _read(path).split("\n", most)[: most if most > 0 else None]:
@@ -239,6 +262,6 @@ def _table(path: Path, most: int = -1) -> dict[str, float]:
     return numbers
 
 
-def _read(path: Path) -> str:
+def _read(path: str | Path) -> str:
     with open(path) as file:
         return file.read()
