@@ -2,7 +2,8 @@
 
 Each measurement is a fresh interpreter that has imported Starlette already, so the figures are those over the
 framework. "used" goes on to put the layer on an application, start it and answer one request, as much is imported
-only then. Idle is the CPU of that started application while nobody asks it anything. All run from byte code, as
+only then. Idle is the CPU of that started application while nobody asks it anything, from the third
+second on: what is done once after the start is over then. All run from byte code, as
 installed packages do, whatever the environment says: to compile a package costs several times as much as to load it.
 """
 
@@ -40,6 +41,9 @@ USES = {
 OURS = "perfkit, perfkit_asgi"
 MAX_MILLISECONDS, MAX_MEBIBYTES = 100.0, 15.0
 
+SETTLE = 2.0
+"""Seconds after the first answer that do not count as idle."""
+
 _PROGRAM = """
 import asyncio, json, resource, sys, time
 from benchmarks.overhead import apps, layers
@@ -57,6 +61,7 @@ imported = since(before)
 layered = layers.LAYERS[{layer!r}](apps.starlette_app)
 driver = apps.Driver(layered.app, asyncio.new_event_loop())
 used = since(before)
+time.sleep({settle})
 idle = time.process_time()
 time.sleep({nap})
 idle = (time.process_time() - idle) / {nap}
@@ -83,7 +88,7 @@ def measure(*, rounds: int, nap: float) -> dict[str, Footprint]:
         environment = {**os.environ, "PYTHONPYCACHEPREFIX": byte_code, "PYTHONDONTWRITEBYTECODE": ""}
         for number in range(rounds + 1):
             for name, imports in IMPORTS.items():
-                program = _PROGRAM.format(imports=imports, layer=USES[name], nap=nap)
+                program = _PROGRAM.format(imports=imports, layer=USES[name], settle=min(nap, SETTLE), nap=nap)
                 command = [sys.executable, "-c", program]
                 answer = subprocess.run(command, capture_output=True, text=True, env=environment)
                 if answer.returncode == 0 and number:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import sys
 import threading
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
+from patience import until
 
 from perfkit.registry import COMPONENTS
 from perfkit.system import PerformanceSystem
 from perfkit.testing import FakeClock
-from tests.support.patience import until
 
 LIBRARIES = ("sqlalchemy.engine", "asyncpg.connection", "prometheus_client")
 
@@ -131,3 +132,27 @@ def test_many_threads_that_ask_at_once_get_one_component() -> None:
         assert len(found) == 8
         assert len({id(each) for each in found}) == 1
         assert [job.name for job in system.scheduler.jobs()].count("cache") == 1
+
+
+def test_a_balancer_that_wakes_late_knows_what_another_worker_drained(tmp_path: Path) -> None:
+    settings = {"service": "shop", "store": {"directory": str(tmp_path)}}
+    first, second = (PerformanceSystem(settings, environment="production", origin="shop.py") for _ in range(2))
+    with first, second:
+        first.load_balancer.add_server("one", host="127.0.0.1", port=1)
+        first.load_balancer.drain_server("one")
+        second.store.control.poll()
+        assert "load_balancer" not in awake(second)
+        second.load_balancer.add_server("one", host="127.0.0.1", port=1)
+        assert second.load_balancer.server("one").is_draining
+
+
+def test_a_worker_whose_cache_sleeps_shows_what_the_others_counted(tmp_path: Path) -> None:
+    settings = {"service": "shop", "store": {"directory": str(tmp_path)}}
+    first, second = (PerformanceSystem(settings, environment="production", origin="shop.py") for _ in range(2))
+    with first, second:
+        first.cache.set("key", 1)
+        assert first.cache.get("key") == 1
+        first.cache.tick(0.0)
+        assert "perfkit_cache" in second.export_metrics()
+        assert "cache" not in awake(second)
+        assert second.cache.get_stats().hits == 1

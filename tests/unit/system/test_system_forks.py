@@ -148,3 +148,16 @@ def test_the_names_of_what_is_counted_are_the_same_in_the_child() -> None:
             return [(point.labels[:2], point.value.count) for point in family.points]  # type: ignore[union-attr]
 
         assert in_a_child(child) == "[(('GET', '/'), 2.0)]"
+
+
+def test_a_component_that_slept_in_the_parent_wakes_in_the_child_alone() -> None:
+    with PerformanceSystem(environment="testing") as system:
+
+        def child() -> object:
+            system.start()
+            before = "cache" in {job.name for job in system.scheduler.jobs()}
+            system.cache.set("key", 1)
+            return before, system.cache.get("key")
+
+        assert in_a_child(child) == "(False, 1)"
+        assert "cache" not in {job.name for job in system.scheduler.jobs()}
