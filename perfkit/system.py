@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Self
 import msgspec
 
 from perfkit import __version__, registry
-from perfkit.advice import Targets, Verdict, summarize
+from perfkit.advice import Advisor, Targets
 from perfkit.config import PerformanceConfig, get_performance_config, validate_performance_config
 from perfkit.core.checks import HealthCheck
 from perfkit.core.clock import Clock, SystemClock
@@ -35,7 +35,6 @@ from perfkit.core.locks import OwnLock
 from perfkit.core.loops import Loops
 from perfkit.core.names import BUILD_INFO, ERRORS
 from perfkit.core.scheduler import Scheduler
-from perfkit.core.status import Status
 from perfkit.snapshot import DashboardSummary, PerformanceDashboard
 from perfkit.store import Store
 
@@ -115,6 +114,7 @@ class PerformanceSystem:
         )
         self._components = _build(self.config, self._context)
         _connect(self._context, self._components)
+        self._advisor = Advisor(self.store, self._context.findings, self.targets, window=self.config.performance.window)
         self._plan()
         self._lock = OwnLock()
         self._pid = self._stopped_pid = 0
@@ -288,20 +288,22 @@ class PerformanceSystem:
     @property
     def targets(self) -> Targets:
         """What the verdict compares with: the thresholds of the settings."""
-        performance = self.config.performance
-        thresholds = performance.thresholds
-        return Targets(p95=thresholds.response_time, error_rate=thresholds.error_rate, routes=dict(performance.targets))
+        return Targets.from_settings(self.config.performance)
+
+    def get_optimization_recommendations(self) -> list[Finding]:
+        """Return what all components find wrong, the most urgent first; each with evidence and what to do.
+
+        Where the request time that would be saved is known, it decides; else what the component said. At most 100.
+        """
+        return self._advisor.recommend()
 
     def get_performance_dashboard(self) -> PerformanceDashboard:
         """Return everything as of now. Never waits for network or database."""
         snapshots = {name: component.snapshot() for name, component in self._components.items()}
-        performance, health = snapshots.get("performance"), snapshots.get("health")
-        if performance is None or health is None:
-            off = "performance" if performance is None else "health"
-            action = f"Set {off}.enabled to true."
-            verdict = Verdict(status=Status.UNKNOWN, headline=f"No verdict: {off} is switched off", action=action)
-        else:
-            verdict = summarize(performance, health, self.targets)
+        findings = self._advisor.recommend()
+        performance = snapshots.get("performance")
+        verdict = self._advisor.summarize(snapshots, findings)
+        score = self._advisor.judge(snapshots, findings)
         return PerformanceDashboard(
             status=verdict.status,
             at=self.clock.time(),
@@ -310,10 +312,13 @@ class PerformanceSystem:
             environment=self.config.environment,
             release=self.config.release,
             version=__version__,
-            summary=DashboardSummary(verdict=verdict),
+            summary=DashboardSummary(
+                verdict=verdict, overall_score=None if score is None else score.value, score=score
+            ),
             components=snapshots,
             is_shared=self.store.is_shared,
             degraded=self.store.degraded,
+            recommendations=tuple(findings),
         )
 
 
