@@ -302,8 +302,8 @@ class PerformanceSystem:
         snapshots = {name: component.snapshot() for name, component in self._components.items()}
         findings = self._advisor.recommend()
         performance = snapshots.get("performance")
-        verdict = self._advisor.summarize(snapshots, findings)
         score = self._advisor.judge(snapshots, findings)
+        verdict = self._advisor.summarize(snapshots, findings, score)
         return PerformanceDashboard(
             status=verdict.status,
             at=self.clock.time(),

@@ -9,7 +9,7 @@ from perfkit.advice import causes
 from perfkit.advice.ranking import Load, rank
 from perfkit.advice.score import Cause, Score, score
 from perfkit.advice.targets import Targets
-from perfkit.advice.verdict import Verdict, summarize
+from perfkit.advice.verdict import Verdict, bounded, summarize
 from perfkit.core.families import Histogram
 from perfkit.core.findings import Finding
 from perfkit.core.names import REQUEST_DURATION
@@ -40,11 +40,11 @@ class Advisor:
         """Return the findings of all components, the most urgent first."""
         return rank(self._findings(), self._load())
 
-    def summarize(self, snapshots: Mapping[str, Any], findings: Sequence[Finding]) -> Verdict:
-        """Return the verdict, or which of the two components that it needs is switched off."""
+    def summarize(self, snapshots: Mapping[str, Any], findings: Sequence[Finding], score: Score | None) -> Verdict:
+        """Return the verdict, no better than the band of *score*, or which of two components is switched off."""
         performance, health = snapshots.get("performance"), snapshots.get("health")
         if performance is not None and health is not None:
-            return summarize(performance, health, self._targets, findings)
+            return bounded(summarize(performance, health, self._targets, findings), score)
         off = "performance" if performance is None else "health"
         headline = f"No verdict: {off} is switched off"
         return Verdict(status=Status.UNKNOWN, headline=headline, action=f"Set {off}.enabled to true.")

@@ -73,6 +73,7 @@ class Score(msgspec.Struct, frozen=True, kw_only=True):
         status: The band: healthy from 85, warning from 60, critical below; no better than warning while a critical
             alert fires. It changes three points beyond these.
         left_out: Parts that were not scored, and why.
+        is_capped: True where only a critical alert keeps the band from being healthy.
         version: Of the formula.
     """
 
@@ -80,6 +81,7 @@ class Score(msgspec.Struct, frozen=True, kw_only=True):
     status: Status
     parts: tuple[Part, ...]
     left_out: dict[str, str] = {}
+    is_capped: bool = False
     version: int = VERSION
 
 
@@ -117,11 +119,13 @@ def score(
         told.sort(key=lambda loss: -loss.points)
         parts.append(Part(name=name, points=maximum - missing, maximum=maximum, losses=tuple(told)))
     value = sum(part.points for part in parts)
+    status = band(value, before, is_alerting=is_alerting)
     return Score(
         value=value,
-        status=band(value, before, is_alerting=is_alerting),
+        status=status,
         parts=tuple(parts),
         left_out=dict(left_out or {}),
+        is_capped=is_alerting and status is not band(value, before),
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from perfkit.advice.ranking import TIME_SHARE
+from perfkit.advice.score import Score
 from perfkit.advice.targets import Targets
 from perfkit.advice.wording import count, factor, listed, percent, route_name, seconds, window
 from perfkit.core.findings import Finding, Priority
@@ -14,7 +15,7 @@ from perfkit.core.status import Status
 from perfkit.health.snapshot import CheckSnapshot, HealthSnapshot
 from perfkit.performance.snapshot import PerformanceSnapshot, RouteSnapshot
 
-__all__ = ["Verdict", "summarize"]
+__all__ = ["Verdict", "bounded", "summarize"]
 
 FAILING = 5.0
 """From this many times its target the error rate is failing."""
@@ -58,6 +59,18 @@ def summarize(
     if performance.total_requests < targets.requests:
         return _collecting(performance, targets)
     return _advised(_healthy(performance, targets), findings)
+
+
+def bounded(verdict: Verdict, score: Score | None) -> Verdict:
+    """Return the *verdict* of a healthy service with the band of *score*, where that is worse, and why."""
+    if score is None or verdict.status is not Status.HEALTHY or not verdict.status.is_better_than(score.status):
+        return verdict
+    worst = max((loss for part in score.parts for loss in part.losses), key=lambda loss: loss.points, default=None)
+    said = "A critical alert fires" if score.is_capped else f"Score {score.value} of 100"
+    headline = f"{said}, though {verdict.headline.removeprefix(NOTHING_TO_DO)}"
+    lost = f"{count(worst.points, 'point')} lost: {worst.reason.rstrip('.')}." if worst is not None else ""
+    cause = verdict.cause if worst is not None and worst.reason in verdict.cause else f"{lost} {verdict.cause}".strip()
+    return msgspec.structs.replace(verdict, status=score.status, headline=headline, cause=cause)
 
 
 def _problems(

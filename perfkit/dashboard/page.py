@@ -14,7 +14,7 @@ from perfkit.dashboard.times import stamp
 __all__ = ["page"]
 
 _SECTIONS = (
-    ("advice", "What to do first"),
+    ("advice", "Advice"),
     ("score", "Score"),
     ("traffic", "Traffic"),
     ("routes", "Routes"),

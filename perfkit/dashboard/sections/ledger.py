@@ -17,7 +17,7 @@ MOST_LOSSES = 6
 LONGEST = 240
 """Characters of a reason."""
 
-_ARC = "M11.3 38.7a18 18 0 1 1 25.4 0"
+_ARC = "M8 36a20 20 0 1 1 32 0"
 
 
 def arc(score: Score) -> Markup:
@@ -34,8 +34,8 @@ def arc(score: Score) -> Markup:
         h("path", {"class": "ring", "d": _ARC, "pathLength": 100, "stroke-dasharray": f"{score.value} 200"})
         if score.value
         else None,
-        h("text", {"x": 24, "y": 29}, score.value),
-        h("text", {"class": "of", "x": 24, "y": 41}, "of 100"),
+        h("text", {"x": 24, "y": 30}, score.value),
+        h("text", {"class": "of", "x": 24, "y": 42}, "of 100"),
     )
 
 

@@ -17,11 +17,17 @@ __all__ = ["recommendations"]
 MOST = 10
 """Findings shown; the others are counted."""
 
+FIRST = 5
+"""Findings in sight; the others that are shown lie behind a button."""
+
 LONGEST = 600
 """Characters of one text: the page stays readable, and small, whatever a component says."""
 
 MOST_FIGURES = 12
 """Figures of the evidence."""
+
+WIDE = 36
+"""Characters of a figure from which it has a line of its own."""
 
 MOST_INSIDE = 5
 """Members shown of a figure that is a list or a table itself."""
@@ -48,7 +54,10 @@ def recommendations(data: OverviewData) -> Markup | None:
     items = [
         _item(finding, wins.get(identity(finding), 0), is_first=not at) for at, finding in enumerate(findings[:MOST])
     ]
-    parts: list[Child] = [h("ol", {"class": "findings"}, items)]
+    parts: list[Child] = [h("ol", {"class": "findings"}, items[:FIRST])]
+    if behind := items[FIRST:]:
+        summary = h("summary", None, f"Show the next {count(len(behind), 'finding')}")
+        parts.append(h("details", None, summary, h("ol", {"class": "findings", "start": FIRST + 1}, behind)))
     rest = len(findings) - MOST
     if rest > 0:
         link = h("a", {"class": "more", "href": "./api/overview"}, "JSON")
@@ -135,7 +144,12 @@ def _fix(language: str, text: str) -> Markup:
 def _evidence(evidence: Mapping[str, object]) -> list[Markup]:
     told = [(name, _figure(name, value)) for name, value in list(evidence.items())[:MOST_FIGURES]]
     return [
-        h("div", None, h("dt", None, _cut(name.replace("_", " "))), h("dd", None, h("code", None, said)))
+        h(
+            "div",
+            {"class": "wide" if len(said) > WIDE else None},
+            h("dt", None, _cut(name.replace("_", " "))),
+            h("dd", None, h("code", None, said)),
+        )
         for name, said in told
         if said
     ]
