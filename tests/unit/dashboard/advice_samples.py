@@ -115,7 +115,7 @@ FINE = Score(
 )
 
 
-def database(texts: str = "") -> DatabaseSnapshot:
+def a_database(texts: str = "") -> DatabaseSnapshot:
     shapes = (
         (f"SELECT review.id, review.stars FROM review WHERE review.product_id = ?{texts}", 2_001_000, 0.0009, 0),
         (
@@ -143,7 +143,7 @@ def database(texts: str = "") -> DatabaseSnapshot:
     return DatabaseSnapshot(statements=2_100_000, seconds=1950.0, errors=3, slow=212, top=top)
 
 
-def cache(name: str = "home") -> CacheSnapshot:
+def a_cache(name: str = "home") -> CacheSnapshot:
     space = NamespaceSnapshot(
         hits=6400, misses=3600, hit_ratio=0.64, loads=3600, load_seconds=266.0, saved_seconds=471.0
     )
@@ -159,7 +159,7 @@ def cache(name: str = "home") -> CacheSnapshot:
     )
 
 
-def load_balancer(name: str = "stock") -> LoadBalancerSnapshot:
+def a_load_balancer(name: str = "stock") -> LoadBalancerSnapshot:
     states = (ServerState.HEALTHY, ServerState.EJECTED, ServerState.DRAINING)
     servers = {
         f"{name}-{at}": ServerSnapshot(

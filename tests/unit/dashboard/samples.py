@@ -22,11 +22,11 @@ from tests.unit.dashboard.advice_samples import (
     SCORE,
     SCRIPTED,
     SHORT,
-    cache,
-    database,
+    a_cache,
+    a_database,
+    a_load_balancer,
     findings,
     hostile_findings,
-    load_balancer,
 )
 
 AT = 1_767_279_130.0
@@ -258,9 +258,9 @@ def hostile() -> OverviewData:
         health(*checks),
         recommendations=hostile_findings(),
         score=HOSTILE_SCORE,
-        database=database(HOSTILE),
-        cache=cache(HOSTILE),
-        load_balancer=load_balancer(HOSTILE),
+        database=a_database(HOSTILE),
+        cache=a_cache(HOSTILE),
+        load_balancer=a_load_balancer(HOSTILE),
         service=HOSTILE,
         environment=f"<b>{SCRIPTED}",
         release="\ud800\0\u202e",
@@ -313,9 +313,9 @@ def states() -> dict[str, OverviewData]:
             recommendations=findings(
                 *(msgspec.structs.replace(SHORT, fingerprint=f"s{n}", priority=Priority.LOW) for n in range(12))
             ),
-            database=database(),
-            cache=cache(),
-            load_balancer=load_balancer(),
+            database=a_database(),
+            cache=a_cache(),
+            load_balancer=a_load_balancer(),
         ),
         "failing": data(failing, health(broken, tired, *CHECKS[:1])),
         "performance-off": data(
@@ -346,3 +346,6 @@ def states() -> dict[str, OverviewData]:
         "not-shared": data(alone, health(*CHECKS), is_shared=False, degraded=shared),
         "hostile": hostile(),
     }
+
+
+STATES_BY_NAME = states()
