@@ -6,7 +6,8 @@ from typing import Any
 
 import msgspec
 
-from perfkit.advice import Verdict
+from perfkit.advice import Score, Verdict
+from perfkit.core.findings import Finding
 from perfkit.core.status import Status
 
 __all__ = ["SCHEMA_VERSION", "DashboardSummary", "PerformanceDashboard"]
@@ -20,10 +21,12 @@ class DashboardSummary(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         overall_score: 0–100; None while there is nothing to score from.
+        score: The same with its parts and where each lost point went.
     """
 
     verdict: Verdict
     overall_score: int | None = None
+    score: Score | None = None
 
 
 class PerformanceDashboard(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,6 +37,7 @@ class PerformanceDashboard(msgspec.Struct, frozen=True, kw_only=True):
         uptime: Seconds since the oldest live worker of the service started.
         version: Of perfkit.
         components: Each component's snapshot by its word.
+        recommendations: What to do, the most urgent first.
         is_shared: True where several workers count together.
         degraded: Why the numbers are those of this worker only; empty if they are not.
         schema_version: Of this struct as JSON.
@@ -50,6 +54,7 @@ class PerformanceDashboard(msgspec.Struct, frozen=True, kw_only=True):
     components: dict[str, Any]
     is_shared: bool
     degraded: str
+    recommendations: tuple[Finding, ...] = ()
     schema_version: int = SCHEMA_VERSION
 
     def to_dict(self) -> dict[str, Any]:

@@ -16,6 +16,7 @@ import os
 import sys
 import weakref
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
@@ -32,13 +33,13 @@ from perfkit.core.locks import OwnLock
 from perfkit.core.loops import Loops
 from perfkit.core.names import BUILD_INFO, ERRORS
 from perfkit.core.scheduler import Scheduler
-from perfkit.core.status import Status
 from perfkit.store import Store
 
 if TYPE_CHECKING:
-    from perfkit.advice import Targets
+    from perfkit.advice import Advisor, Targets
     from perfkit.alerts import AlertManager
     from perfkit.cache import CacheManager
+    from perfkit.core.findings import Finding
     from perfkit.database import DatabaseOptimizer
     from perfkit.health import HealthChecker
     from perfkit.load_balancer import LoadBalancer
@@ -276,23 +277,31 @@ class PerformanceSystem:
         """What the verdict compares with: the thresholds of the settings."""
         from perfkit.advice import Targets
 
-        performance = self.config.performance
-        thresholds = performance.thresholds
-        return Targets(p95=thresholds.response_time, error_rate=thresholds.error_rate, routes=dict(performance.targets))
+        return Targets.from_settings(self.config.performance)
+
+    @cached_property
+    def _advisor(self) -> Advisor:
+        """Made when it is first asked."""
+        from perfkit.advice import Advisor
+
+        return Advisor(self.store, self._context.findings, self.targets, window=self.config.performance.window)
+
+    def get_optimization_recommendations(self) -> list[Finding]:
+        """Return what all components find wrong, the most urgent first; each with evidence and what to do.
+
+        Where the request time that would be saved is known, it decides; else what the component said. At most 100.
+        """
+        return self._advisor.recommend()
 
     def get_performance_dashboard(self) -> PerformanceDashboard:
         """Return everything as of now. Never waits for network or database; what slept until now wakes."""
-        from perfkit.advice import Verdict, summarize
         from perfkit.snapshot import DashboardSummary, PerformanceDashboard
 
         snapshots = {name: component.snapshot() for name, component in self._components.all()}
-        performance, health = snapshots.get("performance"), snapshots.get("health")
-        if performance is None or health is None:
-            off = "performance" if performance is None else "health"
-            action = f"Set {off}.enabled to true."
-            verdict = Verdict(status=Status.UNKNOWN, headline=f"No verdict: {off} is switched off", action=action)
-        else:
-            verdict = summarize(performance, health, self.targets)
+        findings = self._advisor.recommend()
+        performance = snapshots.get("performance")
+        score = self._advisor.judge(snapshots, findings)
+        verdict = self._advisor.summarize(snapshots, findings, score)
         return PerformanceDashboard(
             status=verdict.status,
             at=self.clock.time(),
@@ -301,10 +310,13 @@ class PerformanceSystem:
             environment=self.config.environment,
             release=self.config.release,
             version=__version__,
-            summary=DashboardSummary(verdict=verdict),
+            summary=DashboardSummary(
+                verdict=verdict, overall_score=None if score is None else score.value, score=score
+            ),
             components=snapshots,
             is_shared=self.store.is_shared,
             degraded=self.store.degraded,
+            recommendations=tuple(findings),
         )
 
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
+from perfkit.advice.ranking import TIME_SHARE
+from perfkit.advice.score import Score
 from perfkit.advice.targets import Targets
 from perfkit.advice.wording import count, factor, listed, percent, route_name, seconds, window
+from perfkit.core.findings import Finding, Priority
 from perfkit.core.status import Status
 from perfkit.health.snapshot import CheckSnapshot, HealthSnapshot
 from perfkit.performance.snapshot import PerformanceSnapshot, RouteSnapshot
 
-__all__ = ["Verdict", "summarize"]
+__all__ = ["Verdict", "bounded", "summarize"]
 
 FAILING = 5.0
 """From this many times its target the error rate is failing."""
@@ -20,6 +23,9 @@ ENOUGH = 20
 """Requests in the window from which its error rate and percentiles say something."""
 FEW = 3
 """Failures from which it is no accident."""
+WORTHWHILE = 0.1
+"""Part of all request time that a finding must save to be the answer to what is slow."""
+NOTHING_TO_DO = "Nothing to do: "
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,14 +37,20 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     action: str = ""
 
 
-def summarize(performance: PerformanceSnapshot, health: HealthSnapshot, targets: Targets | None = None) -> Verdict:
+def summarize(
+    performance: PerformanceSnapshot,
+    health: HealthSnapshot,
+    targets: Targets | None = None,
+    findings: Sequence[Finding] = (),
+) -> Verdict:
     """Judge the service: the worst problem is the headline, the next one joins its cause.
 
     Known facts (a failing check, draining) count from the first second; error rate and latency count once
-    there were `Targets.requests` requests. Pure: the same snapshots give the same words.
+    there were `Targets.requests` requests. Of *findings*, ranked, the first tells what to do where no target is missed,
+    or where it saves a part of the time that is too long. Pure: the same snapshots give the same words.
     """
     targets = targets or Targets()
-    problems = list(_problems(performance, health, targets))
+    problems = list(_problems(performance, health, targets, findings))
     if problems:
         problems.sort(key=lambda problem: problem.status is not Status.CRITICAL)
         main, *others = problems
@@ -46,17 +58,55 @@ def summarize(performance: PerformanceSnapshot, health: HealthSnapshot, targets:
         return msgspec.structs.replace(main, cause=" ".join(filter(None, (main.cause, also))))
     if performance.total_requests < targets.requests:
         return _collecting(performance, targets)
-    return _healthy(performance, targets)
+    return _advised(_healthy(performance, targets), findings)
 
 
-def _problems(performance: PerformanceSnapshot, health: HealthSnapshot, targets: Targets) -> Iterator[Verdict]:
+def bounded(verdict: Verdict, score: Score | None) -> Verdict:
+    """Return the *verdict* of a healthy service with the band of *score*, where that is worse, and why."""
+    if score is None or verdict.status is not Status.HEALTHY or not verdict.status.is_better_than(score.status):
+        return verdict
+    worst = max((loss for part in score.parts for loss in part.losses), key=lambda loss: loss.points, default=None)
+    said = "A critical alert fires" if score.is_capped else f"Score {score.value} of 100"
+    headline = f"{said}, though {verdict.headline.removeprefix(NOTHING_TO_DO)}"
+    lost = f"{count(worst.points, 'point')} lost: {worst.reason.rstrip('.')}." if worst is not None else ""
+    cause = verdict.cause if worst is not None and worst.reason in verdict.cause else f"{lost} {verdict.cause}".strip()
+    return msgspec.structs.replace(verdict, status=score.status, headline=headline, cause=cause)
+
+
+def _problems(
+    performance: PerformanceSnapshot, health: HealthSnapshot, targets: Targets, findings: Sequence[Finding]
+) -> Iterator[Verdict]:
     if performance.total_requests >= targets.requests:
         yield from _errors(performance, targets)
-        yield from _latency(performance, targets)
+        for latency in _latency(performance, targets):
+            yield _explained(latency, findings)
     yield from _checks(health)
     if health.is_draining:
         left = count(performance.in_flight, "request")
         yield Verdict(status=Status.WARNING, headline=f"Draining: {left} in flight, ready for no new ones")
+
+
+def _explained(latency: Verdict, findings: Sequence[Finding]) -> Verdict:
+    """Return *latency* with the finding that saves most request time, where one is known to save a good part."""
+    best = max(findings, key=lambda finding: finding.estimate.get(TIME_SHARE, 0.0), default=None)
+    if best is None or best.estimate.get(TIME_SHARE, 0.0) < WORTHWHILE:
+        return latency
+    cause = f"{latency.cause} {best.message}".strip()
+    return msgspec.structs.replace(latency, cause=cause, action=_action(best))
+
+
+def _advised(verdict: Verdict, findings: Sequence[Finding]) -> Verdict:
+    """Return the *verdict* of a healthy service; where much is to be done all the same, it says so."""
+    first = next(iter(findings), None)
+    if first is None or verdict.action or first.priority not in (Priority.CRITICAL, Priority.HIGH):
+        return verdict
+    headline = verdict.headline.removeprefix(NOTHING_TO_DO)
+    cause = f"{first.message} {verdict.cause}".strip()
+    return msgspec.structs.replace(verdict, headline=headline, cause=cause, action=_action(first))
+
+
+def _action(finding: Finding) -> str:
+    return f"{finding.action} See {finding.site}." if finding.site else finding.action
 
 
 def _errors(performance: PerformanceSnapshot, targets: Targets) -> Iterator[Verdict]:
@@ -166,7 +216,7 @@ def _healthy(performance: PerformanceSnapshot, targets: Targets) -> Verdict:
         some = count(performance.requests, "request") if performance.requests else "no request"
         return Verdict(
             status=Status.HEALTHY,
-            headline=f"Nothing to do: {some} in the last {past}",
+            headline=f"{NOTHING_TO_DO}{some} in the last {past}",
             cause=f"{count(performance.total_requests, 'request')} since the start.",
         )
     within = f"p95 is {seconds(performance.latency.p95)}, within its target of {seconds(targets.p95)}"
@@ -175,7 +225,7 @@ def _healthy(performance: PerformanceSnapshot, targets: Targets) -> Verdict:
     if remarks or is_slow:
         cause = " ".join(filter(None, (*(remark.cause for remark in remarks), slowest)))
         return Verdict(status=Status.HEALTHY, headline=within, cause=cause, action=remarks[0].action if remarks else "")
-    return Verdict(status=Status.HEALTHY, headline=f"Nothing to do: {within}", cause=slowest)
+    return Verdict(status=Status.HEALTHY, headline=f"{NOTHING_TO_DO}{within}", cause=slowest)
 
 
 def _slowest(performance: PerformanceSnapshot, targets: Targets) -> tuple[str, bool]:

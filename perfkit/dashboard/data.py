@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from datetime import UTC, tzinfo
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
 
 import msgspec
 
-from perfkit.advice import Targets, Verdict
+from perfkit.advice import Score, Targets, Verdict
+from perfkit.core.findings import Finding
 from perfkit.health.snapshot import HealthSnapshot
 from perfkit.performance.snapshot import PerformanceSnapshot
+
+if TYPE_CHECKING:
+    from perfkit.cache.snapshot import CacheSnapshot
+    from perfkit.database.snapshot import DatabaseSnapshot
+    from perfkit.load_balancer.snapshot import LoadBalancerSnapshot
 
 __all__ = ["LIVE_SECONDS", "OverviewData", "live_interval"]
 
@@ -23,6 +30,9 @@ class OverviewData(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         release: The app's own release; empty if it is not known.
         version: perfkit's version.
+        score: None while there is nothing to score from.
+        recommendations: The most urgent first.
+        cache, database, load_balancer: None where switched off.
         missing: Of `performance` and `health` what is switched off; its snapshot is then an empty one.
         at: Unix seconds of the numbers.
         timezone: The server's zone, in which times are shown.
@@ -40,8 +50,13 @@ class OverviewData(msgspec.Struct, frozen=True, kw_only=True):
     release: str = ""
     version: str
     verdict: Verdict
+    score: Score | None = None
+    recommendations: tuple[Finding, ...] = ()
     performance: PerformanceSnapshot
     health: HealthSnapshot
+    cache: CacheSnapshot | None = None
+    database: DatabaseSnapshot | None = None
+    load_balancer: LoadBalancerSnapshot | None = None
     missing: tuple[str, ...] = ()
     targets: Targets = Targets()
     at: float

@@ -13,6 +13,9 @@ from perfkit.dashboard.html import Child, Markup, h
 from perfkit.dashboard.page import page
 from perfkit.dashboard.parts import heading, icon, marked, section, status_class, status_mark
 from perfkit.dashboard.scales import thinned
+from perfkit.dashboard.sections.components import component_sections
+from perfkit.dashboard.sections.ledger import arc, ledger
+from perfkit.dashboard.sections.recommendations import recommendations
 from perfkit.dashboard.tables import blocked_table, checks_table, routes_table, trend_table, workers_table
 from perfkit.performance.snapshot import PerformanceSnapshot, Trend
 
@@ -27,16 +30,17 @@ def overview(data: OverviewData) -> str:
     trend = thinned(performance.trend)
     content: list[Child] = [_notice(data), _verdict(data)]
     if "performance" in data.missing:
-        content.append(_switched_off("performance", "Requests and workers"))
+        content += [_switched_off("performance", "Requests and workers"), recommendations(data)]
     elif performance.total_requests:
-        content += [_numbers(data, trend), _charts(data, trend)]
+        content += [_numbers(data, trend), _advice(data), _charts(data, trend)]
         note = f"by share of request time, last {window(performance.window)}"
         content.append(section("routes", "Routes", routes_table(performance, data.targets), note=note))
         if performance.blocked:
             since = "since the workers started"
             content.append(section("blocked", "Blocked event loop", blocked_table(performance), note=since))
     else:
-        content.append(_first_steps(data))
+        content += [_first_steps(data), recommendations(data)]
+    content += component_sections(data)
     if "performance" not in data.missing:
         content.append(section("workers", "Workers", workers_table(performance, data.at)))
     if "health" in data.missing:
@@ -64,7 +68,7 @@ def _verdict(data: OverviewData) -> Markup:
     return h(
         "section",
         {"class": f"card verdict {status_class(verdict.status)}", "aria-label": "Verdict"},
-        icon(verdict.status),
+        arc(data.score) if data.score is not None else icon(verdict.status),
         h(
             "div",
             {"class": "words"},
@@ -80,6 +84,11 @@ def _verdict(data: OverviewData) -> Markup:
             else None,
         ),
     )
+
+
+def _advice(data: OverviewData) -> Markup:
+    """What to do beside what it costs not to."""
+    return h("div", {"class": "advice"}, recommendations(data), ledger(data))
 
 
 def _numbers(data: OverviewData, trend: Trend) -> Markup:

@@ -8,14 +8,20 @@ from perfkit.dashboard.assets import asset_url
 from perfkit.dashboard.data import LIVE_SECONDS, OverviewData
 from perfkit.dashboard.html import Child, Markup, document, h
 from perfkit.dashboard.parts import logo
+from perfkit.dashboard.sections.components import used
 from perfkit.dashboard.times import stamp
 
 __all__ = ["page"]
 
 _SECTIONS = (
+    ("advice", "Advice"),
+    ("score", "Score"),
     ("traffic", "Traffic"),
     ("routes", "Routes"),
     ("blocked", "Blocked event loop"),
+    ("database", "Database"),
+    ("cache", "Cache"),
+    ("load_balancer", "Load balancer"),
     ("workers", "Workers"),
     ("checks", "Health checks"),
 )
@@ -84,9 +90,13 @@ def _live(data: OverviewData) -> Markup:
 
 def _navigation(data: OverviewData) -> Markup:
     ill = sum(check.status in (Status.WARNING, Status.CRITICAL) for check in data.health.checks)
-    badge = h("span", {"class": "badge"}, ill, h("span", {"class": "hidden"}, " not healthy")) if ill else None
+    badges = {}
+    if ill:
+        badges["checks"] = h("span", {"class": "badge"}, ill, h("span", {"class": "hidden"}, " not healthy"))
+    if found := len(data.recommendations):
+        badges["advice"] = h("span", {"class": "badge soft"}, found, h("span", {"class": "hidden"}, " findings"))
     sections = [
-        h("li", None, h("a", {"href": f"#{anchor}"}, name, badge if anchor == "checks" else None))
+        h("li", None, h("a", {"href": f"#{anchor}"}, name, badges.get(anchor)))
         for anchor, name in _SECTIONS
         if _is_shown(anchor, data)
     ]
@@ -110,6 +120,10 @@ def _navigation(data: OverviewData) -> Markup:
 
 def _is_shown(anchor: str, data: OverviewData) -> bool:
     """Return True if the page has the section *anchor*: some come with the first request, one with trouble."""
+    if anchor == "advice":
+        return bool(data.recommendations) or data.score is not None
+    if anchor in ("database", "cache", "load_balancer"):
+        return anchor in used(data)
     if ("health" if anchor == "checks" else "performance") in data.missing:
         return False
     if not data.performance.total_requests:

@@ -7,7 +7,19 @@ from collections.abc import Sequence
 from perfkit.core.status import Status
 from perfkit.dashboard.html import Child, Markup, h
 
-__all__ = ["cell", "heading", "icon", "logo", "marked", "section", "status_class", "status_mark", "table"]
+__all__ = [
+    "breakable",
+    "cell",
+    "heading",
+    "icon",
+    "logo",
+    "marked",
+    "section",
+    "state",
+    "status_class",
+    "status_mark",
+    "table",
+]
 
 _CLASSES = {
     Status.UNKNOWN: "unknown",
@@ -32,6 +44,18 @@ def status_mark(status: Status, *, pill: bool = False) -> Markup:
         h("span", {"class": "mark", "aria-hidden": "true"}, _MARKS[status]),
         status.word,
     )
+
+
+def state(tone: str, word: str) -> Markup:
+    """Return *word* with the shape of *tone*: ``ok``, ``warn``, ``bad`` or ``unknown``."""
+    mark = next(_MARKS[status] for status, name in _CLASSES.items() if name == tone)
+    return h("span", {"class": f"state {tone}"}, h("span", {"class": "mark", "aria-hidden": "true"}, mark), word)
+
+
+def breakable(text: str) -> Child:
+    """Return *text*, which may break behind each slash."""
+    first, *others = text.split("/")
+    return [first, [["/", h("wbr"), part] for part in others]]
 
 
 def icon(status: Status) -> Markup:

@@ -22,7 +22,7 @@ from perfkit.advice.wording import (
 from perfkit.core.status import Status
 from perfkit.dashboard.charts import bar
 from perfkit.dashboard.html import Child, Markup, h
-from perfkit.dashboard.parts import cell, marked, status_mark, table
+from perfkit.dashboard.parts import breakable, cell, marked, status_mark, table
 from perfkit.dashboard.times import clock_time
 from perfkit.health.snapshot import CheckSnapshot, HealthSnapshot
 from perfkit.performance.blocking.report import BlockedSite
@@ -85,7 +85,7 @@ def _route(route: RouteSnapshot, targets: Targets) -> list[Child]:
 
 
 def _name(route: RouteSnapshot) -> Markup:
-    return h("code", None, _breakable(route_name(route.method, route.route)))
+    return h("code", None, breakable(route_name(route.method, route.route)))
 
 
 def _rest(rest: Sequence[RouteSnapshot]) -> list[Child]:
@@ -163,23 +163,17 @@ def blocked_table(performance: PerformanceSnapshot) -> list[Markup]:
 
 def _blocked(site: BlockedSite, at: float) -> list[Child]:
     last = site.last
-    where = h("code", None, _breakable(site.site)) if site.site else "a call that was not seen"
+    where = h("code", None, breakable(site.site)) if site.site else "a call that was not seen"
     inside = h("span", {"class": "note"}, f" in {site.function}") if site.function else None
     return [
         h("span", None, where, inside),
-        cell(h("code", None, _breakable(route_name(last.method, last.route))) if last.method else NOTHING, ""),
+        cell(h("code", None, breakable(route_name(last.method, last.route))) if last.method else NOTHING, ""),
         cell(count(site.count)),
         cell(seconds(site.longest)),
         cell(seconds(site.seconds)),
         cell(count(site.waiting)),
         cell(f"{age(at - site.last_at)} ago"),
     ]
-
-
-def _breakable(text: str) -> Child:
-    """Return *text*, which may break behind each slash."""
-    first, *others = text.split("/")
-    return [first, [["/", h("wbr"), part] for part in others]]
 
 
 def checks_table(health: HealthSnapshot, at: float) -> list[Markup]:

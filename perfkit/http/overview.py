@@ -150,6 +150,11 @@ def _document(data: OverviewData) -> dict[str, object]:
         "overhead": data.overhead,
         "targets": data.targets,
         "verdict": data.verdict,
+        "score": data.score,
+        "recommendations": data.recommendations,
         "performance": None if "performance" in data.missing else data.performance,
         "health": None if "health" in data.missing else data.health,
+        "cache": data.cache,
+        "database": data.database,
+        "load_balancer": data.load_balancer,
     }

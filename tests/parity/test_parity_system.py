@@ -159,3 +159,47 @@ def test_the_events_of_the_life_of_a_system_happen_in_order(system: PerformanceS
 def test_an_unknown_event_name_is_an_error(system: PerformanceSystem) -> None:
     with pytest.raises(PerfkitError, match="There is no event 'request'"):
         system.on("request", print)
+
+
+def test_get_optimization_recommendations(system: PerformanceSystem) -> None:
+    """The seed prints the priority and the message of each; here each also says what to do, and why we think so."""
+    system.initialize(sqlite3.connect(":memory:"))
+    with system:
+        assert system.get_optimization_recommendations() == []
+        for number in range(1200):
+            system.cache.get(f"token-{number}")
+        connection = system.database.wrap(sqlite3.connect(":memory:"))
+        connection.execute("CREATE TABLE review (product_id INTEGER, stars INTEGER)")
+        with system.database.watch("report"):
+            for number in range(30):
+                connection.execute("SELECT stars FROM review WHERE product_id = ?", (number,)).fetchall()
+        connection.close()
+        recommendations = system.get_optimization_recommendations()
+    for recommendation in recommendations:
+        print(f"{recommendation.priority}: {recommendation.message}")
+    assert [(each.priority, each.component, each.kind) for each in recommendations[:2]] == [
+        ("high", "database", "n_plus_one"),
+        ("medium", "cache", "useless_cache"),
+    ]
+    assert all(each.message and each.action and each.evidence for each in recommendations)
+    assert recommendations[0].site is not None
+    assert "test_parity_system.py" in recommendations[0].site
+
+
+def test_the_dashboard_has_the_overall_score_and_the_recommendations(system: PerformanceSystem) -> None:
+    with system:
+        assert system.get_performance_dashboard().summary.overall_score is None
+        serve(system, count=90)
+        serve(system, success=False, count=10)
+        for number in range(1200):
+            system.cache.get(f"token-{number}")
+        dashboard = system.get_performance_dashboard()
+    score = dashboard.summary.score
+    assert score is not None
+    assert dashboard.summary.overall_score == score.value == sum(part.points for part in score.parts)
+    assert 0 < score.value < 60
+    assert {part.name: part.points for part in score.parts}["errors"] == 0
+    assert [each.kind for each in dashboard.recommendations] == ["useless_cache"]
+    told = json.loads(json.dumps(dashboard.to_dict()))
+    assert told["summary"]["score"]["parts"][0]["losses"][0]["reason"] == "failed requests count as slow"
+    assert told["recommendations"][0]["code"] == "PK302"

@@ -5,17 +5,32 @@ from __future__ import annotations
 import math
 from datetime import timedelta, timezone
 
+import msgspec
+
 from perfkit.advice import Verdict, summarize
+from perfkit.advice.verdict import bounded
+from perfkit.core.findings import Priority
 from perfkit.core.status import Status
 from perfkit.dashboard import OverviewData
 from perfkit.health.snapshot import CheckSnapshot, HealthSnapshot
 from perfkit.performance.blocking.report import BlockedLoop, BlockedSite
 from perfkit.performance.snapshot import Latency, PerformanceSnapshot, RouteSnapshot, Trend, WorkerSnapshot
+from tests.unit.dashboard.advice_samples import (
+    FINE,
+    HOSTILE,
+    HOSTILE_SCORE,
+    SCORE,
+    SCRIPTED,
+    SHORT,
+    a_cache,
+    a_database,
+    a_load_balancer,
+    findings,
+    hostile_findings,
+)
 
 AT = 1_767_279_130.0
 WINDOW = 300.0
-HOSTILE = '"><img src=x onerror=alert(1)>'
-SCRIPTED = "javascript:alert(2)"
 
 _SHOP = (
     ("GET", "/products", 31.2, 0.041, 0.0, 0.71),
@@ -181,12 +196,13 @@ CHECKS = (
 
 
 def data(performance: PerformanceSnapshot, health: HealthSnapshot, **changes: object) -> OverviewData:
+    found = changes.get("recommendations", ())
     values: dict[str, object] = {
         "service": "shop",
         "environment": "production",
         "release": "2.8.1",
         "version": "0.1.0",
-        "verdict": summarize(performance, health),
+        "verdict": bounded(summarize(performance, health, None, found), changes.get("score")),  # type: ignore[arg-type]  # as above
         "at": AT,
         "timezone": timezone(timedelta(hours=1), "CET"),
         "overhead": 0.000021,
@@ -240,6 +256,11 @@ def hostile() -> OverviewData:
             blocked=(blocked(f"/{HOSTILE}.py:3", HOSTILE, method=HOSTILE, route=SCRIPTED), blocked("long" * 60)),
         ),
         health(*checks),
+        recommendations=hostile_findings(),
+        score=HOSTILE_SCORE,
+        database=a_database(HOSTILE),
+        cache=a_cache(HOSTILE),
+        load_balancer=a_load_balancer(HOSTILE),
         service=HOSTILE,
         environment=f"<b>{SCRIPTED}",
         release="\ud800\0\u202e",
@@ -283,8 +304,19 @@ def states() -> dict[str, OverviewData]:
         "first-run": data(young(0), health(), service="app", environment="development", release="", overhead=None),
         "collecting": data(young(12), health(*CHECKS[:2]), service="app", release="", overhead=None),
         "collecting-failing": data(young(30, 21), health(*CHECKS[:2]), live=5),
-        "healthy": data(performance(), health(*CHECKS)),
-        "degraded": data(slow, health(*CHECKS), live=5),
+        "healthy": data(performance(), health(*CHECKS), score=FINE),
+        "degraded": data(slow, health(*CHECKS), live=5, score=SCORE, recommendations=findings()),
+        "advised": data(
+            performance(),
+            health(*CHECKS),
+            score=SCORE,
+            recommendations=findings(
+                *(msgspec.structs.replace(SHORT, fingerprint=f"s{n}", priority=Priority.LOW) for n in range(12))
+            ),
+            database=a_database(),
+            cache=a_cache(),
+            load_balancer=a_load_balancer(),
+        ),
         "failing": data(failing, health(broken, tired, *CHECKS[:1])),
         "performance-off": data(
             performance(total_requests=0, workers=()),
@@ -314,3 +346,6 @@ def states() -> dict[str, OverviewData]:
         "not-shared": data(alone, health(*CHECKS), is_shared=False, degraded=shared),
         "hostile": hostile(),
     }
+
+
+STATES_BY_NAME = states()

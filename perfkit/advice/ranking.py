@@ -1,0 +1,108 @@
+"""Which finding comes first: what all components report, once each, the most urgent at the top. Pure.
+
+Urgent is what costs users time. Where a finding says how much a request saves and how many requests it was met in, its
+part of all request time decides its priority; the others keep the one that their component gave.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import msgspec
+
+from perfkit.core.findings import Finding, Priority, State
+
+__all__ = ["MOST", "TIME_SHARE", "Load", "identity", "rank"]
+
+MOST = 100
+"""Recommendations returned at most."""
+
+TIME_SHARE = "request_time_share"
+"""The name in `Finding.estimate` of the part of all request time that is saved, 0-1."""
+
+LARGE = 0.1
+"""Part of all request time from which a finding is of high priority at least."""
+
+NOTABLE = 0.01
+"""Part of all request time from which it is of medium priority at least, and below which it is of low priority."""
+
+ENOUGH = 50
+"""Requests from which a part of their time says something."""
+
+_URGENCY = {Priority.CRITICAL: 0, Priority.HIGH: 1, Priority.MEDIUM: 2, Priority.LOW: 3}
+_CERTAINTY = {"sure": 0, "likely": 1, "guess": 2}
+
+
+class Load(msgspec.Struct, frozen=True, kw_only=True):
+    """What the service has done since it started counting.
+
+    Attributes:
+        requests: Requests finished.
+        seconds: The time that they took in all.
+    """
+
+    requests: int = 0
+    seconds: float = 0.0
+
+
+def rank(findings: Iterable[Finding], load: Load = Load(), *, most: int = MOST) -> list[Finding]:  # noqa: B008 - frozen
+    """Return *findings* without repetitions, the most urgent first: by priority, time saved, confidence, code.
+
+    What is snoozed or fixed is left out. Where the time saved is known it is told in `Finding.estimate` under
+    `TIME_SHARE`, and decides the priority.
+    """
+    kept: dict[str, Finding] = {}
+    for finding in findings:
+        if finding.state in (State.SNOOZED, State.FIXED):
+            continue
+        weighed = _weighed(finding, load)
+        name = identity(finding)
+        if name not in kept or _place(weighed) < _place(kept[name]):
+            kept[name] = weighed
+    return sorted(kept.values(), key=lambda finding: (*_place(finding), identity(finding)))[:most]
+
+
+def identity(finding: Finding) -> str:
+    """Return what makes two findings the same problem."""
+    return finding.fingerprint or f"{finding.component}:{finding.code}:{finding.object}:{finding.site}"
+
+
+def _place(finding: Finding) -> tuple[float, ...]:
+    return (
+        _URGENCY[finding.priority],
+        -finding.estimate.get(TIME_SHARE, 0.0),
+        _CERTAINTY.get(finding.confidence, len(_CERTAINTY)),
+        int("".join(filter(str.isdecimal, finding.code)) or 0),
+    )
+
+
+def _weighed(finding: Finding, load: Load) -> Finding:
+    share = _time_share(finding, load)
+    if share is None:
+        return finding
+    priority = finding.priority
+    if share >= LARGE:
+        priority = min(priority, Priority.HIGH, key=_URGENCY.__getitem__)
+    elif share >= NOTABLE:
+        priority = min(priority, Priority.MEDIUM, key=_URGENCY.__getitem__)
+    else:
+        priority = Priority.LOW
+    return msgspec.structs.replace(finding, priority=priority, estimate={**finding.estimate, TIME_SHARE: share})
+
+
+def _time_share(finding: Finding, load: Load) -> float | None:
+    """Return the part of all request time that *finding* says it would save; None where nobody knows."""
+    seconds = _seconds_saved(finding)
+    if seconds is None or load.requests < ENOUGH or not load.seconds > 0.0:
+        return None
+    share = seconds / load.seconds
+    return min(1.0, share) if math.isfinite(share) and share >= 0.0 else None
+
+
+def _seconds_saved(finding: Finding) -> float | None:
+    """Return the seconds saved since the start: of each request times requests, or told as a whole."""
+    each, requests = finding.estimate.get("seconds_saved"), finding.evidence.get("requests")
+    if each is not None and isinstance(requests, (int, float)):
+        return each * requests
+    return finding.estimate.get("load_seconds_saved")

@@ -1,0 +1,189 @@
+"""What to do first: the ranked findings, each with its line, its evidence and text to copy."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+
+from perfkit.advice.ranking import TIME_SHARE, identity
+from perfkit.advice.wording import count, percent, seconds, significant, size
+from perfkit.core.findings import Finding, Priority
+from perfkit.dashboard.data import OverviewData
+from perfkit.dashboard.html import Child, Markup, h
+from perfkit.dashboard.parts import breakable, section
+
+__all__ = ["recommendations"]
+
+MOST = 10
+"""Findings shown; the others are counted."""
+
+FIRST = 5
+"""Findings in sight; the others that are shown lie behind a button."""
+
+LONGEST = 600
+"""Characters of one text: the page stays readable, and small, whatever a component says."""
+
+MOST_FIGURES = 12
+"""Figures of the evidence."""
+
+WIDE = 36
+"""Characters of a figure from which it has a line of its own."""
+
+MOST_INSIDE = 5
+"""Members shown of a figure that is a list or a table itself."""
+
+_MARKS = {
+    Priority.CRITICAL: ("■", "bad"),
+    Priority.HIGH: ("▲", "warn"),
+    Priority.MEDIUM: ("●", "plain"),
+    Priority.LOW: ("○", "unknown"),
+}
+_LANGUAGES = {"sql": "SQL", "django": "Django", "sqlalchemy": "SQLAlchemy", "python": "Python"}
+
+
+def recommendations(data: OverviewData) -> Markup | None:
+    """Return the card; None while there is neither a finding nor enough requests to say that there is none."""
+    findings = data.recommendations
+    if not findings:
+        if data.score is None:
+            return None
+        return section(
+            "advice", "What to do first", h("p", {"class": "empty"}, "Nothing: no component found anything.")
+        )
+    wins = _wins(data)
+    items = [
+        _item(finding, wins.get(identity(finding), 0), is_first=not at) for at, finding in enumerate(findings[:MOST])
+    ]
+    parts: list[Child] = [h("ol", {"class": "findings"}, items[:FIRST])]
+    if behind := items[FIRST:]:
+        summary = h("summary", None, f"Show the next {count(len(behind), 'finding')}")
+        parts.append(h("details", None, summary, h("ol", {"class": "findings", "start": FIRST + 1}, behind)))
+    rest = len(findings) - MOST
+    if rest > 0:
+        link = h("a", {"class": "more", "href": "./api/overview"}, "JSON")
+        parts.append(h("p", {"class": "footnote"}, f"and {count(rest, 'finding')} more, in the ", link))
+    return section("advice", "What to do first", *parts, note="by request time saved, then by priority")
+
+
+def _wins(data: OverviewData) -> dict[str, int]:
+    """Return the points of the score that each finding costs, by fingerprint."""
+    won: dict[str, int] = {}
+    for part in data.score.parts if data.score is not None else ():
+        for loss in part.losses:
+            if loss.fingerprint:
+                won[loss.fingerprint] = won.get(loss.fingerprint, 0) + loss.points
+    return won
+
+
+def _item(finding: Finding, points: int, *, is_first: bool) -> Markup:
+    mark, tone = _MARKS[finding.priority]
+    return h(
+        "li",
+        {"class": "finding"},
+        h(
+            "p",
+            {"class": "title"},
+            h(
+                "span",
+                {"class": f"state {tone}"},
+                h("span", {"class": "mark", "aria-hidden": "true"}, mark),
+                finding.priority,
+            ),
+            h("strong", None, _cut(finding.message)),
+        ),
+        h("p", {"class": "do"}, _cut(finding.action)),
+        h("p", {"class": "note"}, _facts(finding, points)),
+        _details(finding, is_open=is_first),
+    )
+
+
+def _facts(finding: Finding, points: int) -> list[Child]:
+    """Return where it is, what it is about and what it wins, between dots."""
+    facts: list[Child] = []
+    if finding.site:
+        facts.append(h("code", {"class": "site"}, breakable(_cut(finding.site))))
+    if finding.object and finding.object != finding.site:
+        facts.append(h("code", None, breakable(_cut(finding.object))))
+    share = finding.estimate.get(TIME_SHARE)
+    if share is not None:
+        facts.append(f"saves about {percent(share)} of all request time")
+    if points:
+        facts.append(f"wins {count(points, 'point')}")
+    if finding.confidence != "sure":
+        facts.append(_cut(finding.confidence))
+    facts.append(f"{finding.code} {finding.component}")
+    return [[" · ", fact] if at else fact for at, fact in enumerate(facts)]
+
+
+def _details(finding: Finding, *, is_open: bool) -> Markup | None:
+    evidence = _evidence(finding.evidence)
+    fixes = list(finding.fix.items())[:MOST_INSIDE]
+    if not evidence and not fixes:
+        return None
+    words = " and ".join(word for word, is_there in (("Fix", fixes), ("evidence", evidence)) if is_there)
+    return h(
+        "details",
+        {"open": is_open},
+        h(
+            "summary",
+            None,
+            words[0].upper() + words[1:],
+            h("span", {"class": "hidden"}, f" of {_cut(finding.message)}"),
+        ),
+        [_fix(language, text) for language, text in fixes],
+        h("dl", {"class": "evidence"}, evidence) if evidence else None,
+    )
+
+
+def _fix(language: str, text: str) -> Markup:
+    name = _LANGUAGES.get(language, language)
+    code = h("pre", {"tabindex": 0, "aria-label": f"Fix, {_cut(name)}"}, h("code", None, text[: 4 * LONGEST]))
+    return h("div", {"class": "fix"}, h("span", {"class": "note"}, _cut(name)), code)
+
+
+def _evidence(evidence: Mapping[str, object]) -> list[Markup]:
+    told = [(name, _figure(name, value)) for name, value in list(evidence.items())[:MOST_FIGURES]]
+    return [
+        h(
+            "div",
+            {"class": "wide" if len(said) > WIDE else None},
+            h("dt", None, _cut(name.replace("_", " "))),
+            h("dd", None, h("code", None, said)),
+        )
+        for name, said in told
+        if said
+    ]
+
+
+def _figure(name: str, value: object) -> str:
+    """Return *value* in the unit that its *name* says; empty where there is none."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, (int, float)):
+        return _number(name, float(value))
+    if isinstance(value, Mapping):
+        return _joined(f"{key}: {_figure(name, each)}" for key, each in list(value.items())[: MOST_INSIDE + 1])
+    if isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
+        return _joined(_figure(name, each) for each in value[: MOST_INSIDE + 1])
+    return "" if value is None else _cut(str(value))
+
+
+def _number(name: str, value: float) -> str:
+    if not math.isfinite(value):
+        return str(value)
+    if name.endswith("seconds") or name in ("longest", "p99"):
+        return seconds(value)
+    if name.endswith(("ratio", "share")):
+        return percent(value)
+    if "bytes" in name:
+        return size(value)
+    return f"{value:,.0f}" if value.is_integer() else significant(value)
+
+
+def _joined(told: Iterator[str]) -> str:
+    shown = [each for each in told if each]
+    return _cut(", ".join(shown[:MOST_INSIDE]) + (", …" if len(shown) > MOST_INSIDE else ""))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"

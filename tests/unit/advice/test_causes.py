@@ -1,0 +1,225 @@
+"""What takes points from a part: figures, and the findings that explain them."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis.strategies import floats, lists, sampled_from, tuples
+
+from perfkit.advice import Targets, causes
+from perfkit.advice.score import Cause
+from perfkit.cache.snapshot import CacheSnapshot
+from perfkit.core.families import Histogram, Point
+from perfkit.core.findings import Finding, Priority
+from perfkit.database.report.statistics import Caller, SlowQuery
+from perfkit.database.snapshot import DatabaseSnapshot
+from perfkit.performance.snapshot import Breach, Latency, PerformanceSnapshot
+from perfkit.store.boundaries import FINE
+from tests.unit.advice.reports import a_finding, an_n_plus_one
+from tests.unit.advice.test_verdict import a_route, performance
+
+TARGETS = Targets(p95=0.25)
+
+
+def requests(*durations: float, route: str = "/", error: str = "") -> Point:
+    counts = [0.0] * (len(FINE) + 1)
+    for duration in durations:
+        counts[bisect_left(FINE, duration)] += 1.0
+    status = "500" if error else "200"
+    return Point(("GET", route, status, "http", error), Histogram(FINE, counts, sum(durations)))
+
+
+def speed(*points: Point, findings: tuple[Finding, ...] = (), targets: Targets = TARGETS) -> list[tuple[str, float]]:
+    found = causes.speed(causes.tally(points, targets), findings)
+    return [(cause.reason, pytest.approx(cause.share)) for cause in found]
+
+
+def test_a_request_within_its_target_loses_nothing_one_within_four_times_half_a_later_one_all() -> None:
+    assert speed(requests(0.1, 0.25)) == []
+    slower = "GET / is slower than its target of 250 ms"
+    assert speed(requests(0.1, 0.1, 0.1, 0.9)) == [(slower, 0.125)]
+    assert speed(requests(0.1, 0.1, 0.1, 1.1)) == [(slower, 0.25)]
+
+
+def test_each_route_has_its_own_target() -> None:
+    targets = Targets(p95=0.25, routes={"GET /reports": 2.5})
+    assert speed(requests(2.0, route="/reports"), targets=targets) == []
+    assert speed(requests(2.0, route="/"), targets=targets) == [("GET / is slower than its target of 250 ms", 1.0)]
+
+
+def test_a_failed_request_counts_nothing_however_fast_it_was() -> None:
+    assert speed(requests(0.1, 0.1), requests(0.001, 0.001, error="500")) == [("failed requests count as slow", 0.5)]
+
+
+def test_a_client_that_left_is_no_failure() -> None:
+    assert speed(requests(0.1, error="client_disconnected")) == []
+
+
+def test_a_finding_about_a_route_is_what_its_points_are_lost_to() -> None:
+    finding = a_finding(code="PK401", object="GET /reports", message="sleep blocked the loop.")
+    assert speed(requests(2.0, route="/reports"), requests(0.1), findings=(finding,)) == [
+        ("sleep blocked the loop.", 0.5)
+    ]
+
+
+def test_five_routes_are_named_and_the_others_are_one_cause() -> None:
+    points = [requests(*[2.0] * number, route=f"/{number}") for number in range(1, 9)]
+    told = speed(*points)
+    assert [reason.split()[1] for reason, _ in told] == ["/8", "/7", "/6", "/5", "/4", "routes"]
+    assert told[-1][1] == pytest.approx(6 / 36)
+
+
+@given(lists(tuples(sampled_from(FINE[:-1]), sampled_from(["", "500"])), min_size=1, max_size=60))
+def test_speed_agrees_with_scoring_each_request_by_itself(seen: list[tuple[float, str]]) -> None:
+    """On the boundaries of the store, where histograms say all, 0.25 s and 1 s being two of them."""
+    worth = [0.0 if error else 1.0 if time <= 0.25 else 0.5 if time <= 1.0 else 0.0 for time, error in seen]
+    lost = sum(
+        cause.share for cause in causes.speed(causes.tally([requests(t, error=e) for t, e in seen], TARGETS), ())
+    )
+    assert lost == pytest.approx(1.0 - sum(worth) / len(worth))
+
+
+@given(lists(floats(0.0001, 20.0), min_size=1, max_size=60), floats(0.001, 5.0))
+def test_with_any_target_speed_is_off_by_the_requests_in_two_buckets_at_most(seen: list[float], target: float) -> None:
+    worth = [1.0 if time <= target else 0.5 if time <= 4 * target else 0.0 for time in seen]
+    lost = sum(cause.share for cause in causes.speed(causes.tally([requests(*seen)], Targets(p95=target)), ()))
+    places = [bisect_left(FINE, time) for time in seen]
+    near = sum(place in (bisect_left(FINE, target), bisect_left(FINE, 4 * target)) for place in places)
+    assert abs(len(seen) * lost - (len(seen) - sum(worth))) <= near / 2 + 1e-6
+
+
+def test_errors_take_all_points_where_the_verdict_says_failing() -> None:
+    def lost(errors: int) -> float:
+        return sum(cause.share for cause in causes.errors(with_errors(errors), Targets(error_rate=0.01)))
+
+    assert [lost(errors) for errors in (0, 10, 50, 900)] == [
+        0.0,
+        pytest.approx(0.2),
+        pytest.approx(1.0),
+        pytest.approx(1.0),
+    ]
+
+
+def with_errors(errors: int) -> PerformanceSnapshot:
+    return performance(1000, errors=errors, routes=(a_route("/a", requests=500, errors=errors),))
+
+
+def test_errors_are_told_by_route_and_what_no_route_has_is_told_too() -> None:
+    snapshot = performance(1000, errors=10, routes=(a_route("/a", errors=6), a_route("/b", errors=3)))
+    found = causes.errors(snapshot, Targets())
+    assert [(cause.reason, pytest.approx(cause.share)) for cause in found] == [
+        ("GET /a fails 6 % of its requests", 0.12),
+        ("GET /b fails 3 % of its requests", 0.06),
+        ("other routes fail", 0.02),
+    ]
+
+
+def test_a_target_of_no_error_at_all_is_missed_by_one() -> None:
+    assert sum(each.share for each in causes.errors(with_errors(1), Targets(error_rate=0.0))) == 1.0
+
+
+def a_database(*top: SlowQuery) -> DatabaseSnapshot:
+    return DatabaseSnapshot(statements=10_000, seconds=9.0, errors=0, slow=0, top=top)
+
+
+def a_query(slow: int) -> SlowQuery:
+    return SlowQuery(
+        sql="SELECT 1",
+        id="a1",
+        system="sqlite",
+        summary="SELECT product",
+        calls=900,
+        slow=slow,
+        total=9.0,
+        mean=0.01,
+        p95=0.02,
+        callers=(Caller("shop/search.py:19", "search", 900),),
+    )
+
+
+def test_requests_with_an_n_plus_one_are_what_the_database_loses() -> None:
+    (cause,) = causes.database(a_database(a_query(0)), 1000, [an_n_plus_one(requests=250), a_finding()])
+    assert (cause.share, cause.code, cause.fingerprint) == (pytest.approx(0.25), "PK101", "n1")
+
+
+def test_slow_statements_are_told_with_the_line_that_sends_them() -> None:
+    (cause,) = causes.database(a_database(a_query(100)), 1000, [])
+    assert cause == Cause("SELECT product is slow at shop/search.py:19", pytest.approx(0.1))
+
+
+def test_two_problems_meet_in_a_request_by_chance() -> None:
+    found = causes.database(a_database(), 1000, [an_n_plus_one("a", requests=500), an_n_plus_one("b", requests=500)])
+    assert [cause.share for cause in found] == [pytest.approx(0.375)] * 2
+
+
+def test_more_findings_than_requests_take_all() -> None:
+    """Tasks that are looked at as if they were requests are no requests."""
+    assert causes.database(a_database(), 10, [an_n_plus_one(requests=500)])[0].share == 1.0
+
+
+def a_cache(ratio: float | None) -> CacheSnapshot:
+    return CacheSnapshot(strategy="lru", hit_ratio=ratio, hits=1000)
+
+
+def test_a_hit_ratio_below_its_target_costs_and_findings_explain_what_they_can() -> None:
+    targets = Targets(hit_ratio=0.8)
+    assert causes.cache(a_cache(0.9), targets, []) == []
+    assert causes.cache(a_cache(None), targets, []) == []
+    short = a_finding("ttl", kind="ttl_too_short", estimate={"hit_ratio_gain": 0.1})
+    explained, rest = causes.cache(a_cache(0.4), targets, [short])
+    assert (explained.fingerprint, explained.share) == ("ttl", pytest.approx(0.1))
+    assert rest == Cause("the hit ratio is 40 %, below its target of 80 %", pytest.approx(0.3))
+
+
+def test_findings_explain_no_more_than_is_lost() -> None:
+    found = causes.cache(a_cache(0.7), Targets(), [a_finding("x", kind="s", estimate={"hit_ratio_gain": 0.9})])
+    assert sum(cause.share for cause in found) == pytest.approx(0.1)
+
+
+def test_a_stampede_costs_the_rest_of_the_cache_by_how_bad_it_is() -> None:
+    def lost(*priorities: Priority) -> float:
+        storms = [a_finding(str(at), each) for at, each in enumerate(priorities)]
+        return sum(cause.share for cause in causes.cache(a_cache(0.95), Targets(), storms))
+
+    assert lost(Priority.HIGH, Priority.MEDIUM) == pytest.approx(0.2)
+    assert lost(Priority.MEDIUM) == pytest.approx(0.1)
+
+
+def a_runtime(**changes: Any) -> PerformanceSnapshot:
+    return msgspec.structs.replace(performance(), **{"cpu": 0.5, "memory": 1e8, **changes})
+
+
+def runtime(snapshot: PerformanceSnapshot, *findings: Finding, has_database: bool = True) -> list[tuple[str, float]]:
+    found = causes.runtime(snapshot, findings, lag=0.1, has_database=has_database)
+    return [(cause.reason, pytest.approx(cause.share)) for cause in found]
+
+
+def test_the_aspects_that_are_known_weigh_the_same() -> None:
+    hot = (Breach(name="cpu", value=0.97, threshold=0.9, since=0.0),)
+    assert runtime(a_runtime()) == []
+    assert runtime(a_runtime(breaches=hot)) == [("CPU is used to 97 %", 1 / 3)]
+    assert runtime(a_runtime(breaches=hot, event_loop_lag=Latency(p95=0.01))) == [("CPU is used to 97 %", 1 / 4)]
+    assert runtime(a_runtime(breaches=hot), has_database=False) == [("CPU is used to 97 %", 1 / 2)]
+
+
+def test_a_loop_that_answers_late_costs_half_and_four_times_later_all() -> None:
+    said = "the event loop answers after {}, 100 ms is the target"
+    assert runtime(a_runtime(event_loop_lag=Latency(p95=0.1))) == []
+    assert runtime(a_runtime(event_loop_lag=Latency(p95=0.3))) == [(said.format("300 ms"), 1 / 8)]
+    assert runtime(a_runtime(event_loop_lag=Latency(p95=0.5))) == [(said.format("500 ms"), 1 / 4)]
+
+
+def test_what_blocks_the_loop_or_grows_or_waits_is_the_cause() -> None:
+    late = a_runtime(event_loop_lag=Latency(p95=0.5))
+    kinds = ("blocked_loop", "memory_growth", "pool_too_small")
+    assert runtime(late, *(a_finding(kind, kind=kind) for kind in kinds)) == [
+        (f"This is {kind}.", 1 / 4) for kind in kinds
+    ]
+
+
+def test_what_blocked_the_loop_while_it_answers_in_time_costs_nothing_here() -> None:
+    assert runtime(a_runtime(event_loop_lag=Latency(p95=0.01)), a_finding(kind="blocked_loop")) == []

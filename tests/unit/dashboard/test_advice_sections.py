@@ -1,0 +1,171 @@
+"""The overview says what to do first and where the points of the score went."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from perfkit.advice import Loss, Part, Score
+from perfkit.core.findings import Priority
+from perfkit.core.status import Status
+from perfkit.dashboard import overview
+from tests.unit.dashboard.advice_samples import HOSTILE, N_PLUS_ONE, SCORE, SHORT, a_cache, findings
+from tests.unit.dashboard.samples import CHECKS, STATES_BY_NAME, data, health, performance, young
+from tests.unit.dashboard.test_overview import Page, page
+
+
+def items(seen: Page) -> list[str]:
+    return [str(attributes.get("class")) for attributes in seen.all("li") if attributes.get("class") == "finding"]
+
+
+def test_a_finding_has_its_numbers_line_action_gain_and_code() -> None:
+    seen = page("advised")
+    for said in (
+        "▲high214 queries in one request load Product.reviews one by one (452 ms, 78 % of its database time).",
+        "Load them with the products.",
+        "shop/views/products.py:48 · review · saves about 21 % of all request time · wins 11 points · PK101 database",
+    ):
+        assert said in seen.text
+
+
+def test_a_fix_is_there_to_copy_in_each_language() -> None:
+    seen = page("advised")
+    for language, text in N_PLUS_ONE.fix.items():
+        assert {"sql": "SQL", "django": "Django", "sqlalchemy": "SQLAlchemy"}[language] + text in seen.text
+
+
+def test_the_first_finding_is_open_and_the_others_wait() -> None:
+    opened = ["open" in attributes for attributes in page("degraded").all("details")]
+    assert opened[:3] == [True, False, False]
+
+
+def test_evidence_is_said_in_its_unit() -> None:
+    text = page("advised").text
+    for said in ("seconds452 ms", "count214", "hit ratio64 %", "load seconds41.2 s", "requests9,360"):
+        assert said in text
+    told = msgspec.structs.replace(
+        SHORT,
+        evidence={"bytes": 3 * 2**20, "is_new": True, "nothing": None, "ratio": {"a": 0.5}, "many": list("abcdefg")},
+    )
+    text = Page(overview(data(performance(), health(), recommendations=(told,)))).text
+    assert "bytes3.00 MiB" in text
+    assert "is newyes" in text
+    assert "nothing" not in text
+    assert "ratioa: 50 %" in text
+    assert "manya, b, c, d, e, …" in text
+
+
+def test_ten_findings_are_shown_five_in_sight_and_the_rest_is_counted() -> None:
+    seen = page("advised")
+    assert len(STATES_BY_NAME["advised"].recommendations) == 15
+    assert len(items(seen)) == 10
+    assert "Show the next 5 findings" in seen.text
+    assert "and 5 findings more, in the JSON" in seen.text
+    assert "Advice15 findings" in seen.text
+
+
+def test_five_findings_need_no_button() -> None:
+    few = findings(*(msgspec.structs.replace(SHORT, fingerprint=each) for each in "ab"))
+    text = Page(overview(data(performance(), health(), recommendations=few))).text
+    assert "Show the next" not in text
+    assert "more, in the" not in text
+
+
+def test_each_priority_has_a_shape_and_a_word() -> None:
+    each = tuple(msgspec.structs.replace(SHORT, priority=one, fingerprint=one) for one in Priority)
+    text = Page(overview(data(performance(), health(), recommendations=each))).text
+    assert all(said in text for said in ("■critical", "▲high", "●medium", "○low"))
+
+
+def test_with_enough_requests_and_nothing_found_the_page_says_so() -> None:
+    assert "Nothing: no component found anything." in page("healthy").text
+
+
+def test_with_few_requests_the_page_promises_nothing() -> None:
+    seen = page("collecting")
+    assert "What to do first" not in seen.text
+    assert "No score yet: 50 requests are needed, 12 so far." in seen.text
+
+
+def test_findings_are_shown_before_the_first_request() -> None:
+    seen = Page(overview(data(young(0), health(*CHECKS), recommendations=findings())))
+    assert "What to do first" in seen.text
+    assert "First steps" in seen.text
+
+
+def test_the_score_is_a_number_for_all_who_see_and_hear() -> None:
+    seen = page("degraded")
+    labels = [attributes.get("aria-label") for attributes in seen.all("svg")]
+    assert "Score 66 of 100" in labels
+    assert "66of 100" in seen.text
+    assert not any(str(label).startswith("Score") for label in (a.get("aria-label") for a in page("idle").all("svg")))
+
+
+def test_the_ledger_accounts_for_each_point() -> None:
+    text = page("degraded").text
+    assert "Score 66: where 34 points went" in text
+    for part in SCORE.parts:
+        assert f"{part.name.capitalize()}{part.points} of {part.maximum}" in text
+        assert all(f"−{loss.points}{loss.reason}" in text for loss in part.losses)
+    assert "Formula: score v1." in text
+
+
+def test_parts_that_are_left_out_say_why() -> None:
+    text = page("healthy").text
+    assert "Database is left out: no statement was seen. Cache is left out: fewer than 100 look-ups." in text
+    assert "The other parts are scaled to 100." in text
+
+
+def test_many_causes_of_one_part_are_summed_up() -> None:
+    losses = tuple(Loss(points=2, reason=f"cause {number}") for number in range(9))
+    made = Score(value=82, status=Status.WARNING, parts=(Part(name="speed", points=82, maximum=100, losses=losses),))
+    text = Page(overview(data(performance(), health(), score=made))).text
+    assert "−2cause 5" in text
+    assert "−63 other causes" in text
+
+
+def test_an_idle_service_has_no_score_and_says_why() -> None:
+    assert "No score: no request in the last 5 min." in page("idle").text
+
+
+@pytest.mark.parametrize("word", ["Database", "Cache", "Load balancer"])
+def test_a_component_has_a_card_and_a_link_only_where_it_is_in_use(word: str) -> None:
+    anchor = f"#{word.lower().replace(' ', '_')}"
+    for name, is_there in (("advised", True), ("healthy", False)):
+        assert (anchor in [attributes.get("href") for attributes in page(name).all("a")]) is is_there
+
+
+def test_the_database_shows_its_dearest_statements_with_their_lines() -> None:
+    row = page("advised").row("SELECT product.id")
+    assert row[1:] == ["1,830", "148 s", "81.0 ms", "202 ms", "212", "shop/views/products.py:30"]
+
+
+def test_the_cache_shows_ratio_and_size() -> None:
+    seen = page("advised")
+    assert "hit ratio 64 % · 812 entries · 38.0 MiB of 64.0 MiB a worker · adaptive" in seen.text
+    assert seen.row("home")[1:] == ["10,000", "64 %", "3,600", "73.9 ms", "471 s", "0"]
+
+
+def test_an_unused_cache_has_no_card() -> None:
+    unused = msgspec.structs.replace(a_cache(), hits=0, misses=0)
+    assert not any(
+        a.get("id") == "cache" for _, a in Page(overview(data(performance(), health(), cache=unused))).elements
+    )
+
+
+def test_servers_that_want_a_look_come_first() -> None:
+    seen = page("advised")
+    names = [cells[:2] for cells in seen.cells if cells[0].startswith("stock-")]
+    assert names == [
+        ["stock-1 10.0.0.1:80", "■ejected"],
+        ["stock-0 10.0.0.0:80", "●healthy"],
+        ["stock-2 10.0.0.2:80", "◌draining"],
+    ]
+
+
+def test_hostile_findings_are_cut_and_stay_text() -> None:
+    source = overview(STATES_BY_NAME["hostile"])
+    assert HOSTILE not in source
+    assert "m" * 700 not in source
+    assert len(source) < 400_000
+    assert Page(source).text.count(HOSTILE) > 150
