@@ -289,7 +289,7 @@ class PerformanceSystem:
     def get_optimization_recommendations(self) -> list[Finding]:
         """Return what all components find wrong, the most urgent first; each with evidence and what to do.
 
-        Where the request time that would be saved is known, it decides; else what the component said. At most 100.
+        Where the request time that would be saved is known, it counts; else what the component said. At most 100.
         """
         return self._advisor.recommend()
 

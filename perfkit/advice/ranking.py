@@ -1,11 +1,13 @@
 """Which finding comes first: what all components report, once each, the most urgent at the top. Pure.
 
 Urgent is what costs users time. Where a finding says how much a request saves and how many requests it was met in, its
-part of all request time decides its priority; the others keep the one that their component gave.
+part of all request time raises its priority; what is cheap and rare as well is of low priority. A cheap one that many
+requests meet keeps its priority: a database on the same machine hides what it will cost over a network.
 """
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterable
 
@@ -25,7 +27,10 @@ LARGE = 0.1
 """Part of all request time from which a finding is of high priority at least."""
 
 NOTABLE = 0.01
-"""Part of all request time from which it is of medium priority at least, and below which it is of low priority."""
+"""Part of all request time from which it is of medium priority at least, and below which it is cheap."""
+
+RARE = 0.01
+"""Part of all requests below which it is rare."""
 
 ENOUGH = 50
 """Requests from which a part of their time says something."""
@@ -50,13 +55,13 @@ def rank(findings: Iterable[Finding], load: Load = Load(), *, most: int = MOST) 
     """Return *findings* without repetitions, the most urgent first: by priority, time saved, confidence, code.
 
     What is snoozed or fixed is left out. Where the time saved is known it is told in `Finding.estimate` under
-    `TIME_SHARE`, and decides the priority.
+    `TIME_SHARE`, and may change the priority.
     """
     kept: dict[str, Finding] = {}
     for finding in findings:
         if finding.state in (State.SNOOZED, State.FIXED):
             continue
-        weighed = _weighed(finding, load)
+        weighed = _weighed(_encodable(finding), load)
         name = identity(finding)
         if name not in kept or _place(weighed) < _place(kept[name]):
             kept[name] = weighed
@@ -66,6 +71,17 @@ def rank(findings: Iterable[Finding], load: Load = Load(), *, most: int = MOST) 
 def identity(finding: Finding) -> str:
     """Return what makes two findings the same problem."""
     return finding.fingerprint or f"{finding.component}:{finding.code}:{finding.object}:{finding.site}"
+
+
+def _encodable(finding: Finding) -> Finding:
+    """Return *finding* with evidence that every reader can show: file names need not be UTF-8, values not be JSON."""
+    try:
+        msgspec.json.encode(finding)
+    except (TypeError, ValueError):
+        fields = msgspec.structs.asdict(finding)
+        told = json.dumps(fields, default=repr, skipkeys=True, ensure_ascii=False).encode("utf-8", "replace")
+        return msgspec.convert(json.loads(told), Finding)
+    return finding
 
 
 def _place(finding: Finding) -> tuple[float, ...]:
@@ -86,9 +102,14 @@ def _weighed(finding: Finding, load: Load) -> Finding:
         priority = min(priority, Priority.HIGH, key=_URGENCY.__getitem__)
     elif share >= NOTABLE:
         priority = min(priority, Priority.MEDIUM, key=_URGENCY.__getitem__)
-    else:
+    elif _is_rare(finding, load):
         priority = Priority.LOW
     return msgspec.structs.replace(finding, priority=priority, estimate={**finding.estimate, TIME_SHARE: share})
+
+
+def _is_rare(finding: Finding, load: Load) -> bool:
+    met = finding.evidence.get("requests")
+    return not isinstance(met, (int, float)) or met < RARE * load.requests
 
 
 def _time_share(finding: Finding, load: Load) -> float | None:

@@ -14,7 +14,8 @@ from typing import Any, NoReturn
 import pytest
 
 from perfkit.dashboard import ASSET_HEADERS, SECURITY_HEADERS, asset, overview
-from tests.unit.dashboard.samples import HOSTILE, states
+from tests.unit.dashboard.advice_samples import HOSTILE, N_PLUS_ONE
+from tests.unit.dashboard.samples import states
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
@@ -179,6 +180,25 @@ def test_the_chart_opens_as_a_table_without_script(browser: Any, site: str) -> N
         table.wait_for(state="visible")
 
 
+def test_score_advice_and_its_fix_are_read_without_script(browser: Any, site: str) -> None:
+    context = {"java_script_enabled": False}
+    with closing(Visit(browser, f"{site}/advised/deep/perfkit/", **context)) as visit:
+        assert visit.page.get_by_role("img", name="Score 66 of 100").is_visible()
+        first = visit.page.locator(".finding").first
+        assert "shop/views/products.py:48" in first.inner_text()
+        assert first.get_by_label("Fix, Django").is_visible()
+        waiting = visit.page.locator(".finding").nth(7)
+        assert not waiting.is_visible()
+        visit.page.get_by_text("Show the next 5 findings").click()
+        waiting.wait_for(state="visible")
+
+
+def test_a_fix_is_chosen_whole_with_one_click(browser: Any, site: str) -> None:
+    with closing(Visit(browser, f"{site}/advised/deep/perfkit/")) as visit:
+        visit.page.get_by_label("Fix, Django").click()
+        assert visit.measure("getSelection().toString().trim()") == N_PLUS_ONE.fix["django"]
+
+
 def test_live_is_a_link_on_and_off(browser: Any, site: str) -> None:
     with closing(Visit(browser, f"{site}/healthy/deep/perfkit/")) as visit:
         visit.page.get_by_role("link", name="Live").click()
@@ -190,9 +210,11 @@ def test_targets_are_large_enough_to_hit(browser: Any, site: str) -> None:
         "[...document.querySelectorAll('a:not(.skip), summary')].map(e => e.getBoundingClientRect())"
         ".filter(box => box.width < 24 || box.height < 24).length"
     )
-    for width in (390, 1440):
-        with closing(Visit(browser, f"{site}/failing/deep/perfkit/", width)) as visit:
-            assert visit.measure(script) == 0
+    for state in ("failing", "advised"):
+        for width in (390, 1440):
+            with closing(Visit(browser, f"{site}/{state}/deep/perfkit/", width)) as visit:
+                visit.measure("document.querySelectorAll('details').forEach(each => { each.open = true })")
+                assert visit.measure(script) == 0
 
 
 def test_high_contrast_keeps_what_colour_said(browser: Any, site: str) -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["component_sections", "used"]
 
-MOST_ROWS = 8
+MOST_ROWS = 5
 """Rows of one table; the others are counted."""
 
 LONGEST = 200

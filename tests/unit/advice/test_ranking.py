@@ -44,6 +44,11 @@ def test_a_part_of_the_time_from_one_percent_on_is_of_medium_priority_at_least()
     assert rank([low], LOAD)[0].priority == "medium"
 
 
+def test_what_many_requests_meet_stays_urgent_while_the_database_is_near() -> None:
+    assert rank([an_n_plus_one(requests=100, seconds=0.0001)], LOAD)[0].priority == "high"
+    assert rank([an_n_plus_one(requests=9, seconds=0.0001)], LOAD)[0].priority == "low"
+
+
 def test_what_is_critical_stays_critical_whatever_time_it_saves() -> None:
     assert rank([an_n_plus_one(requests=900, seconds=0.1, priority=Priority.CRITICAL)], LOAD)[0].priority == "critical"
 

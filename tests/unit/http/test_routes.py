@@ -5,9 +5,12 @@ from __future__ import annotations
 import gzip
 import json
 import threading
+from typing import Any
 
+import msgspec
 import pytest
 
+from perfkit.advice import rank
 from perfkit.config import HttpSettings
 from perfkit.core.message import Response
 from perfkit.core.status import Status
@@ -289,6 +292,32 @@ def test_the_json_has_a_version_and_all_parts() -> None:
     document = told(insider("/perfkit/api/overview"))
     assert document["version"] == 1
     assert {"verdict", "performance", "health", "service", "at"} <= document.keys()
+
+
+def test_the_json_has_the_score_and_all_recommendations_in_the_order_of_the_page() -> None:
+    service = Service()
+    shown = samples.STATES_BY_NAME["advised"]
+    service.overview_data = lambda: shown  # type: ignore[method-assign]  # another state than the service's own
+    document: Any = told(Routes(service).respond(stranger("/perfkit/api/overview", headers=bearer())))
+    assert document["score"]["value"] == 66
+    assert sum(part["points"] for part in document["score"]["parts"]) == 66
+    assert [each["fingerprint"] for each in document["recommendations"]] == [
+        each.fingerprint for each in shown.recommendations
+    ]
+    assert document["recommendations"][0]["fix"]["django"].endswith('prefetch_related("review_set")[:200]')
+    assert document["database"]["top"][0]["callers"][0]["site"] == "shop/views/products.py:30"
+    assert (document["cache"]["hit_ratio"], document["load_balancer"]["healthy"]) == (0.64, 1)
+
+
+def test_evidence_that_is_no_json_does_not_take_the_json_away() -> None:
+    service = Service()
+    odd = msgspec.structs.replace(
+        samples.SHORT, evidence={"type": object, "file": "shop/\udcff.py", "nan": float("nan")}
+    )
+    shown = msgspec.structs.replace(samples.STATES_BY_NAME["healthy"], recommendations=tuple(rank([odd])))
+    service.overview_data = lambda: shown  # type: ignore[method-assign]  # as above
+    document: Any = told(Routes(service).respond(stranger("/perfkit/api/overview", headers=bearer())))
+    assert document["recommendations"][0]["evidence"] == {"type": "<class 'object'>", "file": "shop/?.py", "nan": None}
 
 
 def test_unchanged_json_is_not_sent_again() -> None:

@@ -1,0 +1,114 @@
+"""Score and recommendations over the life of a system, whichever of its workers answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from perfkit import PerformanceSystem
+from perfkit.core.findings import Finding
+from perfkit.core.names import REQUEST_DURATION
+from perfkit.store.layout import FINISHED, STARTED
+from perfkit.testing import FakeClock
+from tests.unit.advice.reports import an_n_plus_one
+
+
+def serve(system: PerformanceSystem, count: int, *, seconds: float = 0.05, error: str = "") -> None:
+    store = system.store
+    row = store.row(store.define(REQUEST_DURATION), ("GET", "/a", "500" if error else "200", "http", error))
+    for _ in range(count):
+        store.values[STARTED] += 1.0
+        store.observe(row, seconds)
+        store.values[FINISHED] += 1.0
+
+
+@pytest.fixture
+def workers(tmp_path: Path) -> Iterator[list[PerformanceSystem]]:
+    """Four workers of one service, each with files of its own in one directory, as four processes have them."""
+    settings: dict[str, Any] = {"service": "shop", "store": {"mode": "auto", "directory": str(tmp_path)}}
+    with ExitStack() as stack:
+        yield [
+            stack.enter_context(PerformanceSystem(settings, environment="testing", clock=FakeClock(), origin=""))
+            for _ in range(4)
+        ]
+
+
+def report(system: PerformanceSystem, monkeypatch: pytest.MonkeyPatch, *findings: Finding) -> None:
+    monkeypatch.setattr(system.database, "findings", lambda: findings)
+
+
+def test_all_workers_tell_the_same_score_and_the_same_recommendations(workers: list[PerformanceSystem]) -> None:
+    for number, worker in enumerate(workers):
+        serve(worker, 20 + number)
+        serve(worker, number, error="500")
+        for key in range(400):
+            worker.cache.get(f"token-{key}")
+        worker.cache.tick(worker.clock.monotonic())
+    told = [worker.get_performance_dashboard() for worker in workers]
+    assert all(each.is_shared for each in told)
+    first = told[0].summary.score
+    assert first is not None
+    assert {part.name for part in first.parts} == {"speed", "errors", "cache", "runtime"}
+    assert first.value < 100
+    assert [each.summary.score.parts[:3] for each in told if each.summary.score] == [first.parts[:3]] * 4
+    assert [each.recommendations for each in told] == [told[0].recommendations] * 4
+    assert [finding.kind for finding in told[0].recommendations] == ["useless_cache"]
+
+
+def test_there_is_no_score_before_fifty_requests() -> None:
+    with PerformanceSystem({"service": "shop"}, environment="testing") as system:
+        serve(system, 49)
+        assert system.get_performance_dashboard().summary.overall_score is None
+        serve(system, 1)
+        assert system.get_performance_dashboard().summary.overall_score == 100
+
+
+def test_a_component_that_cannot_say_what_is_wrong_silences_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken() -> list[Finding]:
+        raise RuntimeError("the texts cannot be read")
+
+    with PerformanceSystem({"service": "shop"}, environment="testing") as system:
+        monkeypatch.setattr(system.cache, "findings", broken)
+        report(system, monkeypatch, an_n_plus_one(requests=5))
+        assert [finding.kind for finding in system.get_optimization_recommendations()] == ["n_plus_one"]
+
+
+def test_time_saved_is_weighed_with_the_time_of_all_requests(monkeypatch: pytest.MonkeyPatch) -> None:
+    with PerformanceSystem({"service": "shop"}, environment="testing") as system:
+        serve(system, 100, seconds=0.1)
+        report(system, monkeypatch, an_n_plus_one(requests=50, seconds=0.06))
+        (finding,) = system.get_optimization_recommendations()
+    assert finding.estimate["request_time_share"] == pytest.approx(0.3)
+
+
+def test_with_performance_switched_off_there_is_advice_but_no_score(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = {"service": "shop", "performance": {"enabled": False}}
+    with PerformanceSystem(settings, environment="testing") as system:
+        report(system, monkeypatch, an_n_plus_one(requests=5))
+        dashboard = system.get_performance_dashboard()
+    assert dashboard.summary.score is None
+    assert len(dashboard.recommendations) == 1
+    assert dashboard.summary.verdict.headline == "No verdict: performance is switched off"
+
+
+def test_a_score_below_its_band_is_what_the_dashboards_status_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All within the targets of p95 and errors, but each request sends a query for every row."""
+    with PerformanceSystem({"service": "shop"}, environment="testing") as system:
+        import sqlite3
+
+        connection = system.database.wrap(sqlite3.connect(":memory:"))
+        connection.execute("SELECT 1").fetchall()
+        connection.close()
+        serve(system, 96)
+        serve(system, 4, seconds=2.0)
+        report(system, monkeypatch, an_n_plus_one(requests=100))
+        dashboard = system.get_performance_dashboard()
+    score = dashboard.summary.score
+    assert score is not None
+    assert score.value < 85
+    assert dashboard.status == score.status == "warning"
+    assert {loss.code for part in score.parts for loss in part.losses} >= {"PK101"}
