@@ -81,8 +81,32 @@ def test_another_host_has_pages_of_its_own() -> None:
     site.response = (200, {}, b"good")
     assert site.get(host="shop.example").body == b"good"
     assert site.get(host="shop.example:8080").is_asked
-    assert site.get(host="SHOP.example").body == b"good"
     assert site.asked == 3
+
+
+def test_a_host_in_capitals_has_pages_of_its_own_as_apps_may_not_know_it() -> None:
+    site = HttpSite()
+    site.response = (404, {}, b"no such host")
+    site.get(host="SHOP.example")
+    site.response = (200, {}, b"good")
+    assert site.get(host="shop.example").body == b"good"
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/files/../account", "/files/..", "/files/./a", "/files/%2e%2E/account", "/files/..%2faccount", "/files/a%5Cb"],
+)
+def test_a_path_that_may_be_read_as_another_passes_by(path: str) -> None:
+    site = HttpSite({"GET /files/{name:path}": 30.0})
+    assert site.get(path).told == "perfkit; fwd=bypass; detail=path"
+    assert site.get(path).is_asked
+
+
+@pytest.mark.parametrize("path", ["/files/a.css", "/files/..a", "/files/a..", "/files/.well-known", "/files/%C3%A4"])
+def test_dots_in_a_name_are_no_other_path(path: str) -> None:
+    site = HttpSite({"GET /files/{name:path}": 30.0})
+    site.get(path)
+    assert not site.get(path).is_asked
 
 
 @pytest.mark.parametrize("host", ["", "a b", "a/b", "a?b", "a#b", "a@b", "a, b", "a" * 300, "[::1", "a:b"])
