@@ -161,7 +161,9 @@ class LoadBalancer(Component):
         return self._add(spec)
 
     def _add(self, spec: ServerSpec) -> Server:
-        server = self._roster.add(spec, self._monotonic())
+        return self._limited(self._roster.add(spec, self._monotonic()))
+
+    def _limited(self, server: Server) -> Server:
         if self.settings.concurrency_limit and server.limiter is None:
             server.limiter = GradientLimit()
             server.limit = server.limiter.limit
@@ -176,9 +178,17 @@ class LoadBalancer(Component):
         """Make the servers those of *specs*; return the names that were added and removed.
 
         What is known of a server that stays is kept. A name with another address is another server.
+
+        Raises:
+            LoadBalancerError: A figure of one cannot be, or there are too many; then nothing has changed.
         """
         self._move()
-        return self._roster.reconcile(specs, self._monotonic())
+        added, removed = self._roster.reconcile(specs, self._monotonic())
+        for name in added:
+            server = self._roster.servers.get(name)
+            if server is not None:
+                self._limited(server)
+        return added, removed
 
     def drain_server(self, name: str) -> None:
         """Give the server called *name* no more requests, in all workers; those in flight end as they do."""

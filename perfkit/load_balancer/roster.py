@@ -145,9 +145,14 @@ class Roster:
             return True
 
     def reconcile(self, specs: Iterable[ServerSpec], now: float) -> tuple[list[str], list[str]]:
-        """Make the servers those of *specs*, by name; return the names added and removed."""
+        """Make the servers those of *specs*, by name; return the names added and removed.
+
+        Raises:
+            LoadBalancerError: A figure of one cannot be, or there are too many; then nothing has changed.
+        """
         with self._lock:
             wanted = {spec.name: spec for spec in specs}
+            _check_all(wanted)
             known = self.servers
             moved = {
                 name
@@ -235,6 +240,15 @@ class Roster:
             readmits=self._readmits,
             rng=self._rng,
         )
+
+
+def _check_all(wanted: dict[str, ServerSpec]) -> None:
+    if len(wanted) > MOST_SERVERS:
+        raise LoadBalancerError(
+            f"{len(wanted)} servers were found. A balancer knows at most {MOST_SERVERS}. Have the source name fewer."
+        )
+    for spec in wanted.values():
+        _check(spec)
 
 
 def _check(spec: ServerSpec) -> None:
