@@ -111,7 +111,7 @@ class LoadBalancer(Component):
         self._numbers = Numbers(context.store)
         self._execution = Execution(self, retries=self.settings.retries, hedges=self.settings.hedging)
         self._pid = os.getpid()
-        self._own = OwnLoad(context.store, self._clock)
+        self._own = OwnLoad(context.store, self._clock, self.settings.report_header)
         self._background = Background(self, context, self.settings, self._rng)
         drains.listen(context.store, self._roster, self._monotonic)
         for name, server in self.settings.servers.items():
@@ -301,6 +301,11 @@ class LoadBalancer(Component):
         """
         return self._own.report()
 
+    @property
+    def report_header(self) -> tuple[str, str] | None:
+        """Name and value of the header that tells this service's load, made once a second; None if it is not told."""
+        return self._own.header
+
     def start(self) -> None:
         """Begin active checks and discovery, where there are any, and drain what other workers drain.
 
@@ -311,6 +316,8 @@ class LoadBalancer(Component):
             self._numbers.after_fork(self._roster.servers.values(), self._keeper)
         with self._context.errors.guarded("load_balancer", "it cannot be told which servers drain"):
             drains.catch_up(self._context.store, self._roster, self._monotonic())
+        with self._context.errors.guarded("load_balancer", "the service's own load cannot be told"):
+            self._own.renew()
         self._background.start()
 
     def stop(self) -> None:
@@ -319,8 +326,9 @@ class LoadBalancer(Component):
         self._move()
 
     def tick(self, now: float) -> None:
-        """Move the counts into the store."""
+        """Move the counts into the store, and tell the load anew."""
         self._move()
+        self._own.renew()
 
     def discover(self, source: Any, *, interval: float = 10.0) -> None:
         """Take the servers from *source* from now on, once at once and then every *interval* seconds while it runs.

@@ -92,6 +92,13 @@ class LoadBalancerSettings(Settings, frozen=True):
         bool,
         Meta(description="Ask a second server when the first takes longer than 95 % do; idempotent requests only."),
     ] = False
+    report_header: Annotated[
+        Literal["off", "text", "json"],
+        Meta(
+            description="Tell this service's own load in the header endpoint-load-metrics (ORCA) of every response of "
+            "the app, in which form. Whoever gets the responses reads it: have the outermost proxy take it away."
+        ),
+    ] = "off"
     concurrency_limit: Annotated[
         bool, Meta(description="Limit each server's requests in flight to what keeps its latency low.")
     ] = False
