@@ -40,7 +40,7 @@ from perfkit.load_balancer.resilience.execution import Execution
 from perfkit.load_balancer.resilience.limits import GradientLimit
 from perfkit.load_balancer.roster import Roster
 from perfkit.load_balancer.servers import Server, ServerSpec
-from perfkit.load_balancer.settings import LoadBalancerSettings
+from perfkit.load_balancer.settings import LoadBalancerSettings, overridden
 from perfkit.load_balancer.snapshot import LoadBalancerSnapshot, read
 from perfkit.load_balancer.strategies.choice import choose_strategy, next_best
 
@@ -84,14 +84,11 @@ class LoadBalancer(Component):
             context: The system around it; without one it stands alone, with a store of its own in memory.
 
         Raises:
-            LoadBalancerError: There is no such strategy.
+            LoadBalancerError: There is no such strategy, or an argument cannot be.
         """
         if context is None:
             context = _alone(clock)
-        given = {"zone": zone, "slow_start": slow_start}
-        self.settings = msgspec.structs.replace(
-            settings or LoadBalancerSettings(), **{name: value for name, value in given.items() if value is not None}
-        )
+        self.settings = overridden(settings or LoadBalancerSettings(), zone=zone, slow_start=slow_start)
         self._context = context
         self._clock = clock or context.clock
         self.monotonic = self._monotonic = self._clock.monotonic

@@ -7,6 +7,8 @@ import random
 from collections.abc import Iterable
 from typing import Any
 
+import msgspec
+
 from perfkit.core.errors import LoadBalancerError, ServerNotFoundError
 from perfkit.core.locks import OwnLock
 from perfkit.load_balancer.fleet import Fleet, assemble
@@ -252,7 +254,14 @@ def _check_all(wanted: dict[str, ServerSpec]) -> None:
 
 
 def _check(spec: ServerSpec) -> None:
-    if not spec.name or len(spec.name) > 200:
+    try:
+        msgspec.convert(msgspec.structs.asdict(spec), ServerSpec)
+    except msgspec.ValidationError as error:
+        raise LoadBalancerError(
+            f"The server {str(spec.name)[:50]!r} was added with something that cannot be: {error}. Name, host and "
+            "zone are texts, port and priority whole numbers, the weight a number. Correct it."
+        ) from error
+    if not 1 <= len(spec.name) <= 200:
         raise LoadBalancerError(
             f"A server was added with the name {spec.name[:50]!r}. A name has 1 to 200 characters. Give it one."
         )

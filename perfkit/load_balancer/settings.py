@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Literal
 
+import msgspec
 from msgspec import Meta, field
 
+from perfkit.core.errors import LoadBalancerError
 from perfkit.core.settings import Settings
 
 if TYPE_CHECKING:
     from perfkit.core.context import Context
 
-__all__ = ["LoadBalancerSettings", "ServerSettings", "StrategyName"]
+__all__ = ["LoadBalancerSettings", "ServerSettings", "StrategyName", "overridden"]
 
 StrategyName = Literal[
     "auto",
@@ -131,3 +133,20 @@ class LoadBalancerSettings(Settings, frozen=True):
                 f"{{0}} is {self.ejection_time:g}, but {{1}} is {self.ejection_time_max:g}. The first ejection must "
                 "not be longer than the longest. Lower {0}, or raise {1}.",
             )
+
+
+def overridden(settings: LoadBalancerSettings, **given: object) -> LoadBalancerSettings:
+    """Return *settings* with those of the *given* that are not None.
+
+    Raises:
+        LoadBalancerError: One of them is nothing that the settings allow.
+    """
+    wanted = {name: value for name, value in given.items() if value is not None}
+    try:
+        msgspec.convert(wanted, LoadBalancerSettings)
+    except msgspec.ValidationError as error:
+        raise LoadBalancerError(
+            f"A load balancer was made with {wanted!r}: {error}. The settings of the same names say what is allowed. "
+            "Correct the argument."
+        ) from error
+    return msgspec.structs.replace(settings, **wanted)
