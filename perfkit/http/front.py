@@ -16,7 +16,6 @@ from perfkit.core.errors import ErrorLog
 from perfkit.core.status import Status
 from perfkit.health.snapshot import HealthSnapshot
 from perfkit.http.tokens import is_shown, new_token, ready_url, shared_token
-from perfkit.load_balancer.reports.orca import document
 from perfkit.metrics.exposition import Escaping, Format
 from perfkit.performance.snapshot import Latency, PerformanceSnapshot, Trend
 from perfkit.store.backing.identity import find_server, start_time
@@ -170,6 +169,8 @@ class Front:
 
     def load_report(self) -> bytes:
         """Return the service's own load as an ORCA report in JSON."""
+        from perfkit.load_balancer.reports.orca import document
+
         return document(self._system.load_balancer.own_report())
 
     def overview_data(self) -> OverviewData:

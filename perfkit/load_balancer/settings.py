@@ -116,8 +116,8 @@ class LoadBalancerSettings(Settings, frozen=True):
     check_fall: Annotated[int, Meta(ge=1, le=100, description="Bad checks in a row until it is not.")] = 3
 
     def has_work(self, context: Context) -> bool:
-        """Return whether there are servers from the start; others come by its own calls."""
-        return bool(self.servers)
+        """Return whether there are servers from the start or a load to be told; other servers come by its own calls."""
+        return bool(self.servers) or self.report_header != "off"
 
     def conflicts(self) -> Iterator[tuple[tuple[str, ...], str]]:
         """Yield what cannot be together."""
