@@ -11,7 +11,7 @@ from http_cache_site import HttpSite
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perfkit.cache.http.request import CacheRequest, Identity, path_tag, same_origin_path, variant_key
+from perfkit.cache.http.request import PERSONAL, CacheRequest, Identity, path_tag, same_origin_path, variant_key
 from perfkit.cache.http.rules import Rule, Rules
 from perfkit.core.context import Context
 from perfkit.store import Store
@@ -58,6 +58,10 @@ def test_what_one_user_got_is_never_another_s_unless_it_is_called_public(
         "x-forwarded-port",
         "x-forwarded-prefix",
         "x-forwarded-scheme",
+        "x-scheme",
+        "x-url-scheme",
+        "x-original-proto",
+        "cloudfront-forwarded-proto",
         "x-forwarded-ssl",
         "x-host",
         "x-original-host",
@@ -471,3 +475,13 @@ class TestRules:
         assert rule.is_route("/a/<int:y>")
         assert rule.is_route("")
         assert not rule.is_route("/a/b")
+
+
+@pytest.mark.parametrize("name", PERSONAL)
+def test_each_field_that_says_who_asks_keeps_the_response_private(name: str) -> None:
+    site = HttpSite()
+    site.response = (200, {}, b"of ann")
+    site.get(**{name.replace("-", "_"): "ann"})
+    site.response = (200, {}, b"for all")
+    assert site.get().body == b"for all"
+    assert site.get(**{name.replace("-", "_"): "ann"}).is_asked
