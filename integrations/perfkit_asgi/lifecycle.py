@@ -87,14 +87,18 @@ class Lifecycle(Attachment):
         recorder = self.instrumentation
         return (self.paths, recorder.system.store, recorder.rows, recorder.system)
 
-    def with_cache(self, app: ASGIApp) -> ASGIApp:
-        """Return *app* with the response cache in front, where there is one that is not in front of it already."""
-        cache = self.take_http_cache()
-        if cache is None:
-            return app
-        from perfkit_asgi.caching import CachedApp
+    def surround(self, app: ASGIApp) -> ASGIApp:
+        """Return *app* with what the settings want around it: the response cache, the header with the load. Once."""
+        cache, header = self.take_http_cache(), self.take_load_header()
+        if cache is not None:
+            from perfkit_asgi.caching import CachedApp
 
-        return CachedApp(app, self, cache)
+            app = CachedApp(app, self, cache)
+        if header is not None:
+            from perfkit_asgi.reporting import ReportingApp
+
+            app = ReportingApp(app, header)
+        return app
 
     def look(self, middleware: T, scope: Scope, cool: Callable[[T], object]) -> None:
         """Look how long this request waited; *cool* makes *middleware* come here with another one later."""

@@ -186,7 +186,7 @@ class PerfkitMiddleware:
         else:
             if self._hot is None:
                 self._hot = self._parts = life.first_exchange(scope)
-                self.app = life.with_cache(self.app)
+                self.app = life.surround(self.app)
                 life.look(self, scope, _cool)
             path = own_path(scope)
             return path in life.paths and await life.answer(path, scope, send)

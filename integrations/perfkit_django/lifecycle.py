@@ -10,13 +10,14 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from asgiref.sync import iscoroutinefunction
 from django.apps import apps
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 from perfkit.http.queueing import variable_of
 from perfkit_django.answers import base_url
-from perfkit_django.settings import usable
+from perfkit_django.settings import given, usable, validate
 from perfkit_django.sightings import describer
 from perfkit_django.site import Site
 from perfkit_django.sql import capture, forget
@@ -67,11 +68,11 @@ class Lifecycle:
         """Have wrong settings told now, when the server starts, not at the first exchange."""
         _ = self.site
 
-    def with_cache(self, get_response: Callable[[Any], Any]) -> Callable[[Any], Any]:
-        """Return *get_response* with the response cache in front, where the setting names routes for it."""
+    def surround(self, get_response: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        """Return *get_response* with what the setting wants around it: the response cache, the header with the load."""
         from perfkit_django.response_cache.serving import with_cache
 
-        return with_cache(get_response, self)
+        return _with_report(with_cache(get_response, self), self)
 
     def renew(self) -> None:
         """Forget everything, as the setting has changed: the next exchange has a system of its own."""
@@ -110,6 +111,26 @@ class Lifecycle:
 def _cool(life: Lifecycle) -> None:
     """Have the next exchange be as the first: it is looked at."""
     life.hot = None
+
+
+def _with_report(get_response: Callable[[Any], Any], life: Lifecycle) -> Callable[[Any], Any]:
+    """Return *get_response* such that its responses tell the service's load, where the setting wants that."""
+    wanted = validate(given())[0].load_balancer
+    if not wanted.enabled or wanted.report_header == "off":
+        return get_response
+
+    def told(response: Any) -> Any:
+        """Add the header to *response*; one of the site's own stays alone."""
+        header = life.site.load_header
+        found = None if header is None else header()
+        if found is not None and not response.has_header(found[0]):
+            response[found[0]] = found[1]
+        return response
+
+    async def areporting(request: Any) -> Any:
+        return told(await get_response(request))
+
+    return areporting if iscoroutinefunction(get_response) else lambda request: told(get_response(request))
 
 
 def lifecycle() -> Lifecycle:

@@ -41,7 +41,7 @@ class PerfkitMiddleware:
         """
         self._life = lifecycle()
         self._life.prepare()
-        self.get_response = self._life.with_cache(get_response)
+        self.get_response = self._life.surround(get_response)
         self._is_async = iscoroutinefunction(get_response)
         if self._is_async:
             markcoroutinefunction(self)

@@ -1,20 +1,26 @@
 """Views whose responses are kept: ``@app.get("/products")`` over ``@cached(ttl=60, tags=["products"])``.
 
-What may be somebody's own is never kept: requests with Authorization, responses that set cookies, that were made with
-the session, vary by more than the encoding, or say private, no-store or no-cache. Who knows better gives a `key`.
+What may be somebody's own is never kept: what a request got that says who asks (Authorization, X-Api-Key and the like,
+a cookie other than the session's and those that `cache.http.ignored_cookies` names), responses that set cookies, that
+were made with the session, are encoded, vary by more than the encoding, or say private, no-store or no-cache. Who knows
+better gives a `key`.
 """
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable
-from typing import Any, TypeVar, cast
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import urlencode
 
 from flask import Response, current_app, make_response, request
 from flask.globals import request_ctx
 
 from perfkit.core.errors import LifecycleError
+
+if TYPE_CHECKING:
+    from perfkit.cache.http.request import Identity
 
 __all__ = ["cached"]
 
@@ -52,10 +58,13 @@ def cached(
             def respond() -> Response:
                 return make_response(current_app.ensure_sync(view)(*args, **kwargs))
 
-            if request.method not in ("GET", "HEAD") or (key is None and "Authorization" in request.headers):
+            if request.method not in ("GET", "HEAD"):
                 return respond()
-            space = _cache().namespace(space_name)
-            place = _place() if key is None else (request.method == "HEAD", key(*args, **kwargs))
+            cache = _cache()
+            place = _place(cache.settings.http) if key is None else (request.method == "HEAD", key(*args, **kwargs))
+            if place is None:
+                return respond()
+            space = cache.namespace(space_name)
             names = tags(*args, **kwargs) if callable(tags) else tags
             own: list[Response] = []
 
@@ -93,9 +102,29 @@ def _cache() -> Any:
     return found.system.cache
 
 
-def _place() -> tuple[bool, str]:
-    query = urlencode(sorted(request.args.items(multi=True)))
-    return request.method == "HEAD", f"{request.scheme}://{request.host}{request.script_root}{request.path}?{query}"
+def _place(settings: Any) -> tuple[bool, str] | None:
+    """Return what tells the response to a request from others; None where it may be somebody's own."""
+    from perfkit.cache.http.request import variant_key
+
+    headers = {name.lower(): value for name, value in request.headers}
+    identity = _identity(
+        # Whether a response was made with the session is seen by itself.
+        (*settings.ignored_cookies, current_app.config["SESSION_COOKIE_NAME"]),
+        tuple(settings.personal_headers),
+    )
+    if identity.of(headers) or request.environ.get("REMOTE_USER"):
+        return None
+    # In the order of names only: of a name that comes twice, views look at the first.
+    query = urlencode(sorted(request.args.items(multi=True), key=itemgetter(0)))
+    url = f"{request.scheme}://{request.host}{request.script_root}{request.path}?{query}"
+    return request.method == "HEAD", variant_key(url, headers, (), identity)
+
+
+@functools.lru_cache(32)
+def _identity(ignored_cookies: tuple[str, ...], personal_headers: tuple[str, ...]) -> Identity:
+    from perfkit.cache.http.request import Identity
+
+    return Identity(ignored_cookies, personal_headers)
 
 
 def _may_be_kept(response: Response, *, is_keyed: bool) -> bool:
@@ -106,6 +135,8 @@ def _may_be_kept(response: Response, *, is_keyed: bool) -> bool:
         return False
     if is_keyed:
         return True
+    if "Content-Encoding" in response.headers:
+        return False
     return not _is_session_used() and {name.lower() for name in response.vary} <= HARMLESS_VARY
 
 

@@ -148,10 +148,11 @@ class FlaskMiddleware(PerfkitMiddleware):
         return result
 
     def _begin_serving(self, environ: Environ) -> None:
+        before = self.app
         super()._begin_serving(environ)
-        if self._attachment.http_cache is not None:
-            cached = self.app
-            self._serve = lambda _held, environ, start_response: cached(environ, start_response)
+        if self.app is not before:
+            surrounded = self.app
+            self._serve = lambda _held, environ, start_response: surrounded(environ, start_response)
 
     def body_of(self, result: Any) -> list[bytes] | None:
         """Return the body of what Flask makes of a response that is no stream, else None."""

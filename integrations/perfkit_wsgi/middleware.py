@@ -28,6 +28,7 @@ from perfkit_wsgi.answers import as_sent, base_url, hide_token, request_of, send
 from perfkit_wsgi.bodies import followed
 from perfkit_wsgi.exchange import Exchange
 from perfkit_wsgi.origin import origin
+from perfkit_wsgi.reporting import surround
 from perfkit_wsgi.sightings import describer
 from perfkit_wsgi.types import Environ, StartResponse, WSGIApp
 
@@ -197,10 +198,7 @@ class PerfkitMiddleware:
         with attachment.errors.guarded(self.adapter, "could not tell the address"):
             base = base_url(environ)
         attachment.begin_serving(base)
-        if attachment.http_cache is not None:
-            from perfkit_wsgi.caching import keep_responses
-
-            keep_responses(self, attachment)
+        surround(self, attachment)
         recorder = attachment.instrumentation
         self.record = recorder.record
         parts = (frozenset(map(as_sent, attachment.paths)), recorder.system.store, recorder.rows, recorder.system)

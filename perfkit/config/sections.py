@@ -33,7 +33,7 @@ class HttpSettings(Settings, frozen=True):
         Meta(
             pattern=rf"^\Z|{PATH}",
             max_length=200,
-            description="Stands in front of the three paths; empty for none.",
+            description="Stands in front of these paths; empty for none.",
             extra={"expected": EXPECTED_PATH.format("/internal") + ", or an empty text"},
         ),
     ] = ""
@@ -51,6 +51,14 @@ class HttpSettings(Settings, frozen=True):
             extra={"expected": EXPECTED_PATH.format("/metrics") + ", or None"},
         ),
     ] = "/metrics"
+    load_path: Annotated[
+        Path | None,
+        Meta(
+            description="This service's own load for the probes of load balancers, an ORCA report as JSON, seen by "
+            "those who see the metrics; None switches it off.",
+            extra={"expected": EXPECTED_PATH.format("/load") + ", or None"},
+        ),
+    ] = None
     dashboard_path: Annotated[
         Path | None,
         Meta(
@@ -76,7 +84,7 @@ class HttpSettings(Settings, frozen=True):
 
     def conflicts(self) -> Iterator[tuple[tuple[str, ...], str]]:
         """Yield each pair of paths of which one hides the other."""
-        names = ("health_path", "metrics_path", "dashboard_path")
+        names = ("health_path", "metrics_path", "load_path", "dashboard_path")
         for first, second in itertools.permutations(names, 2):
             outer, inner = getattr(self, first), getattr(self, second)
             if outer is None or inner is None:
@@ -102,7 +110,7 @@ class AccessSettings(Settings, frozen=True):
     ] = "auto"
     metrics_access: Annotated[
         Access | None,
-        Meta(description="Who sees the metrics, in the words of access; None: the same as access."),
+        Meta(description="Who sees the metrics and the load, in the words of access; None: the same as access."),
     ] = None
     token: Annotated[
         Token | None,
@@ -115,7 +123,8 @@ class AccessSettings(Settings, frozen=True):
     metrics_token: Annotated[
         Token | None,
         Meta(
-            description="A secret that opens the metrics only, for scrapers; None: the token opens them.",
+            description="A secret that opens the metrics and the load only, for scrapers and probes; None: the token "
+            "opens them.",
             extra={"secret": True, "expected": EXPECTED_TOKEN},
         ),
     ] = None

@@ -27,9 +27,14 @@ __all__ = ["MOUNTS", "WRONG_TOKENS", "Access", "Area", "Decision", "RefusalLog"]
 
 logger = logging.getLogger("perfkit")
 
-Area: TypeAlias = Literal["dashboard", "metrics", "health_details"]
+Area: TypeAlias = Literal["dashboard", "metrics", "load", "health_details"]
 
-MOUNTS: Mapping[Area, str] = {"dashboard": "/perfkit", "metrics": "/metrics", "health_details": "/health"}
+MOUNTS: Mapping[Area, str] = {
+    "dashboard": "/perfkit",
+    "metrics": "/metrics",
+    "load": "/load",
+    "health_details": "/health",
+}
 """The path of each area if nothing else is said; a cookie is good for its area only."""
 
 WRONG_TOKENS = 10
@@ -85,12 +90,14 @@ class Access:
         self._rules: dict[Area, Any] = {
             "dashboard": settings.access,
             "metrics": metrics_access,
+            "load": metrics_access,
             "health_details": settings.access,
         }
         main = _cookies(token)
         self._tokens: dict[Area, tuple[tuple[str, Cookie], ...]] = {
             "dashboard": main,
             "metrics": main + _cookies(settings.metrics_token),
+            "load": main + _cookies(settings.metrics_token),
             "health_details": main,
         }
         self._wrong = PeerWindow(limit=WRONG_TOKENS, seconds=60.0)
@@ -241,6 +248,7 @@ def _judged(answer: object) -> Decision:
 _REMEDIES: dict[Area, str] = {
     "dashboard": "Open it with ?t=<token>, or set access.access",
     "metrics": "Send 'Authorization: Bearer <token>', or set access.metrics_access",
+    "load": "Send 'Authorization: Bearer <token>', or set access.metrics_access",
     "health_details": "Send 'Authorization: Bearer <token>', or set access.access",
 }
 

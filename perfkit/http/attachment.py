@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from time import monotonic
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from perfkit.config import get_performance_config
 from perfkit.core.errors import ConfigurationError, ErrorLog
@@ -25,10 +25,13 @@ if TYPE_CHECKING:
     from perfkit.http.routes import Routes
     from perfkit.system import PerformanceSystem
 
-__all__ = ["RETRY_AFTER", "AppFacts", "Attachment", "error_name"]
+__all__ = ["RETRY_AFTER", "AppFacts", "Attachment", "LoadHeader", "error_name"]
 
 RETRY_AFTER = 60.0
 """Seconds for which an app that we could not attach to is served without another attempt."""
+
+
+LoadHeader: TypeAlias = "Callable[[], tuple[str, str] | None]"
 
 
 class AppFacts(NamedTuple):
@@ -54,12 +57,15 @@ class Attachment:
         instrumentation: Records exchanges.
         paths: Our own paths, to be asked with ``in`` for each request of the app.
         http_cache: The response cache, None where the settings name no route for it.
+        load_header: Returns the header that tells the service's load, or None as long as there is none to tell; itself
+            None where the settings do not want it.
     """
 
     is_attached = False
     instrumentation: Instrumentation
     paths: frozenset[str] = frozenset()
     http_cache: HttpCache | None = None
+    load_header: LoadHeader | None = None
     _front: Front
     _routes: Routes
 
@@ -76,7 +82,7 @@ class Attachment:
         self._given = self._system = system
         self.errors = getattr(system, "errors", None) or ErrorLog()
         self._retry_at = 0.0
-        self._is_announced = self._is_cache_taken = False
+        self._is_announced = self._is_cache_taken = self._is_header_taken = False
         self._quiet: ProbeFilter | None = None
         self._lock = OwnLock()
         if system is None:
@@ -128,6 +134,7 @@ class Attachment:
         self.paths = self._routes.paths
         with self.errors.guarded(self.adapter, "could not make the response cache"):
             self.http_cache = http_cache_of(system)
+        self.load_header = load_header_of(system)
         self.is_attached = True
 
     def take_http_cache(self) -> HttpCache | None:
@@ -135,6 +142,12 @@ class Attachment:
         with self._lock:
             is_taken, self._is_cache_taken = self._is_cache_taken, True
         return None if is_taken else self.http_cache
+
+    def take_load_header(self) -> LoadHeader | None:
+        """Return `load_header` to the first who asks, to be put around the app; None to all others."""
+        with self._lock:
+            is_taken, self._is_header_taken = self._is_header_taken, True
+        return None if is_taken else self.load_header
 
     def begin_serving(self, base: str) -> None:
         """At the first exchange of a process: start, and tell the developer once where the dashboard is.
@@ -209,6 +222,15 @@ def http_cache_of(system: PerformanceSystem) -> HttpCache | None:
     from perfkit.cache.http import HttpCache
 
     return HttpCache(system.cache)
+
+
+def load_header_of(system: PerformanceSystem) -> LoadHeader | None:
+    """Return what tells the header with the load of *system*; None where the settings do not want it."""
+    settings = system.config.load_balancer
+    if not settings.enabled or settings.report_header == "off":
+        return None
+    balancer = system.load_balancer
+    return lambda: balancer.report_header
 
 
 def _check_given(system: object, settings: Mapping[str, Any]) -> None:

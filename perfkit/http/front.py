@@ -167,6 +167,12 @@ class Front:
         """Return the metrics of those *names*, or all."""
         return self._system.metrics.expose(format, names=names, escaping=escaping)
 
+    def load_report(self) -> bytes:
+        """Return the service's own load as an ORCA report in JSON."""
+        from perfkit.load_balancer.reports.orca import document
+
+        return document(self._system.load_balancer.own_report())
+
     def overview_data(self) -> OverviewData:
         """Return what the overview shows."""
         from perfkit.dashboard import OverviewData

@@ -82,6 +82,10 @@ class Answers(Protocol):
         """Return the metrics of those *names*, or all."""
         ...
 
+    def load_report(self) -> bytes:
+        """Return the service's own load as an ORCA report in JSON."""
+        ...
+
     def overview_data(self) -> OverviewData:
         """Return what the overview shows."""
         ...
@@ -118,6 +122,7 @@ def _served(config: PerformanceConfig) -> HttpSettings:
         http,
         health_path=http.health_path if config.health.enabled else None,
         metrics_path=http.metrics_path if config.metrics.enabled else None,
+        load_path=http.load_path if config.load_balancer.enabled else None,
     )
 
 
@@ -126,7 +131,7 @@ class Routes:
 
     Attributes:
         paths: All our paths, to be asked with ``in`` for each request of the app.
-        probes: Those of them that machines ask again and again: health and metrics.
+        probes: Those of them that machines ask again and again: health, metrics and load.
     """
 
     __slots__ = (
@@ -152,21 +157,23 @@ class Routes:
         self._mounts: dict[Area, str] = {
             "dashboard": f"{http.prefix}{http.dashboard_path or ''}",
             "metrics": f"{http.prefix}{http.metrics_path or ''}",
+            "load": f"{http.prefix}{http.load_path or ''}",
             "health_details": f"{http.prefix}{http.health_path or ''}",
         }
         self._table = self._paths(
             has_health=http.health_path is not None,
             has_metrics=http.metrics_path is not None,
+            has_load=http.load_path is not None,
             has_dashboard=http.dashboard_path is not None,
         )
         self.paths = frozenset(self._table)
         self.probes = frozenset(
-            path for path, route in self._table.items() if route.is_public or route.area == "metrics"
+            path for path, route in self._table.items() if route.is_public or route.area in ("metrics", "load")
         )
         self._token: str | None = None
         self._access: Access | None = None
 
-    def _paths(self, *, has_health: bool, has_metrics: bool, has_dashboard: bool) -> dict[str, _Route]:
+    def _paths(self, *, has_health: bool, has_metrics: bool, has_load: bool, has_dashboard: bool) -> dict[str, _Route]:
         paths: dict[str, _Route] = {}
         if has_dashboard:
             mount = self._mounts["dashboard"]
@@ -176,6 +183,8 @@ class Routes:
             paths.update((f"{mount}/static/{name}", _Route("dashboard", self._asset)) for name in asset_names())
         if has_metrics:
             paths[self._mounts["metrics"]] = _Route("metrics", self._metrics)
+        if has_load:
+            paths[self._mounts["load"]] = _Route("load", self._load)
         if has_health:
             mount = self._mounts["health_details"]
             paths[mount] = _Route("health_details", self._health, is_public=True)
@@ -293,6 +302,9 @@ class Routes:
         if len(body) >= _SMALLEST_GZIP and accepts_gzip(request.headers.get("accept-encoding", "")):
             body, headers = gzipped(body), (*headers, ("content-encoding", "gzip"))
         return reply(body, content_type=choice.content_type, headers=headers)
+
+    def _load(self, request: Request, is_allowed: bool) -> Response:
+        return reply(self._answers.load_report(), content_type="application/json")
 
     def _slash(self, request: Request, is_allowed: bool) -> Response:
         """Send the visitor on to the directory; relative, as only the browser may know the prefix of a proxy."""

@@ -90,6 +90,7 @@ class Background:
             if self._pid != os.getpid() or not is_wanted or (self._thread is not None and self._thread.is_alive()):
                 return
             self._stopping = threading.Event()
+            self._checks.begin()
             self._pool = ThreadPoolExecutor(POOL, thread_name_prefix="perfkit-balancer-check")
             self._thread = threading.Thread(
                 target=self._run, args=(self._stopping, self._pool), name="perfkit-balancer", daemon=True

@@ -40,7 +40,7 @@ from perfkit.load_balancer.resilience.execution import Execution
 from perfkit.load_balancer.resilience.limits import GradientLimit
 from perfkit.load_balancer.roster import Roster
 from perfkit.load_balancer.servers import Server, ServerSpec
-from perfkit.load_balancer.settings import LoadBalancerSettings
+from perfkit.load_balancer.settings import LoadBalancerSettings, overridden
 from perfkit.load_balancer.snapshot import LoadBalancerSnapshot, read
 from perfkit.load_balancer.strategies.choice import choose_strategy, next_best
 
@@ -84,14 +84,11 @@ class LoadBalancer(Component):
             context: The system around it; without one it stands alone, with a store of its own in memory.
 
         Raises:
-            LoadBalancerError: There is no such strategy.
+            LoadBalancerError: There is no such strategy, or an argument cannot be.
         """
         if context is None:
             context = _alone(clock)
-        given = {"zone": zone, "slow_start": slow_start}
-        self.settings = msgspec.structs.replace(
-            settings or LoadBalancerSettings(), **{name: value for name, value in given.items() if value is not None}
-        )
+        self.settings = overridden(settings or LoadBalancerSettings(), zone=zone, slow_start=slow_start)
         self._context = context
         self._clock = clock or context.clock
         self.monotonic = self._monotonic = self._clock.monotonic
@@ -111,7 +108,7 @@ class LoadBalancer(Component):
         self._numbers = Numbers(context.store)
         self._execution = Execution(self, retries=self.settings.retries, hedges=self.settings.hedging)
         self._pid = os.getpid()
-        self._own = OwnLoad(context.store, self._clock)
+        self._own = OwnLoad(context.store, self._clock, self.settings.report_header)
         self._background = Background(self, context, self.settings, self._rng)
         drains.listen(context.store, self._roster, self._monotonic)
         for name, server in self.settings.servers.items():
@@ -161,7 +158,9 @@ class LoadBalancer(Component):
         return self._add(spec)
 
     def _add(self, spec: ServerSpec) -> Server:
-        server = self._roster.add(spec, self._monotonic())
+        return self._limited(self._roster.add(spec, self._monotonic()))
+
+    def _limited(self, server: Server) -> Server:
         if self.settings.concurrency_limit and server.limiter is None:
             server.limiter = GradientLimit()
             server.limit = server.limiter.limit
@@ -176,9 +175,17 @@ class LoadBalancer(Component):
         """Make the servers those of *specs*; return the names that were added and removed.
 
         What is known of a server that stays is kept. A name with another address is another server.
+
+        Raises:
+            LoadBalancerError: A figure of one cannot be, or there are too many; then nothing has changed.
         """
         self._move()
-        return self._roster.reconcile(specs, self._monotonic())
+        added, removed = self._roster.reconcile(specs, self._monotonic())
+        for name in added:
+            server = self._roster.servers.get(name)
+            if server is not None:
+                self._limited(server)
+        return added, removed
 
     def drain_server(self, name: str) -> None:
         """Give the server called *name* no more requests, in all workers; those in flight end as they do."""
@@ -291,6 +298,11 @@ class LoadBalancer(Component):
         """
         return self._own.report()
 
+    @property
+    def report_header(self) -> tuple[str, str] | None:
+        """Name and value of the header that tells this service's load, made once a second; None if it is not told."""
+        return self._own.header
+
     def start(self) -> None:
         """Begin active checks and discovery, where there are any, and drain what other workers drain.
 
@@ -301,6 +313,8 @@ class LoadBalancer(Component):
             self._numbers.after_fork(self._roster.servers.values(), self._keeper)
         with self._context.errors.guarded("load_balancer", "it cannot be told which servers drain"):
             drains.catch_up(self._context.store, self._roster, self._monotonic())
+        with self._context.errors.guarded("load_balancer", "the service's own load cannot be told"):
+            self._own.renew()
         self._background.start()
 
     def stop(self) -> None:
@@ -309,8 +323,9 @@ class LoadBalancer(Component):
         self._move()
 
     def tick(self, now: float) -> None:
-        """Move the counts into the store."""
+        """Move the counts into the store, and tell the load anew."""
         self._move()
+        self._own.renew()
 
     def discover(self, source: Any, *, interval: float = 10.0) -> None:
         """Take the servers from *source* from now on, once at once and then every *interval* seconds while it runs.

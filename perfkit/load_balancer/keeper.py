@@ -8,7 +8,6 @@ from typing import Any
 from perfkit.core.clock import Clock
 from perfkit.load_balancer.health.passive import Ejection
 from perfkit.load_balancer.reports.reading import read_report
-from perfkit.load_balancer.reports.report import LoadReport
 from perfkit.load_balancer.roster import Roster
 from perfkit.load_balancer.servers import Server
 
@@ -80,7 +79,7 @@ class Keeper:
 
     def take_report(self, server: Server, given: Any, now: float, *, is_probe: bool = False) -> None:
         """Read a load report; one that cannot be read is counted and forgotten."""
-        report = given if given.__class__ is LoadReport else read_report(given)
+        report = read_report(given)
         if report is None:
             self.bad_reports += 1
             return

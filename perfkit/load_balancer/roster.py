@@ -7,6 +7,8 @@ import random
 from collections.abc import Iterable
 from typing import Any
 
+import msgspec
+
 from perfkit.core.errors import LoadBalancerError, ServerNotFoundError
 from perfkit.core.locks import OwnLock
 from perfkit.load_balancer.fleet import Fleet, assemble
@@ -145,9 +147,14 @@ class Roster:
             return True
 
     def reconcile(self, specs: Iterable[ServerSpec], now: float) -> tuple[list[str], list[str]]:
-        """Make the servers those of *specs*, by name; return the names added and removed."""
+        """Make the servers those of *specs*, by name; return the names added and removed.
+
+        Raises:
+            LoadBalancerError: A figure of one cannot be, or there are too many; then nothing has changed.
+        """
         with self._lock:
             wanted = {spec.name: spec for spec in specs}
+            _check_all(wanted)
             known = self.servers
             moved = {
                 name
@@ -237,8 +244,24 @@ class Roster:
         )
 
 
+def _check_all(wanted: dict[str, ServerSpec]) -> None:
+    if len(wanted) > MOST_SERVERS:
+        raise LoadBalancerError(
+            f"{len(wanted)} servers were found. A balancer knows at most {MOST_SERVERS}. Have the source name fewer."
+        )
+    for spec in wanted.values():
+        _check(spec)
+
+
 def _check(spec: ServerSpec) -> None:
-    if not spec.name or len(spec.name) > 200:
+    try:
+        msgspec.convert(msgspec.structs.asdict(spec), ServerSpec)
+    except msgspec.ValidationError as error:
+        raise LoadBalancerError(
+            f"The server {str(spec.name)[:50]!r} was added with something that cannot be: {error}. Name, host and "
+            "zone are texts, port and priority whole numbers, the weight a number. Correct it."
+        ) from error
+    if not 1 <= len(spec.name) <= 200:
         raise LoadBalancerError(
             f"A server was added with the name {spec.name[:50]!r}. A name has 1 to 200 characters. Give it one."
         )

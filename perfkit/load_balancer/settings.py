@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Literal
 
+import msgspec
 from msgspec import Meta, field
 
+from perfkit.core.errors import LoadBalancerError
 from perfkit.core.settings import Settings
 
 if TYPE_CHECKING:
     from perfkit.core.context import Context
 
-__all__ = ["LoadBalancerSettings", "ServerSettings", "StrategyName"]
+__all__ = ["LoadBalancerSettings", "ServerSettings", "StrategyName", "overridden"]
 
 StrategyName = Literal[
     "auto",
@@ -92,6 +94,13 @@ class LoadBalancerSettings(Settings, frozen=True):
         bool,
         Meta(description="Ask a second server when the first takes longer than 95 % do; idempotent requests only."),
     ] = False
+    report_header: Annotated[
+        Literal["off", "text", "json"],
+        Meta(
+            description="Tell this service's own load in the header endpoint-load-metrics (ORCA) of every response of "
+            "the app, in which form. Whoever gets the responses reads it: have the outermost proxy take it away."
+        ),
+    ] = "off"
     concurrency_limit: Annotated[
         bool, Meta(description="Limit each server's requests in flight to what keeps its latency low.")
     ] = False
@@ -107,8 +116,8 @@ class LoadBalancerSettings(Settings, frozen=True):
     check_fall: Annotated[int, Meta(ge=1, le=100, description="Bad checks in a row until it is not.")] = 3
 
     def has_work(self, context: Context) -> bool:
-        """Return whether there are servers from the start; others come by its own calls."""
-        return bool(self.servers)
+        """Return whether there are servers from the start or a load to be told; other servers come by its own calls."""
+        return bool(self.servers) or self.report_header != "off"
 
     def conflicts(self) -> Iterator[tuple[tuple[str, ...], str]]:
         """Yield what cannot be together."""
@@ -124,3 +133,20 @@ class LoadBalancerSettings(Settings, frozen=True):
                 f"{{0}} is {self.ejection_time:g}, but {{1}} is {self.ejection_time_max:g}. The first ejection must "
                 "not be longer than the longest. Lower {0}, or raise {1}.",
             )
+
+
+def overridden(settings: LoadBalancerSettings, **given: object) -> LoadBalancerSettings:
+    """Return *settings* with those of the *given* that are not None.
+
+    Raises:
+        LoadBalancerError: One of them is nothing that the settings allow.
+    """
+    wanted = {name: value for name, value in given.items() if value is not None}
+    try:
+        msgspec.convert(wanted, LoadBalancerSettings)
+    except msgspec.ValidationError as error:
+        raise LoadBalancerError(
+            f"A load balancer was made with {wanted!r}: {error}. The settings of the same names say what is allowed. "
+            "Correct the argument."
+        ) from error
+    return msgspec.structs.replace(settings, **wanted)

@@ -23,6 +23,7 @@ from perfkit.testing.exposition import read
 from perfkit_asgi import PerfkitMiddleware
 
 TOKEN = "a-token-for-the-pages"
+LOAD = {"load_path": "/load"}
 
 PUBLIC = (
     "perfkit",
@@ -118,7 +119,7 @@ def client() -> TestClient:
     app = Starlette()
     # The tests themselves have imported prometheus_client, whose own metrics would show.
     metrics = {"prometheus_client": "off"}
-    app.add_middleware(PerfkitMiddleware, access={"token": TOKEN}, environment="testing", metrics=metrics)
+    app.add_middleware(PerfkitMiddleware, access={"token": TOKEN}, environment="testing", metrics=metrics, http=LOAD)
     with TestClient(app, follow_redirects=False) as client:
         yield client
 
@@ -135,7 +136,7 @@ def test_every_path_that_is_ours_is_documented() -> None:
     from perfkit.http.front import Front
     from perfkit.http.routes import Routes
 
-    routes = Routes(Front(perfkit.PerformanceSystem(environment="testing")))
+    routes = Routes(Front(perfkit.PerformanceSystem({"http": LOAD}, environment="testing")))
     assert routes.paths
     pages = {path for path in routes.paths if not path.startswith("/perfkit/static/")}
     assert pages == {path for path, _, _ in documented_paths()}

@@ -46,7 +46,7 @@ class Shop:
         self.app.add_url_rule(path, "page", cached(**options)(counting), methods=list(methods))
 
     def get(self, path: str = "/page", **options: Any) -> Any:
-        return self.app.test_client().get(path, **options)
+        return self.app.test_client(use_cookies=False).get(path, **options)
 
 
 @pytest.fixture
@@ -73,6 +73,61 @@ def test_host_path_and_query_tell_responses_apart(shop: Shop) -> None:
     assert shop.runs == 5
     shop.get("/a", headers={"Host": "other"})
     assert shop.runs == 6
+
+
+def test_the_order_of_values_of_one_name_tells_responses_apart(shop: Shop) -> None:
+    shop.view(lambda: request.args["id"])
+    assert [shop.get(f"/page?{query}").text for query in ("id=1&id=2", "id=2&id=1")] == ["1", "2"]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Cookie": "user=ann"},
+        {"X-Api-Key": "of ann"},
+        {"X-Forwarded-User": "ann"},
+        {"X-Ms-Client-Principal": "ann"},
+        {"Authorization": "Bearer ann"},
+    ],
+    ids=lambda headers: next(iter(headers)),
+)
+def test_who_says_who_asks_neither_fills_the_cache_nor_gets_from_it(shop: Shop, headers: dict[str, str]) -> None:
+    name = next(iter(headers))
+    shop.view(lambda: f"for {request.headers.get(name, 'anybody')}")
+    own = f"for {headers[name]}"
+    assert shop.get(headers=headers).text == own
+    assert shop.get().text == "for anybody"
+    assert shop.get(headers=headers).text == own
+    assert shop.get().text == "for anybody"
+    assert shop.runs == 3
+
+
+def test_a_user_that_the_server_names_gets_nothing_kept(shop: Shop) -> None:
+    shop.view(lambda: f"for {request.remote_user}")
+    assert shop.get(environ_overrides={"REMOTE_USER": "ann"}).text == "for ann"
+    assert shop.get().text == "for None"
+
+
+def test_the_session_s_cookie_alone_does_not_keep_a_view_that_ignores_it_from_being_kept(shop: Shop) -> None:
+    shop.view(lambda: "the same for all")
+    for _ in range(3):
+        shop.get(headers={"Cookie": "session=of-ann"})
+    assert shop.runs == 1
+
+
+def test_cookies_that_the_settings_name_do_not_count() -> None:
+    with PerformanceSystem({"cache": {"http": {"ignored_cookies": ["_ga*"]}}}, environment="testing") as system:
+        shop = Shop(system)
+        shop.view(lambda: "the same for all")
+        for visitor in ("1", "2"):
+            shop.get(headers={"Cookie": f"_ga_x={visitor}"})
+        assert shop.runs == 1
+
+
+def test_a_host_that_a_proxy_names_is_part_of_the_key(shop: Shop) -> None:
+    shop.view(lambda: request.headers.get("X-Forwarded-Host", request.host))
+    assert shop.get(headers={"X-Forwarded-Host": "evil.example"}).text == "evil.example"
+    assert shop.get().text == "localhost"
 
 
 def test_tags_make_responses_invalid(shop: Shop) -> None:
@@ -114,6 +169,7 @@ NOT_KEPT: dict[str, Callable[[], Any]] = {
     "vary cookie": with_header("Vary", "Cookie"),
     "vary star": with_header("Vary", "*"),
     "part": with_header("Content-Range", "bytes 0-1/9"),
+    "encoded": with_header("Content-Encoding", "gzip"),
     "error": lambda: ("x", 500),
     "redirect": lambda: ("x", 302, {"Location": "/"}),
     "abort": lambda: abort(404),

@@ -20,8 +20,8 @@ NAMES = st.sampled_from(
 )
 HOSTS = st.sampled_from(["localhost", "127.0.0.1:80", "[::1]", "a.localhost", "evil.com", "localhost.evil.com", ""])
 PEERS = st.sampled_from([None, "", "127.0.0.1", "::1", "::ffff:127.0.0.1", "10.0.0.1", "::", "fe80::1%1", "testclient"])
-AREAS = st.sampled_from(["dashboard", "metrics", "health_details"])
-Area = Literal["dashboard", "metrics", "health_details"]
+AREAS = st.sampled_from(["dashboard", "metrics", "load", "health_details"])
+Area = Literal["dashboard", "metrics", "load", "health_details"]
 
 
 @st.composite

@@ -14,6 +14,7 @@ import pytest
 from asgi_peer import internal_errors
 from patience import until
 
+from perfkit.cache.http import HttpCache
 from perfkit.cache.http.status import RESPONSES
 from perfkit.core.spans import current_spans
 from perfkit.system import PerformanceSystem
@@ -311,6 +312,19 @@ class HttpCacheKit:
 
     def test_the_system_s_own_paths_are_not_touched(self, ask: Callable[..., Answer]) -> None:
         assert "cache-status" not in ask("/health").headers
+
+    @pytest.mark.parametrize("call", ["enter", "wait_for", "await_for", "keep"])
+    def test_where_the_cache_fails_the_app_answers(
+        self, ask: Callable[..., Answer], monkeypatch: pytest.MonkeyPatch, call: str
+    ) -> None:
+        def fail(*arguments: Any, **named: Any) -> Any:
+            raise RuntimeError("inside perfkit")
+
+        monkeypatch.setattr(HttpCache, call, fail)
+        for _ in range(2):
+            answer = ask("/o/page")
+            assert answer.status == 200
+            assert answer.body.startswith(b"page")
 
     def test_nothing_of_ours_went_wrong(self, ask: Callable[..., Answer], system: PerformanceSystem) -> None:
         for name in ("page", "stream", "broken", "short", "tagged", "private", "large", "missing"):

@@ -29,6 +29,9 @@ __all__ = ["with_cache"]
 
 MOST_MATCHES = 1000
 
+MOST_RENEWALS = 50
+"""Renewals under way at once in one loop; more are not begun, and the stale response goes on serving."""
+
 
 def with_cache(get_response: Callable[[Any], Any], life: Lifecycle) -> Callable[[Any], Any]:
     """Return *get_response* with the response cache in front, where the settings name routes for it."""
@@ -58,7 +61,8 @@ class _Cached:
                 with cache.errors.guarded("cache", "a response could not be looked at"):
                     cache.invalidate(_looked_at(cache, request, response, sample))
             return response
-        cache.wait_for(passage)
+        with cache.errors.guarded("cache", "another request could not be waited for"):
+            cache.wait_for(passage)
         if passage.answer is None:
             try:
                 with asking(request, passage):
@@ -84,7 +88,8 @@ class _Cached:
                 with cache.errors.guarded("cache", "a response could not be looked at"):
                     await cache.ainvalidate(_looked_at(cache, request, response, sample))
             return response
-        await cache.await_for(passage)
+        with cache.errors.guarded("cache", "another request could not be waited for"):
+            await cache.await_for(passage)
         if passage.answer is None:
             try:
                 with asking(request, passage):
@@ -93,9 +98,7 @@ class _Cached:
             finally:
                 passage.close()
         if passage.renewal is not None:
-            task = asyncio.get_running_loop().create_task(self._arenew(cache, passage.renewal, again_of(request)))
-            self._renewals.add(task)
-            task.add_done_callback(self._renewals.discard)
+            self._begin_renewal(cache, passage.renewal, request)
         return self._answered(passage.answer, passage, request)
 
     def _enter(self, cache: HttpCache, request: Any) -> Passage | None:
@@ -132,19 +135,32 @@ class _Cached:
 
     def _renew(self, cache: HttpCache, passage: Passage, request: Any) -> None:
         set_exchange(None)
-        with cache.errors.guarded("cache", "a response could not be renewed"):
-            with asking(request, passage):
-                response = self._get_response(request)
-            self._passed(cache, passage, request, response).close()
-        passage.close()
+        try:
+            with cache.errors.guarded("cache", "a response could not be renewed"):
+                with asking(request, passage):
+                    response = self._get_response(request)
+                self._passed(cache, passage, request, response).close()
+        finally:
+            passage.close()
+
+    def _begin_renewal(self, cache: HttpCache, passage: Passage, request: Any) -> None:
+        """Have the site asked anew in the background, while the client gets what is stale."""
+        if len(self._renewals) >= MOST_RENEWALS:
+            passage.close()
+            return
+        task = asyncio.get_running_loop().create_task(self._arenew(cache, passage, again_of(request)))
+        self._renewals.add(task)
+        task.add_done_callback(self._renewals.discard)
 
     async def _arenew(self, cache: HttpCache, passage: Passage, request: Any) -> None:
         set_exchange(None)
-        with cache.errors.guarded("cache", "a response could not be renewed"):
-            with asking(request, passage):
-                response = await self._get_response(request)
-            self._passed(cache, passage, request, response).close()
-        passage.close()
+        try:
+            with cache.errors.guarded("cache", "a response could not be renewed"):
+                with asking(request, passage):
+                    response = await self._get_response(request)
+                self._passed(cache, passage, request, response).close()
+        finally:
+            passage.close()
 
 
 def _sample(cache: HttpCache | None, request: Any) -> Sample | None:

@@ -7,7 +7,8 @@ Iacono, Federrath: Your Cache Has Fallen, CCS 2019). So:
 - The key has scheme, host, path and query exactly as they were sent; nothing is sorted, decoded or left out.
 - Fields by which a proxy tells an app another host, scheme or prefix, and Origin, are always part of the key.
 - Requests that want to be taken for another method or URL, that have a body, several hosts or one that is none, and
-  those with a range or a precondition, pass by the cache.
+  those with a range or a precondition, and paths with dot segments, backslashes or control characters, pass by the
+  cache.
 - Who says who he is (Cookie, Authorization and the like) shares only what the response calls public.
 """
 
@@ -29,7 +30,9 @@ SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "QUERY"})
 """Methods that change nothing (RFC 9110 section 9.2.1; QUERY by its own draft). All others make a URL invalid."""
 
 KEYED = (
+    "cloudfront-forwarded-proto",
     "origin",
+    "x-forwarded-context",
     "x-forwarded-host",
     "x-forwarded-path",
     "x-forwarded-port",
@@ -42,7 +45,10 @@ KEYED = (
     "x-forwarded-uri",
     "x-host",
     "x-original-host",
+    "x-original-proto",
+    "x-scheme",
     "x-script-name",
+    "x-url-scheme",
     "front-end-https",
 )
 """Fields that frameworks and proxies' middleware build URLs from, and Origin, which servers forget to name in Vary."""
@@ -65,26 +71,52 @@ DIVERTING = {
 PERSONAL = (
     "proxy-authorization",
     "api-key",
+    "cf-access-authenticated-user-email",
+    "cf-access-jwt-assertion",
+    "client-cert",
+    "dpop",
     "remote-user",
+    "ssl-client-cert",
+    "ssl-client-s-dn",
+    "tailscale-user-login",
     "x-access-token",
+    "x-amzn-oidc-accesstoken",
     "x-amzn-oidc-data",
+    "x-amzn-oidc-identity",
     "x-api-key",
+    "x-auth-request-access-token",
+    "x-auth-request-email",
+    "x-auth-request-preferred-username",
+    "x-auth-request-user",
     "x-auth-token",
     "x-authenticated-user",
+    "x-client-cert",
     "x-csrf-token",
     "x-forwarded-access-token",
+    "x-forwarded-client-cert",
     "x-forwarded-email",
+    "x-forwarded-groups",
     "x-forwarded-preferred-username",
     "x-forwarded-user",
+    "x-goog-authenticated-user-email",
     "x-goog-authenticated-user-id",
+    "x-goog-iap-jwt-assertion",
+    "x-ms-client-principal",
+    "x-ms-client-principal-id",
+    "x-ms-client-principal-name",
     "x-remote-user",
     "x-session-id",
     "x-session-token",
+    "x-ssl-client-cert",
+    "x-ssl-client-s-dn",
     "x-user-id",
+    "x-webauth-user",
 )
 """Fields that say who asks, beside Authorization and Cookie."""
 
-HOST = re.compile(r"(?:[a-z0-9](?:[a-z0-9._-]{0,253})|\[[0-9a-f:.]{2,45}\])(?::[0-9]{1,5})?")
+HOST = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9._-]{0,253})|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
+WALKING = re.compile(r"/\.{1,2}(?:/|\Z)|[\\\x00-\x1f\x7f]")
+"""What a server, a proxy or an app may read as another path than the one that it stands in."""
 LONGEST_TARGET = 4096
 LONGEST_VALUE = 500
 """Characters of a field up to which its reading is remembered: strangers send long ones."""
@@ -107,8 +139,8 @@ class CacheRequest(msgspec.Struct, kw_only=True):
 
     @property
     def host(self) -> str:
-        """The host in lower case; empty where it is none."""
-        host = (self.headers.get("host") or self.server).lower()
+        """The host as it was sent, as apps that route by it may heed its case; empty where it is none."""
+        host = self.headers.get("host") or self.server
         return host if len(host) <= 262 and HOST.fullmatch(host) else ""
 
     def obstacle(self) -> str:
@@ -120,6 +152,9 @@ class CacheRequest(msgspec.Struct, kw_only=True):
             return "request-body"
         if len(self.target) > LONGEST_TARGET:
             return "long-url"
+        path = self.target.partition("?")[0]
+        if ("%" in path or "." in path or "\\" in path) and WALKING.search(unquote(path)):
+            return "path"
         return "" if self.host else "host"
 
     def key(self) -> str:
@@ -213,5 +248,5 @@ def same_origin_path(location: str, request: CacheRequest) -> str | None:
         here = urlsplit(base)
     except ValueError:
         return None
-    is_same = (there.scheme, there.netloc.lower()) == (here.scheme, here.netloc)
+    is_same = (there.scheme, there.netloc.lower()) == (here.scheme, here.netloc.lower())
     return there.path if is_same and request.host else None

@@ -76,8 +76,12 @@ def is_public(given: Directives) -> bool:
 
 
 def may_be_authorized(given: Directives) -> bool:
-    """Return whether what a request with Authorization got may serve others (RFC 9111 section 3.5)."""
-    return is_public(given) or "must-revalidate" in given
+    """Return whether what a request with Authorization got may serve others (RFC 9111 section 3.5).
+
+    Stricter: must-revalidate says so only beside max-age. Alone it is often written for "ask me each time", and the
+    seconds of the settings would give one user's response to all.
+    """
+    return is_public(given) or ("must-revalidate" in given and "max-age" in given)
 
 
 def _says_how_long(fields: Mapping[str, str], given: Directives) -> bool:

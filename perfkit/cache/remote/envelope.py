@@ -36,6 +36,9 @@ WORTH_COMPRESSING = 2048
 
 RAW = b"\x00"
 
+LONGEST = 1e10
+"""Seconds that no time in an envelope exceeds: 300 years."""
+
 
 class Envelope(msgspec.Struct, array_like=True, frozen=True):
     """A value with all that it depends on.
@@ -119,9 +122,12 @@ def open_envelope(raw: bytes | None) -> Envelope | None:
     if raw is None or raw[:1] != VALUE:
         return None
     try:
-        return _decode(raw[TOKEN:])
+        envelope = _decode(raw[TOKEN:])
     except msgspec.MsgspecError:
         return None
+    # Others may write to the server; what is no time would stay in our sums for ever.
+    times = (envelope.keep_stale, envelope.sliding, envelope.cost)
+    return envelope if all(0.0 <= each <= LONGEST for each in times) else None
 
 
 def tombstone() -> bytes:

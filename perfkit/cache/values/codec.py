@@ -30,6 +30,10 @@ DEEPEST = 100
 """Levels of containers in containers; a value that contains itself has no end."""
 
 
+UNREADABLE = (msgspec.MsgspecError, ValueError, TypeError, LookupError, ArithmeticError, RecursionError)
+"""What bytes that are not ours make of a decoder: dates and decimals out of range and levels without end among them."""
+
+
 class Codec(Protocol):
     """Turns values into bytes and back."""
 
@@ -65,7 +69,7 @@ class JsonCodec:
         """Return the value of *data*."""
         try:
             return msgspec.json.decode(data)
-        except msgspec.MsgspecError as error:
+        except UNREADABLE as error:
             raise _unreadable("json") from error
 
 
@@ -83,7 +87,7 @@ class MsgpackCodec:
         """Return the value of *data*."""
         try:
             return _decode(data)
-        except (msgspec.MsgspecError, ValueError, TypeError, LookupError, decimal.InvalidOperation) as error:
+        except UNREADABLE as error:
             raise _unreadable("msgpack") from error
 
 
@@ -136,7 +140,10 @@ def _cannot(value: Any, codec: str) -> CacheError:
 
 
 def _unreadable(codec: str) -> CacheError:
-    return CacheError(f"The cached bytes are no {codec} that perfkit wrote. They were damaged or written by others. ")
+    return CacheError(
+        f"The cached bytes are no {codec} that perfkit wrote. They were damaged or written by others. "
+        "Load the value anew."
+    )
 
 
 def _check_json(value: Any, depth: int) -> None:

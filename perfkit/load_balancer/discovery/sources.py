@@ -47,7 +47,8 @@ def _spec(given: Any) -> ServerSpec:
         host, separator, port = given.rpartition(":")
         if not separator or (given.startswith("[") and given.endswith("]")):
             host, port = given, "0"
-        if port.isascii() and port.isdigit() and host:
+        is_address = ":" not in host or (host.startswith("[") and host.endswith("]"))
+        if port.isascii() and port.isdigit() and len(port) <= 5 and host and is_address:
             return ServerSpec(name=given, host=host.strip("[]"), port=int(port))
     if isinstance(given, tuple) and len(given) == 2 and isinstance(given[1], Mapping):
         given = {"name": given[0], **given[1]}
@@ -61,7 +62,7 @@ def _spec(given: Any) -> ServerSpec:
             ) from error
     raise LoadBalancerError(
         f"A source of servers returned {given!r}. A server is a ServerSpec, a mapping of its fields, or a text "
-        "host:port. Correct the source."
+        "host:port, an IPv6 address in brackets. Correct the source."
     )
 
 
@@ -121,6 +122,8 @@ def srv(name: str, *, resolve: Callable[[str], Iterable[tuple[int, int, int, str
                 priority=ranks[priority],
             )
             for priority, weight, port, target in records
+            # RFC 2782: the root as target says that the service is not offered there.
+            if target.rstrip(".")
         ]
 
     return read

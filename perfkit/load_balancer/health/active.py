@@ -56,6 +56,11 @@ class ActiveChecks:
             del records[name]
         return found
 
+    def begin(self) -> None:
+        """Expect no more answers: those who asked are gone, with another process or another run."""
+        for record in self._records.values():
+            record.is_running = False
+
     def answered(self, server: Server, good: bool, now: float) -> bool | None:
         """Take an answer; return the new health of *server* if it changes by it, else None."""
         record = self._records.get(server.name)

@@ -14,7 +14,7 @@ import msgspec
 
 from perfkit.load_balancer.reports.report import LoadReport, from_figures
 
-__all__ = ["HEADER", "HEADER_JSON", "format_json", "format_text", "parse", "parse_headers", "report_of"]
+__all__ = ["HEADER", "HEADER_JSON", "document", "format_json", "format_text", "parse", "parse_headers", "report_of"]
 
 HEADER = "endpoint-load-metrics"
 """The header of the text form, and of both forms with a prefix."""
@@ -42,16 +42,21 @@ def format_text(report: LoadReport) -> str:
 
 def format_json(report: LoadReport) -> str:
     """Return *report* as the JSON form, with its prefix."""
-    document: dict[str, object] = {}
+    return "JSON " + document(report).decode()
+
+
+def document(report: LoadReport) -> bytes:
+    """Return *report* as a JSON document, as a probe's answer has it."""
+    fields: dict[str, object] = {}
     for name, value in _figures(report):
         head, dot, tail = name.partition(".")
         if dot:
-            inner = document.setdefault(head, {})
+            inner = fields.setdefault(head, {})
             if isinstance(inner, dict):
                 inner[tail] = value
         else:
-            document[head] = value
-    return "JSON " + msgspec.json.encode(document).decode()
+            fields[head] = value
+    return msgspec.json.encode(fields)
 
 
 def _figures(report: LoadReport) -> list[tuple[str, float]]:

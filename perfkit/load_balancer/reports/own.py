@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from perfkit.core.clock import Clock
+from perfkit.load_balancer.reports.orca import HEADER, format_json, format_text
 from perfkit.load_balancer.reports.report import LoadReport
 from perfkit.store import Store
 
@@ -19,13 +20,25 @@ CPU = "perfkit_cpu_utilization_ratio"
 
 
 class OwnLoad:
-    """Reports of one service, all its workers on this host together. Thread-safe: a race makes one report more."""
+    """Reports of one service, all its workers on this host together. Thread-safe: a race makes one report more.
 
-    def __init__(self, store: Store, clock: Clock) -> None:
-        """Read from *store*."""
+    Attributes:
+        header: Name and value of the header that tells the load, as of the last `renew`; None before it, or if it is
+            not to be told. Requests read it, as to make it would cost them too much.
+    """
+
+    def __init__(self, store: Store, clock: Clock, form: str = "off") -> None:
+        """Read from *store*; *form* is that of the header: ``off``, ``text`` or ``json``."""
         self._store, self._clock = store, clock
+        self._format = {"text": format_text, "json": format_json}.get(form)
+        self.header: tuple[str, str] | None = None
         self._last: tuple[float, LoadReport] | None = None
         self._rate: tuple[float, float, float | None] | None = None
+
+    def renew(self) -> None:
+        """Make the header anew."""
+        if self._format is not None:
+            self.header = (HEADER, self._format(self.report()))
 
     def report(self) -> LoadReport:
         """Return the load as of now, at most 0.1 s old."""

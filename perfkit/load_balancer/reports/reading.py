@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from perfkit.load_balancer.reports.orca import parse
-from perfkit.load_balancer.reports.report import LoadReport, from_figures
+from perfkit.load_balancer.reports.report import LoadReport, from_figures, is_possible
 
 __all__ = ["read_report"]
 
@@ -17,7 +17,7 @@ def read_report(given: Any) -> LoadReport | None:
     None if it is none of these, or if it holds a figure that no server has (negative, not finite).
     """
     if isinstance(given, LoadReport):
-        return given
+        return given if is_possible(given) else None
     if isinstance(given, (str, bytes)):
         return parse(given)
     if isinstance(given, Mapping):

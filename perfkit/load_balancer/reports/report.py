@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-__all__ = ["STALE", "LoadReport", "from_figures"]
+__all__ = ["STALE", "LoadReport", "from_figures", "is_possible"]
 
 STALE = 3.0
 """Seconds after which a report says nothing any more."""
@@ -49,8 +49,8 @@ def from_figures(figures: Mapping[str, Any]) -> LoadReport | None:
             continue
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             return None
-        number = float(value)
-        if not math.isfinite(number) or number < 0.0:
+        number = _figure(value)
+        if number is None:
             return None
         values[name] = number
     if not values:
@@ -69,3 +69,17 @@ def from_figures(figures: Mapping[str, Any]) -> LoadReport | None:
         eps=first("eps"),
         latency=first("latency", "latency_seconds", "named_metrics.latency"),
     )
+
+
+def is_possible(report: LoadReport) -> bool:
+    """Return whether a server can have all figures of *report*: one that is none would upset each comparison."""
+    return all(value is None or _figure(value) is not None for value in msgspec.structs.astuple(report))
+
+
+def _figure(value: float) -> float | None:
+    """Return *value* as a float; None if no server has it: negative, not finite, or too large for one."""
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) and number >= 0.0 else None

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, Any
 
+from perfkit.core.errors import NoServerAvailable
 from perfkit.core.shells import acall, call
 from perfkit.load_balancer.leases import Lease
 from perfkit.load_balancer.reports.orca import report_of
@@ -34,14 +35,26 @@ class Plan:
         self.tried.append(lease.server.name)
         return lease
 
-    def again(self, verdict: Verdict) -> bool:
-        """Return whether a try that ended with *verdict* is followed by another; takes it out of the budget."""
+    def again(self, verdict: Verdict) -> Lease | None:
+        """Return the lease of the try that follows one that ended with *verdict*, out of the budget; None for no other.
+
+        Where no server has room for it there is none: the caller is told how the last try went.
+        """
         if verdict is Verdict.GOOD or self._left <= 0:
-            return False
+            return None
         if not self._idempotent and verdict is not Verdict.NEVER_SENT:
-            return False
+            return None
         self._left -= 1
-        return self._balancer.retry_budget.try_acquire()
+        return self.one_more()
+
+    def one_more(self) -> Lease | None:
+        """Return the lease of a try beyond the first; None where the budget or the servers have no room for it."""
+        if not self._balancer.retry_budget.try_acquire():
+            return None
+        try:
+            return self.begin()
+        except NoServerAvailable:
+            return None
 
 
 class Execution:
@@ -56,19 +69,22 @@ class Execution:
         """Do the request; see `LoadBalancer.execute_request`."""
         plan = Plan(self._balancer, key, idempotent=idempotent, retries=self._retries)
         with deadline(timeout, monotonic=self._balancer.monotonic):
+            lease = plan.begin()
             while True:
-                lease = plan.begin()
                 try:
                     result = call(fn, lease.server)
                 except Exception as error:
-                    if not plan.again(self._failed(lease, error)):
+                    following = plan.again(self._failed(lease, error))
+                    if following is None:
                         raise
                 except BaseException:
                     lease.cancel()
                     raise
                 else:
-                    if not plan.again(self._answered(lease, result)):
+                    following = plan.again(self._answered(lease, result))
+                    if following is None:
                         return result
+                lease = following
 
     async def arun(
         self,
@@ -81,22 +97,25 @@ class Execution:
         """Do the request; see `LoadBalancer.aexecute_request`."""
         plan = Plan(self._balancer, key, idempotent=idempotent, retries=self._retries)
         with deadline(timeout, monotonic=self._balancer.monotonic):
+            lease = plan.begin()
             while True:
-                lease = plan.begin()
                 try:
                     if self._hedges and idempotent and self._slow.seconds is not None:
                         result, lease = await self._hedged(fn, lease, plan)
                     else:
                         result = await acall(fn, lease.server)
                 except Exception as error:
-                    if not plan.again(self._failed(lease, error)):
+                    following = plan.again(self._failed(lease, error))
+                    if following is None:
                         raise
                 except BaseException:
                     lease.cancel()
                     raise
                 else:
-                    if not plan.again(self._answered(lease, result)):
+                    following = plan.again(self._answered(lease, result))
+                    if following is None:
                         return result
+                lease = following
 
     async def _hedged(self, fn: Callable[..., Any], lease: Lease, plan: Plan) -> tuple[Any, Lease]:
         """Return the first answer and its lease; the other try is given up and counts as neither good nor bad.
@@ -106,14 +125,15 @@ class Execution:
         tries = {asyncio.ensure_future(acall(fn, lease.server)): lease}
         try:
             done, _ = await asyncio.wait(tries, timeout=self._slow.seconds)
-            if not done and self._balancer.retry_budget.try_acquire():
-                second = plan.begin()
+            second = None if done else plan.one_more()
+            if second is not None:
                 tries[asyncio.ensure_future(acall(fn, second.server))] = second
             while True:
                 done, _ = await asyncio.wait(tries, return_when=asyncio.FIRST_COMPLETED)
                 task = next(iter(done))
-                winner = tries.pop(task)
+                # Raises where the try was given up from inside: then no lease is left out of those given back below.
                 error = task.exception()
+                winner = tries.pop(task)
                 if error is None:
                     return task.result(), winner
                 verdict = self._failed(winner, error)

@@ -61,7 +61,7 @@ def next_best(fleet: Fleet, picked: Server, exclude: Container[str]) -> Server:
         )
     if not fresh:
         return picked if picked in roomy else roomy[0]
-    first = fleet.levels[0][1].servers
+    first = frozenset(fleet.levels[0][1].servers)
     near = [server for server in fresh if server in first] or fresh
     least = min((server.in_flight + server.penalty + 1) / (server.weight * server.admission) for server in near)
     ties = [s for s in near if (s.in_flight + s.penalty + 1) / (s.weight * s.admission) <= least]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import hypothesis.strategies as st
+import msgspec
 import pytest
 from hypothesis import given
 
@@ -119,6 +120,12 @@ def envelope(data: bytes, *, is_pickled: bool = False) -> Envelope:
 def test_what_we_did_not_write_is_no_value(junk: bytes) -> None:
     found = open_envelope(junk)
     assert found is None or isinstance(found, Envelope)
+
+
+@pytest.mark.parametrize("figure", [float("nan"), float("inf"), -1.0, 1e300])
+@pytest.mark.parametrize("name", ["keep_stale", "sliding", "cost"])
+def test_an_envelope_with_a_time_that_is_none_is_as_good_as_not_there(name: str, figure: float) -> None:
+    assert open_envelope(seal(msgspec.structs.replace(envelope(b"x"), **{name: figure}))) is None
 
 
 def test_an_envelope_comes_back_and_each_write_is_another_one() -> None:

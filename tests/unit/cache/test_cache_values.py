@@ -10,6 +10,7 @@ import uuid
 import zoneinfo
 from typing import Any
 
+import msgspec
 import pytest
 
 from perfkit.cache import JsonCodec, MsgpackCodec, PickleCodec
@@ -113,6 +114,22 @@ def test_nothing_of_an_unsigned_pickle_is_run() -> None:
 def test_damaged_bytes_are_refused(codec: Any) -> None:
     with pytest.raises(CacheError):
         codec.decode(b"\xc1\xff")
+
+
+@pytest.mark.parametrize("codec", [MsgpackCodec(), JsonCodec()])
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\x91" * 100_000,
+        b"[" * 100_000,
+        msgspec.msgpack.encode(msgspec.msgpack.Ext(7, msgspec.msgpack.encode([10**18, 0, 0]))),
+        msgspec.msgpack.encode(msgspec.msgpack.Ext(8, msgspec.msgpack.encode("no decimal"))),
+    ],
+    ids=["deep lists", "deep JSON", "days beyond all dates", "no decimal"],
+)
+def test_bytes_of_others_never_raise_anything_else(codec: Any, data: bytes) -> None:
+    with pytest.raises(CacheError, match="Load the value anew"):
+        codec.decode(data)
 
 
 @pytest.fixture(params=["zstd", "zlib"])

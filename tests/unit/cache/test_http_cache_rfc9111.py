@@ -76,6 +76,7 @@ CASES = [
     Case("with public it is", True, {CC: "public"}, first=AUTH, second={}),
     Case("with s-maxage it is", True, {CC: "s-maxage=60"}, first=AUTH, second={}),
     Case("with must-revalidate it is", True, {CC: "max-age=60, must-revalidate"}, first=AUTH, second={}),
+    Case("not where only the settings say how long", False, {CC: "must-revalidate"}, first=AUTH, second={}),
     Case("a stranger's response does not serve one with Authorization", False, second=AUTH),
     Case("a public one does", True, {CC: "public"}, second=AUTH),
     Case("Authorization is no help for private", False, {CC: "private, s-maxage=60"}, first=AUTH),

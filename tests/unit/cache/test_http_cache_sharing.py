@@ -11,7 +11,7 @@ from http_cache_site import HttpSite
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perfkit.cache.http.request import CacheRequest, Identity, path_tag, same_origin_path, variant_key
+from perfkit.cache.http.request import PERSONAL, CacheRequest, Identity, path_tag, same_origin_path, variant_key
 from perfkit.cache.http.rules import Rule, Rules
 from perfkit.core.context import Context
 from perfkit.store import Store
@@ -58,6 +58,10 @@ def test_what_one_user_got_is_never_another_s_unless_it_is_called_public(
         "x-forwarded-port",
         "x-forwarded-prefix",
         "x-forwarded-scheme",
+        "x-scheme",
+        "x-url-scheme",
+        "x-original-proto",
+        "cloudfront-forwarded-proto",
         "x-forwarded-ssl",
         "x-host",
         "x-original-host",
@@ -81,8 +85,32 @@ def test_another_host_has_pages_of_its_own() -> None:
     site.response = (200, {}, b"good")
     assert site.get(host="shop.example").body == b"good"
     assert site.get(host="shop.example:8080").is_asked
-    assert site.get(host="SHOP.example").body == b"good"
     assert site.asked == 3
+
+
+def test_a_host_in_capitals_has_pages_of_its_own_as_apps_may_not_know_it() -> None:
+    site = HttpSite()
+    site.response = (404, {}, b"no such host")
+    site.get(host="SHOP.example")
+    site.response = (200, {}, b"good")
+    assert site.get(host="shop.example").body == b"good"
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/files/../account", "/files/..", "/files/./a", "/files/%2e%2E/account", "/files/..%2faccount", "/files/a%5Cb"],
+)
+def test_a_path_that_may_be_read_as_another_passes_by(path: str) -> None:
+    site = HttpSite({"GET /files/{name:path}": 30.0})
+    assert site.get(path).told == "perfkit; fwd=bypass; detail=path"
+    assert site.get(path).is_asked
+
+
+@pytest.mark.parametrize("path", ["/files/a.css", "/files/..a", "/files/a..", "/files/.well-known", "/files/%C3%A4"])
+def test_dots_in_a_name_are_no_other_path(path: str) -> None:
+    site = HttpSite({"GET /files/{name:path}": 30.0})
+    site.get(path)
+    assert not site.get(path).is_asked
 
 
 @pytest.mark.parametrize("host", ["", "a b", "a/b", "a?b", "a#b", "a@b", "a, b", "a" * 300, "[::1", "a:b"])
@@ -447,3 +475,13 @@ class TestRules:
         assert rule.is_route("/a/<int:y>")
         assert rule.is_route("")
         assert not rule.is_route("/a/b")
+
+
+@pytest.mark.parametrize("name", PERSONAL)
+def test_each_field_that_says_who_asks_keeps_the_response_private(name: str) -> None:
+    site = HttpSite()
+    site.response = (200, {}, b"of ann")
+    site.get(**{name.replace("-", "_"): "ann"})
+    site.response = (200, {}, b"for all")
+    assert site.get().body == b"for all"
+    assert site.get(**{name.replace("-", "_"): "ann"}).is_asked

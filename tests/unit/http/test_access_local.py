@@ -6,7 +6,7 @@ import pytest
 
 from tests.unit.http.visitors import ask, bearer, gate, stranger
 
-AREAS = ("dashboard", "metrics", "health_details")
+AREAS = ("dashboard", "metrics", "load", "health_details")
 
 
 @pytest.mark.parametrize("area", AREAS)

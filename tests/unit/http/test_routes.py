@@ -11,12 +11,14 @@ import msgspec
 import pytest
 
 from perfkit.advice import rank
-from perfkit.config import HttpSettings
+from perfkit.config import AccessSettings, HttpSettings
 from perfkit.core.message import Response
 from perfkit.core.status import Status
 from perfkit.dashboard import SECURITY_HEADERS, asset_url
 from perfkit.health.settings import HealthSettings
 from perfkit.http.routes import API_RATE, Routes
+from perfkit.load_balancer import LoadBalancerSettings, LoadReport
+from perfkit.load_balancer.reports.orca import parse
 from perfkit.metrics.exposition import Escaping, Format
 from perfkit.metrics.settings import MetricsSettings
 from tests.unit.dashboard import samples
@@ -425,3 +427,27 @@ def test_the_paths_of_a_component_that_is_switched_off_are_the_apps_own(word: st
     page = routes.respond(stranger("/perfkit/", headers=bearer()))
     assert page is not None
     assert f'href="../{word}"'.encode() not in page.body
+
+
+def test_the_load_has_no_path_unless_it_is_wanted() -> None:
+    assert "/load" not in Routes(Service()).paths
+    off = Service(http=HttpSettings(load_path="/load"), load_balancer=LoadBalancerSettings(enabled=False))
+    assert "/load" not in Routes(off).paths
+
+
+def test_the_load_is_told_to_those_who_see_the_metrics_and_to_nobody_else() -> None:
+    routes = Routes(Service(http=HttpSettings(load_path="/load", prefix="/internal")))
+    assert routes.respond(stranger("/internal/load")) is None
+    answer = routes.respond(stranger("/internal/load", headers=bearer()))
+    assert answer is not None
+    assert (answer.status, header(answer, "content-type")) == (200, "application/json")
+    assert parse(answer.body) == LoadReport(in_flight=2.0)
+    assert "/internal/load" in routes.probes
+
+
+def test_a_scraper_s_token_opens_the_load_and_not_the_dashboard() -> None:
+    token = "of-those-who-scrape"
+    service = Service(http=HttpSettings(load_path="/load"), access=AccessSettings(metrics_token=token))
+    routes = Routes(service)
+    assert told(routes.respond(stranger("/load", headers=bearer(token)))) == {"named_metrics": {"rif": 2.0}}
+    assert routes.respond(stranger("/perfkit/", headers=bearer(token))) is None

@@ -93,6 +93,10 @@ class Service:
         self.exposed.append((format, None if names is None else frozenset(names), escaping))
         return b"# TYPE up gauge\nup 1.0\n" * 50
 
+    def load_report(self) -> bytes:
+        self._fail()
+        return b'{"named_metrics":{"rif":2.0}}'
+
     def overview_data(self) -> OverviewData:
         self._fail()
         self.computed += 1

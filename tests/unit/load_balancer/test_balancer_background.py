@@ -26,6 +26,7 @@ from perfkit.load_balancer import (
 )
 from perfkit.load_balancer.discovery.sources import specs_of
 from perfkit.load_balancer.health.active import ActiveChecks, http_check, tcp_check
+from perfkit.load_balancer.roster import MOST_SERVERS
 
 
 def balancer_of(**settings: object) -> LoadBalancer:
@@ -211,3 +212,41 @@ def test_srv_without_its_package_says_what_to_install(monkeypatch: pytest.Monkey
     monkeypatch.setitem(sys.modules, "dns.resolver", None)
     with pytest.raises(MissingDependencyError, match=r"pip install 'perfkit\[srv\]'"):
         srv("_http._tcp.shop")()
+
+
+def test_the_root_as_target_is_no_server() -> None:
+    assert srv("_http._tcp.gone", resolve=lambda name: [(0, 0, 0, ".")])() == []
+
+
+@pytest.mark.parametrize("weight", [float("nan"), float("inf"), -1.0, 0.0])
+def test_one_server_that_cannot_be_leaves_all_as_they_are(weight: float) -> None:
+    balancer = balancer_of()
+    balancer.reconcile([ServerSpec(name="one"), ServerSpec(name="two")])
+    with pytest.raises(LoadBalancerError, match="weight"):
+        balancer.reconcile([ServerSpec(name="three"), ServerSpec(name="four", weight=weight)])
+    assert [server.name for server in balancer.servers] == ["one", "two"]
+
+
+def test_more_servers_than_a_balancer_may_know_leave_all_as_they_are() -> None:
+    balancer = balancer_of()
+    balancer.add_server("one")
+    with pytest.raises(LoadBalancerError, match="at most"):
+        balancer.reconcile(ServerSpec(name=f"s{number}") for number in range(MOST_SERVERS + 1))
+    assert [server.name for server in balancer.servers] == ["one"]
+
+
+def test_servers_that_are_discovered_have_limits_too() -> None:
+    balancer = balancer_of(concurrency_limit=True)
+    balancer.discover(lambda: ["10.0.0.1:80"])
+    balancer.add_server("two")
+    assert balancer.server("10.0.0.1:80").limit == balancer.server("two").limit < float("inf")
+
+
+def test_a_server_whose_check_was_given_up_is_checked_by_the_next_run() -> None:
+    checks = ActiveChecks(interval=1.0, rise=1, fall=1, rng=random.Random(1))
+    server = Server(ServerSpec(name="one"))
+    checks.due([server], 0.0)
+    assert checks.due([server], 2.0) == [server]
+    assert checks.due([server], 60.0) == []
+    checks.begin()
+    assert checks.due([server], 60.0) == [server]

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from perfkit.load_balancer import LoadBalancer
 from perfkit.load_balancer.reports.orca import format_json, format_text, parse, parse_headers
+from perfkit.load_balancer.reports.reading import read_report
 from perfkit.load_balancer.reports.report import LoadReport
 
 figures = st.none() | st.floats(0.0, 1e6).map(lambda value: float(f"{value:.5g}"))
@@ -85,3 +89,20 @@ def test_two_formats_at_once_are_no_report() -> None:
     )
     assert parse_headers(one) == parse_headers(two) == LoadReport(cpu=0.3, utilization=0.3)
     assert parse_headers(one | two) is None
+
+
+def test_a_whole_number_beyond_all_floats_is_no_report() -> None:
+    huge = 10**400
+    assert parse(f'JSON {{"cpu_utilization":{huge}}}') is None
+    assert read_report(huge) is None
+
+
+@pytest.mark.parametrize("figure", [math.nan, math.inf, -1.0])
+def test_a_figure_that_no_server_has_is_counted_and_forgotten_wherever_it_comes_from(figure: float) -> None:
+    balancer = LoadBalancer("prequal")
+    balancer.add_server("one")
+    balancer.acquire().release(report=LoadReport(in_flight=figure))
+    balancer.record_probe("one", in_flight=1.0, latency=figure)
+    assert balancer.server("one").report is None
+    balancer.acquire().release(report=f'JSON {{"cpu_utilization":{10**400}}}')
+    assert balancer.server("one").in_flight == 0

@@ -320,3 +320,64 @@ def test_whose_fault_an_error_is() -> None:
     assert judge_result(SimpleNamespace(status=429)) is Verdict.FAILED
     assert judge_result({"status": 500}) is Verdict.GOOD
     assert judge_result(None) is Verdict.GOOD
+
+
+def test_where_no_server_has_room_for_a_retry_the_caller_gets_what_the_first_try_gave(clock: FakeClock) -> None:
+    balancer = fleet(clock, 1)
+    answer = SimpleNamespace(status_code=503)
+
+    def drain_and_answer(server: Server) -> SimpleNamespace:
+        balancer.drain_server(server.name)
+        return answer
+
+    def drain_and_fail(server: Server) -> None:
+        balancer.drain_server(server.name)
+        raise ConnectionResetError("gone")
+
+    assert balancer.execute_request(drain_and_answer, idempotent=True) is answer
+    balancer.restore_server("s0")
+    with pytest.raises(ConnectionResetError, match="gone"):
+        balancer.execute_request(drain_and_fail, idempotent=True)
+    assert in_flight(balancer) == 0
+
+
+async def test_where_no_server_has_room_for_a_hedge_the_first_answer_is_waited_for() -> None:
+    balancer = LoadBalancer(settings=LoadBalancerSettings(hedging=True), rng=random.Random(1))
+    balancer.add_server("s0", host="h")
+
+    async def warm(server: Server) -> None:
+        await asyncio.sleep(0.001)
+
+    async def slow(server: Server) -> str:
+        balancer.drain_server(server.name)
+        await asyncio.sleep(0.3)
+        return "the first"
+
+    for _ in range(30):
+        await balancer.aexecute_request(warm, idempotent=True)
+    assert await balancer.aexecute_request(slow, idempotent=True) == "the first"
+    assert in_flight(balancer) == 0
+
+
+async def test_a_hedged_try_that_gives_up_by_itself_leaves_nothing_in_flight() -> None:
+    balancer = LoadBalancer(settings=LoadBalancerSettings(hedging=True), rng=random.Random(1))
+    balancer.add_server("s0", host="h")
+    balancer.add_server("s1", host="h")
+    asked: list[str] = []
+
+    async def warm(server: Server) -> None:
+        await asyncio.sleep(0.001)
+
+    async def slow_then_cancelled(server: Server) -> None:
+        asked.append(server.name)
+        if len(asked) == 1:
+            await asyncio.sleep(30)
+        raise asyncio.CancelledError
+
+    for _ in range(30):
+        await balancer.aexecute_request(warm, idempotent=True)
+    with pytest.raises(asyncio.CancelledError):
+        await balancer.aexecute_request(slow_then_cancelled, idempotent=True)
+    assert len(asked) == 2
+    assert in_flight(balancer) == 0
+    assert balancer._keeper.leaked == 0

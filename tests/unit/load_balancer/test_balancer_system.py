@@ -6,13 +6,15 @@ import os
 import random
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from perfkit import PerformanceSystem
 from perfkit.core.errors import ConfigurationError
 from perfkit.core.status import Status
-from perfkit.load_balancer import LoadBalancer, LoadBalancerSettings, ServerState
+from perfkit.load_balancer import LoadBalancer, LoadBalancerError, LoadBalancerSettings, ServerState
+from perfkit.store.layout import STARTED
 from perfkit.testing import FakeClock
 
 SERVERS = {"one": {"host": "127.0.0.1", "port": 1}, "two": {"host": "127.0.0.1", "port": 2, "weight": 2.0}}
@@ -213,3 +215,43 @@ def test_arguments_go_before_settings() -> None:
     settings = LoadBalancerSettings(strategy="hash", zone="a", slow_start=1.0)
     balancer = LoadBalancer("random", zone="b", settings=settings)
     assert (balancer.strategy, balancer.settings.zone, balancer.settings.slow_start) == ("random", "b", 1.0)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{"name": 5}, {"name": ""}, {"host": 5}, {"port": "80"}, {"port": 70_000}, {"weight": "2"}, {"zone": 5}],
+    ids=str,
+)
+def test_a_server_that_cannot_be_is_refused_in_three_sentences(given: dict[str, Any]) -> None:
+    balancer = LoadBalancer()
+    with pytest.raises(LoadBalancerError, match=r"was added with .*\. .*\. .*\.$"):
+        balancer.add_server(**{"name": "one", **given})
+    assert balancer.servers == ()
+
+
+@pytest.mark.parametrize("given", [{"zone": 5}, {"slow_start": -1.0}, {"slow_start": "3"}], ids=str)
+def test_an_argument_that_the_settings_would_not_allow_is_refused(given: dict[str, Any]) -> None:
+    with pytest.raises(LoadBalancerError, match="Correct the argument"):
+        LoadBalancer(**given)
+
+
+def test_a_service_that_tells_its_load_makes_the_header_anew_each_second() -> None:
+    clock = FakeClock()
+    balancer = LoadBalancer(clock=clock, settings=LoadBalancerSettings(report_header="json"))
+    assert balancer.report_header is None
+    balancer.start()
+    first = balancer.report_header
+    assert first is not None
+    assert first[1].startswith('JSON {"named_metrics":{"rif":0.0')
+    balancer._context.store.values[STARTED] += 3.0
+    clock.advance(1.0)
+    balancer.tick(clock.monotonic())
+    assert balancer.report_header is not None
+    assert '"rif":3.0' in balancer.report_header[1]
+    balancer.stop()
+
+
+def test_a_balancer_that_only_tells_the_load_has_work_from_the_start() -> None:
+    context = LoadBalancer()._context
+    assert LoadBalancerSettings(report_header="text").has_work(context)
+    assert not LoadBalancerSettings().has_work(context)
