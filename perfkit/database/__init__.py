@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from perfkit.core.lazy import lazily
 
 if TYPE_CHECKING:
+    from perfkit.database.indexes.advice import Analysis, IndexAdvice
+    from perfkit.database.indexes.recommend import recommend_indexes
     from perfkit.database.optimizer import DatabaseOptimizer
     from perfkit.database.patterns.observed import ObservedQuery
     from perfkit.database.patterns.request import find_request_patterns
@@ -18,11 +20,13 @@ if TYPE_CHECKING:
     from perfkit.database.snapshot import CaptureState, DatabaseSnapshot
 
 __all__ = [
+    "Analysis",
     "Caller",
     "CaptureState",
     "DatabaseOptimizer",
     "DatabaseSettings",
     "DatabaseSnapshot",
+    "IndexAdvice",
     "ObservedQuery",
     "Plan",
     "QueryResult",
@@ -31,11 +35,15 @@ __all__ = [
     "find_request_patterns",
     "find_statement_patterns",
     "fingerprint",
+    "recommend_indexes",
 ]
 
 __getattr__ = lazily(
     __name__,
     {
+        "Analysis": "perfkit.database.indexes.advice",
+        "IndexAdvice": "perfkit.database.indexes.advice",
+        "recommend_indexes": "perfkit.database.indexes.recommend",
         "Caller": "perfkit.database.report.statistics",
         "CaptureState": "perfkit.database.snapshot",
         "DatabaseOptimizer": "perfkit.database.optimizer",
