@@ -8,6 +8,7 @@ from perfkit.core.lazy import lazily
 
 if TYPE_CHECKING:
     from perfkit.database.indexes.advice import Analysis, IndexAdvice
+    from perfkit.database.indexes.analysis import analyze
     from perfkit.database.indexes.recommend import recommend_indexes
     from perfkit.database.optimizer import DatabaseOptimizer
     from perfkit.database.patterns.observed import ObservedQuery
@@ -32,6 +33,7 @@ __all__ = [
     "QueryResult",
     "QueryShape",
     "SlowQuery",
+    "analyze",
     "find_request_patterns",
     "find_statement_patterns",
     "fingerprint",
@@ -42,6 +44,7 @@ __getattr__ = lazily(
     __name__,
     {
         "Analysis": "perfkit.database.indexes.advice",
+        "analyze": "perfkit.database.indexes.analysis",
         "IndexAdvice": "perfkit.database.indexes.advice",
         "recommend_indexes": "perfkit.database.indexes.recommend",
         "Caller": "perfkit.database.report.statistics",

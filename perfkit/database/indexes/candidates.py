@@ -1,8 +1,8 @@
 """Which indexes a workload might want: columns compared for equality first, then one range or the order.
 
 Source: Lahdenmaki and Leach 2005, "Relational Database Index Design and the Optimizers", the three stars: equal columns
-first, then the order, then the rest of the columns so that the table need not be read. Variants are made for each use of
-a table, without regard to cost; what is measured later decides.
+first, then the order, then the rest of the columns so that the table need not be read. Variants are made for each use
+of a table, without regard to cost; what is measured later decides.
 """
 
 from __future__ import annotations

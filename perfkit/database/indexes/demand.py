@@ -88,6 +88,8 @@ class Demand:
         sql: What is planned: the statement itself, or for a write the SELECT of the rows that it looks for.
         text: As it was given.
         parameters: Whether it has places for values.
+        is_query: Whether it is itself what is planned.
+        is_plain: Whether it returns each row that it finds, neither grouped nor counted nor limited.
         written: Table → columns that it changes; no columns for whole rows.
     """
 
@@ -97,6 +99,8 @@ class Demand:
     accesses: list[Access] = field(default_factory=list)
     joins: list[Join] = field(default_factory=list)
     parameters: bool = False
+    is_query: bool = False
+    is_plain: bool = False
     written: dict[str, frozenset[str]] = field(default_factory=dict)
     deleted: frozenset[str] = frozenset()
 

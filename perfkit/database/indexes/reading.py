@@ -88,6 +88,9 @@ class _Reader:
         for limit in planned.find_all(exp.Limit, exp.Offset):
             for place in list(limit.find_all(exp.Placeholder, exp.Parameter)):
                 place.replace(exp.Literal.number(ORDINARY_LIMIT if isinstance(limit, exp.Limit) else 0))
+        demand.is_query = planned is tree
+        aggregates = (exp.AggFunc, exp.Group, exp.Limit, exp.Fetch, exp.Distinct)
+        demand.is_plain = demand.is_query and planned.find(*aggregates) is None
         demand.parameters = planned.find(exp.Placeholder, exp.Parameter) is not None
         demand.sql = self._planned_text(planned)
         self._scopes(planned, demand)

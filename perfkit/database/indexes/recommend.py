@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from perfkit.core.errors import DatabaseError
 from perfkit.database.indexes.advice import IndexAdvice, LeftOut
-from perfkit.database.indexes.candidates import Candidates
+from perfkit.database.indexes.candidates import SMALLEST, Candidates
+from perfkit.database.indexes.definition import quoted
 from perfkit.database.indexes.demand import Demand
 from perfkit.database.indexes.reading import UnreadError, read_statement
 from perfkit.database.indexes.rules import Rules
@@ -28,13 +29,20 @@ Workload = Iterable[tuple[str, float]]
 
 
 class Found(NamedTuple):
-    """What a search ended with."""
+    """What a search ended with.
+
+    Attributes:
+        rows: Statement → rows that it returns, as estimated.
+        existing_used: Names of the indexes of today that the plans use.
+    """
 
     indexes: list[IndexAdvice]
     demands: list[Demand]
     left_out: list[LeftOut]
     verified_by: str
     calls: int
+    rows: dict[str, int]
+    existing_used: frozenset[str]
 
 
 def recommend_indexes(
@@ -109,7 +117,9 @@ def search(
             costs.reset()
     advice = [_advice(each, planned, catalog, costs.verified_by) for each in chosen if each.before]
     advice.sort(key=lambda each: (each.write_cost - each.saving, each.ddl))
-    return Found(advice, demands, left_out, costs.verified_by, costs.calls)
+    rows = {demand.text: round(costs.rows(at)) for at, demand in enumerate(planned) if demand.is_query}
+    used = frozenset(name for at in range(len(planned)) for name in costs.names(at))
+    return Found(advice, demands, left_out, costs.verified_by, costs.calls, rows, used)
 
 
 def _read(catalog: Catalog, workload: Sequence[tuple[str, float]]) -> tuple[list[Demand], list[LeftOut]]:
@@ -117,11 +127,26 @@ def _read(catalog: Catalog, workload: Sequence[tuple[str, float]]) -> tuple[list
     ranked = sorted(workload, key=lambda pair: -pair[1])
     for sql, calls in ranked[:MOST_STATEMENTS]:
         try:
-            demands.append(read_statement(sql, calls, catalog))
+            demand = read_statement(sql, calls, catalog)
+            demands.extend([demand, *_looked_for(demand, catalog)])
         except UnreadError as why:
             left_out.append(LeftOut(sql[:500], str(why)))
     left_out.extend(LeftOut(sql[:500], "there are more than can be weighed") for sql, _ in ranked[MOST_STATEMENTS:])
     return demands, left_out
+
+
+def _looked_for(demand: Demand, catalog: Catalog) -> Iterator[Demand]:
+    """Yield what a delete makes the database look for: the rows of other tables that point to the deleted one."""
+    for parent in demand.deleted:
+        for table in catalog.tables.values():
+            for key in table.foreign_keys:
+                if key.target.lower() == parent.lower() and table.rows >= SMALLEST:
+                    quote = "`" if catalog.dialect in ("mysql", "mariadb") else '"'
+                    where = " AND ".join(f"{quoted(name, quote)} = ?" for name in key.columns)
+                    text = f"SELECT 1 FROM {quoted(table.name, quote)} WHERE {where}"
+                    child = read_statement(text, demand.calls, catalog)
+                    child.text, child.is_query = demand.text, False
+                    yield child
 
 
 def _costs(

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from perfkit.database.indexes.definition import Definition
-from perfkit.database.indexes.demand import Access, Demand
+from perfkit.database.indexes.demand import FILTER, Access, Demand
 from perfkit.database.indexes.paths import ROW, Path, best_path, definition_of, rows_of
 from perfkit.database.indexes.sizes import index_bytes
 from perfkit.database.schema.catalog import Catalog, Table
@@ -50,6 +50,26 @@ class Rules:
         """Return the bytes of *definition*."""
         table = self._catalog.table(definition.table)
         return index_bytes(table, definition, self._catalog.dialect) if table is not None else 0
+
+    def rows(self, number: int) -> float:
+        """Return how many rows statement *number* returns: of one table alone, where nothing is grouped or limited."""
+        demand = self._demands[number]
+        if not demand.is_plain or len(demand.accesses) != 1:
+            return 0.0
+        access = demand.accesses[0]
+        table = self._catalog.table(access.table)
+        is_guess = any(predicate.kind == FILTER for predicate in access.predicates)
+        return 0.0 if table is None or is_guess else rows_of(access, table)
+
+    def names(self, number: int) -> frozenset[str]:
+        """Return the names of the indexes of today that the cheapest way goes by."""
+        used = self._way(number, frozenset()).used
+        return frozenset(
+            index.name
+            for table in self._catalog.tables.values()
+            for index in table.indexes
+            if definition_of(index) in used
+        )
 
     def _way(self, number: int, definitions: frozenset[Definition]) -> Path:
         key = (number, definitions)

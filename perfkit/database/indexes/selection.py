@@ -67,6 +67,14 @@ class Costs(Protocol):
         """Return the bytes of *definition*."""
         ...
 
+    def rows(self, number: int) -> float:
+        """Return how many rows statement *number* returns, 0 where that is not known."""
+        ...
+
+    def names(self, number: int) -> frozenset[str]:
+        """Return the names of the indexes of today that its plan uses."""
+        ...
+
 
 @dataclass
 class Chosen:

@@ -59,6 +59,14 @@ class SQLitePlanner:
         """Return the bytes of *definition*."""
         return self._rules.size(definition)
 
+    def rows(self, number: int) -> float:
+        """Return how many rows statement *number* returns."""
+        return self._rules.rows(number)
+
+    def names(self, number: int) -> frozenset[str]:
+        """Return the names of the indexes of today that its plan uses."""
+        return self._rules.names(number)
+
     def _asked(self, number: int, definitions: frozenset[Definition]) -> frozenset[Definition]:
         self._have(definitions)
         self.calls += 1

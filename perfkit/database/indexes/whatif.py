@@ -84,6 +84,7 @@ class HypoPG:
         self._cursor, self._planner, self._demands, self._catalog = cursor, planner, demands, catalog
         self._made: dict[Definition, int] = {}
         self._refused: set[Definition] = set()
+        self._today: dict[int, tuple[float, frozenset[str]]] = {}
         self._plans: dict[tuple[int, frozenset[Definition]], tuple[float, frozenset[Definition]]] = {}
 
     @property
@@ -104,6 +105,16 @@ class HypoPG:
         table = self._catalog.table(definition.table)
         return index_bytes(table, definition, "postgresql") if table is not None else 0
 
+    def rows(self, number: int) -> float:
+        """Return how many rows statement *number* returns."""
+        self.cost(number, frozenset())
+        return self._today[number][0]
+
+    def names(self, number: int) -> frozenset[str]:
+        """Return the names of the indexes of today that its plan uses."""
+        self.cost(number, frozenset())
+        return self._today[number][1]
+
     def reset(self) -> None:
         """Forget every hypothetical index of this backend."""
         self._cursor.execute("SELECT hypopg_reset()")
@@ -117,6 +128,8 @@ class HypoPG:
                 self._have(definitions)
                 plan = self._planner.plan(self._demands[number])
                 names = {int(each) for name in _index_names(plan) for each in _HYPOTHETICAL.findall(name)}
+                if not definitions:
+                    self._today[number] = float(plan["Plan Rows"]), frozenset(_index_names(plan))
                 known = float(plan["Total Cost"]), frozenset(d for d in definitions if self._made.get(d) in names)
             except UnplannedError:
                 # What cannot be planned in time gains nothing, so nothing is advised for it.
