@@ -157,7 +157,8 @@ def follow(result: Analysis, database: Database) -> None:
     for advice in result.indexes:
         for sql in filter(is_query, advice.statements):
             plan, _ = database.plan(sql)
-            assert advice.name in plan, f"{advice.ddl} is not used:\n{plan}"
+            # MariaDB looks up an extreme value in the index while it plans.
+            assert advice.name in plan or "optimized away" in plan, f"{advice.ddl} is not used:\n{plan}"
             assert plan != plans[sql][0]
     for advice in result.indexes:
         costs = [database.plan(sql)[1] for sql in advice.statements if is_query(sql)]

@@ -114,7 +114,8 @@ def _by_index(
     rows = table.rows * (selectivity_of_condition(table, definition.where) if definition.where else 1.0)
     scanned, kept, descents, fixed = _matched(access, table, definition, bound)
     is_ordered = orders and _is_ordered(access, definition, fixed)
-    is_carrying = bool(access.needed) and access.needed <= definition.needed | table.carried
+    # PostgreSQL looks into the table all the same where its rows are not known to be visible to all.
+    is_carrying = dialect != "postgresql" and bool(access.needed) and access.needed <= definition.needed | table.carried
     if scanned >= 1.0 and not is_ordered and not is_carrying and not definition.where:
         return None
     pages = max(1.0, index_bytes(table, definition, dialect) / PAGE)

@@ -157,6 +157,7 @@ class Selection:
         everything = list(pool)
         for number, own in enumerate(self._of):
             wider = {one for one in everything for other in own if one.starts_with(other)}
+            wider |= pool.keys() & set(self._candidates[number])
             tables = self._demands[number].tables
             self._of[number] = frozenset(each for each in own | wider if each.table in tables)
         return everything

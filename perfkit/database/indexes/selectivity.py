@@ -12,7 +12,7 @@ import re
 from perfkit.database.indexes.demand import EQUAL, IN, NULL, PREFIX, RANGE, Predicate
 from perfkit.database.schema.catalog import Column, Table
 
-__all__ = ["selectivity", "selectivity_of_condition"]
+__all__ = ["keeps_values", "selectivity", "selectivity_of_condition"]
 
 UNKNOWN_EQUAL = 0.005
 UNKNOWN_RANGE = 1 / 3
@@ -28,7 +28,7 @@ def selectivity(table: Table, predicate: Predicate) -> float:
         return 1.0
     if predicate.is_expression:
         # Of lower(email) as many values differ as of email, about; of a day or a year, far fewer.
-        distinct = column.distinct if re.match(r"(?:lower|upper|trim)\(", predicate.key) else column.distinct / 100
+        distinct = column.distinct if keeps_values(predicate.key) else column.distinct / 100
         return 1 / max(1.0, distinct) if predicate.kind in (EQUAL, IN) else UNKNOWN_RANGE
     if predicate.kind == EQUAL:
         return equal(column, predicate.value)
@@ -41,6 +41,11 @@ def selectivity(table: Table, predicate: Predicate) -> float:
     if predicate.kind == PREFIX:
         return _start(column, predicate.value or "")
     return 1.0
+
+
+def keeps_values(expression: str) -> bool:
+    """Whether an expression has about as many values as the column in it."""
+    return re.match(r"(?:lower|upper|l?r?trim|md5)\(", expression, re.IGNORECASE) is not None
 
 
 def equal(column: Column, value: str | None) -> float:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 
 from perfkit.database.indexes.definition import Definition, Key
-from perfkit.database.indexes.selectivity import selectivity_of_condition
+from perfkit.database.indexes.selectivity import keeps_values, selectivity_of_condition
 from perfkit.database.schema.catalog import PAGE, Column, Table
 
 __all__ = ["distinct_keys", "index_bytes"]
@@ -38,7 +38,9 @@ def distinct_keys(table: Table, keys: tuple[Key, ...], rows: float) -> float:
     for key in keys:
         for name in key.columns:
             column = table.columns.get(name)
-            product *= max(1.0, column.distinct if column is not None and column.distinct else rows / 10)
+            known = column.distinct if column is not None and column.distinct else rows / 10
+            # A day or a year has fewer values than the moments in it, as `selectivity` has it too.
+            product *= max(1.0, known / 100 if key.is_expression and not keeps_values(key.text) else known)
         if product >= rows:
             return max(1.0, rows)
     # Rows that fall on pairs at random hit only a part of them.

@@ -1,7 +1,8 @@
 """The catalog of a PostgreSQL: pg_class, pg_index, pg_constraint, pg_stats. Only reads, and only these.
 
 Source: PostgreSQL documentation, "System Catalogs" and "The Cumulative Statistics System". A table that was never
-analyzed has no row count; the planner then takes its pages by the width of a row, and so do we.
+analyzed has no row count; the planner then takes its pages by the width of a row, and so do we. Rows that changed are
+counted by the server a second late at best, so pages that came since the last ANALYZE tell of them too.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ _SCHEMAS = "current_schemas(false)"
 
 _TABLES = """
 SELECT c.oid::bigint, n.nspname, c.relname, c.reltuples::float8, pg_relation_size(c.oid)::float8,
-       s.n_mod_since_analyze::float8, greatest(s.last_analyze, s.last_autoanalyze) IS NOT NULL, s.n_live_tup::float8
+       greatest(s.n_mod_since_analyze::float8, CASE WHEN c.relpages > 0 THEN
+           abs(pg_relation_size(c.oid)::float8 / 8192 / c.relpages - 1) * c.reltuples END),
+       greatest(s.last_analyze, s.last_autoanalyze) IS NOT NULL, s.n_live_tup::float8
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 LEFT JOIN pg_stat_all_tables s ON s.relid = c.oid
 WHERE c.relkind IN ('r', 'm') AND n.nspname = ANY({schemas}) ORDER BY c.relname LIMIT 5000
