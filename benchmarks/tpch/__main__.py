@@ -1,8 +1,8 @@
 """What advice on indexes saves over the 22 queries of TPC-H, by PostgreSQL's planner with HypoPG.
 
-Each query weighs the same: the figure is the mean of its cost with the advice over its cost without. Budgets are counted
-in HypoPG's bytes, as in the searches that stand beside (minimal versions of ours of the published ones, measured once on
-the same data and server version), and then in ours, which are the real ones within a quarter.
+Each query weighs the same: the figure is the mean of its cost with the advice over its cost without. Budgets are
+counted in HypoPG's bytes, as in the searches that stand beside (minimal versions of ours of the published ones, measured
+once on the same data and server version), and then in ours, which are the real ones within a quarter.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from typing import Any, NamedTuple
 from benchmarks.harness.table import options, print_json, print_rows
 from benchmarks.tpch.queries import QUERIES, TABLES
 from perfkit.database.indexes.candidates import Candidates
+from perfkit.database.indexes.costs.whatif import HypoPG, Planner
 from perfkit.database.indexes.definition import Definition
-from perfkit.database.indexes.reading import read_statement
 from perfkit.database.indexes.selection import Selection
 from perfkit.database.indexes.session import opened
-from perfkit.database.indexes.whatif import HypoPG, Planner
+from perfkit.database.indexes.statements.reading import read_statement
 from perfkit.database.schema.reading import read_catalog
 
 MEGABYTE = 1_000_000
@@ -115,10 +115,10 @@ def loaded(scale: float) -> Iterator[Any]:
             for table, columns in TABLES.items():
                 connection.execute(f"CREATE TABLE {table} ({columns})")
                 copy = f"COPY {table} FROM STDIN WITH (FORMAT csv, HEADER true)"
-                with connection.cursor() as cursor, cursor.copy(copy) as target:
-                    with (Path(folder) / f"{table}.csv").open("rb") as source:
-                        while part := source.read(1 << 20):
-                            target.write(part)
+                file = Path(folder) / f"{table}.csv"
+                with connection.cursor() as cursor, cursor.copy(copy) as target, file.open("rb") as source:
+                    while part := source.read(1 << 20):
+                        target.write(part)
             connection.execute("VACUUM ANALYZE")
         with server.connect(name) as connection:
             yield connection

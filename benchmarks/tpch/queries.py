@@ -156,7 +156,8 @@ QUERIES = [
     AND EXISTS (SELECT * FROM lineitem l2 WHERE l2.l_orderkey = l1.l_orderkey AND l2.l_suppkey <> l1.l_suppkey)
     AND NOT EXISTS (SELECT * FROM lineitem l3 WHERE l3.l_orderkey = l1.l_orderkey AND l3.l_suppkey <> l1.l_suppkey
         AND l3.l_receiptdate > l3.l_commitdate)
-    AND s_nationkey = n_nationkey AND n_name = 'SAUDI ARABIA' GROUP BY s_name ORDER BY numwait DESC, s_name LIMIT 100""",
+    AND s_nationkey = n_nationkey AND n_name = 'SAUDI ARABIA'
+    GROUP BY s_name ORDER BY numwait DESC, s_name LIMIT 100""",
     """SELECT cntrycode, count(*), sum(c_acctbal) FROM (
         SELECT substring(c_phone from 1 for 2) AS cntrycode, c_acctbal FROM customer
         WHERE substring(c_phone from 1 for 2) IN ('13', '31', '23', '29', '30', '18', '17')

@@ -9,9 +9,9 @@ from typing import Any
 from perfkit.core.findings import Finding, Priority
 from perfkit.database.indexes.advice import Analysis, IndexAdvice
 from perfkit.database.indexes.candidates import SMALLEST
-from perfkit.database.indexes.demand import Demand
 from perfkit.database.indexes.recommend import Workload, checked, search
 from perfkit.database.indexes.session import opened
+from perfkit.database.indexes.statements.demand import Demand
 from perfkit.database.indexes.upkeep import find_upkeep
 from perfkit.database.patterns.facts import facts_of
 from perfkit.database.patterns.found import found

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
+from perfkit.database.indexes.costs.selectivity import selectivity
 from perfkit.database.indexes.definition import Definition, Key, is_covered
-from perfkit.database.indexes.demand import EQUAL, IN, NULL, PREFIX, RANGE, Access, Demand, Order, Predicate
-from perfkit.database.indexes.selectivity import selectivity
+from perfkit.database.indexes.statements.demand import EQUAL, IN, NULL, PREFIX, RANGE, Access, Demand, Order, Predicate
 from perfkit.database.schema.catalog import Catalog, Table
 
 __all__ = ["Candidates"]
@@ -23,7 +23,7 @@ MOST_OF_ONE = 60
 
 MOST_CARRIED = 4
 MOST_CARRIED_BYTES = 80
-RARE = 0.25
+RARE = 0.15
 """Part of the rows up to which a partial index is thought of."""
 
 UNINDEXABLE = ("json", "xml", "point", "polygon", "tsvector", "blob", "bytea", "longtext", "array", "text[]")

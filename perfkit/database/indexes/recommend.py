@@ -8,18 +8,18 @@ from typing import Any, NamedTuple
 from perfkit.core.errors import DatabaseError
 from perfkit.database.indexes.advice import IndexAdvice, LeftOut
 from perfkit.database.indexes.candidates import SMALLEST, Candidates
+from perfkit.database.indexes.costs.rules import Rules
+from perfkit.database.indexes.costs.sqlite import SQLitePlanner
+from perfkit.database.indexes.costs.whatif import HypoPG, Planner, UnplannedError
 from perfkit.database.indexes.definition import quoted
-from perfkit.database.indexes.demand import Demand
-from perfkit.database.indexes.reading import UnreadError, read_statement
-from perfkit.database.indexes.rules import Rules
 from perfkit.database.indexes.selection import Chosen, Costs, Selection, write_cost
 from perfkit.database.indexes.session import Session, opened
-from perfkit.database.indexes.sqlite import SQLitePlanner
-from perfkit.database.indexes.whatif import HypoPG, Planner, UnplannedError
+from perfkit.database.indexes.statements.demand import Demand
+from perfkit.database.indexes.statements.reading import UnreadError, read_statement
 from perfkit.database.schema.catalog import Catalog
 from perfkit.database.schema.reading import read_catalog
 
-__all__ = ["Found", "recommend_indexes", "search"]
+__all__ = ["Found", "checked", "measured", "recommend_indexes", "search"]
 
 MOST_STATEMENTS = 500
 MOST_CALLS = 500
@@ -120,6 +120,15 @@ def search(
     rows = {demand.text: round(costs.rows(at)) for at, demand in enumerate(planned) if demand.is_query}
     used = frozenset(name for at in range(len(planned)) for name in costs.names(at))
     return Found(advice, demands, left_out, costs.verified_by, costs.calls, rows, used)
+
+
+def measured(
+    session: Session, catalog: Catalog, workload: Sequence[tuple[str, float]]
+) -> list[tuple[float, frozenset[str]]]:
+    """Return for each statement that can be planned what it costs as things are, and the indexes that it uses."""
+    demands, left_out = _read(catalog, workload)
+    costs, planned = _costs(session, catalog, demands, left_out)
+    return [(costs.cost(at, frozenset()), costs.names(at)) for at in range(len(planned))]
 
 
 def _read(catalog: Catalog, workload: Sequence[tuple[str, float]]) -> tuple[list[Demand], list[LeftOut]]:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from perfkit.database.indexes.definition import Definition
-from perfkit.database.indexes.demand import Demand
+from perfkit.database.indexes.statements.demand import Demand
 
 __all__ = ["Chosen", "Costs", "Selection", "write_cost"]
 
@@ -31,6 +31,12 @@ LEAST_OF_FIRST = 0.01
 
 WRITE_COST = 2.0
 """Units that keeping one index up takes for a row: a descent, a changed page, its log."""
+
+GROWING = 0.85
+"""Part of the questions that may be asked until all are chosen; the others tell what each of them is worth."""
+
+POWERS = (1.0, 0.6, 0.3)
+"""How much the bytes of an index count: one is the saving per byte, zero the saving alone."""
 
 ROUNDS = 3
 
@@ -112,20 +118,29 @@ class Selection:
         self._writes, self._most_calls = writes or {}, most_calls
         self._known: dict[tuple[int, frozenset[Definition]], float] = {}
         self._of: list[frozenset[Definition]] = []
+        self._least: list[float] = []
         self._bundles: dict[frozenset[Definition], None] = {}
 
     def choose(self, budget: int | None = None) -> list[Chosen]:
         """Return what to make within *budget* bytes, in the order of being chosen."""
         pool = self._pool()
-        chosen = self._pruned(self._bundled(self._grown(pool, budget), budget))
+        chosen: list[Definition] = []
+        # With a budget, the best per byte may leave no room for what saves most: other weights are tried too.
+        for power in (1.0,) if budget is None else POWERS:
+            found = self._pruned(self._bundled(self._grown(pool, budget, power), budget))
+            if not chosen or self._saving(frozenset(chosen), frozenset(found)) > 0:
+                chosen = found
+            if self._costs.calls >= self._most_calls * GROWING:
+                break
         return [self._told(definition, chosen) for definition in chosen]
 
     def _pool(self) -> list[Definition]:
         """Return the candidates that some plan uses, and what they begin with."""
         pool: dict[Definition, None] = {}
-        self._of = []
+        self._of, self._least = [], []
         for number, candidates in enumerate(self._candidates):
             mine: dict[Definition, None] = {}
+            base = least = self._costs.cost(number, frozenset())
             for some in (
                 [each for each in candidates if not each.include and not each.where],
                 [each for each in candidates if each.where],
@@ -136,12 +151,14 @@ class Selection:
                     if not left or self._costs.calls >= self._most_calls // 2:
                         break
                     used = self._costs.used(number, frozenset(left))
+                    reached = self._costs.cost(number, frozenset(left)) if used else base
+                    if not _is_gain(base, reached):
+                        break
+                    least = min(least, reached)
                     mine.update(dict.fromkeys(each for each in left if each in used))
                     if 1 < len(used) <= MOST_TOGETHER:
                         self._bundles[used] = None
                     left = [each for each in left if each not in used]
-                    if not used:
-                        break
             offered = set(candidates)
             for each in list(mine):
                 for length in range(1, len(each.keys)):
@@ -152,6 +169,7 @@ class Selection:
                 if each.include and plain in offered:
                     mine[plain] = None
             self._of.append(frozenset(mine))
+            self._least.append(least)
             pool.update(mine)
         # Whatever begins like a candidate of a statement may serve it as well as the candidate.
         everything = list(pool)
@@ -196,32 +214,55 @@ class Selection:
     def _write(self, definition: Definition) -> float:
         return self._writes.get(definition, 0.0)
 
-    def _grown(self, pool: list[Definition], budget: int | None) -> list[Definition]:
+    def _grown(self, pool: list[Definition], budget: int | None, power: float) -> list[Definition]:
         chosen: list[Definition] = []
-        ranks = dict.fromkeys(range(len(pool)), float("inf"))
+        left = dict.fromkeys(range(len(pool)))
+        measured: dict[int, float] = {}
         fresh: set[int] = set()
-        while self._costs.calls < self._most_calls:
-            fitting = [at for at in ranks if budget is None or self._bytes(chosen, pool[at]) <= budget]
-            if not fitting:
+        potential = self._potential(pool, chosen)
+        while self._costs.calls < self._most_calls * GROWING:
+            ranked = [
+                (min(measured.get(at, potential[at]), potential[at]) / max(8192.0, grown) ** power, -at)
+                for at in left
+                if (grown := self._grown_bytes(chosen, pool[at], budget)) is not None
+            ]
+            if not ranked or max(ranked)[0] <= 0:
                 break
-            best = max(fitting, key=lambda at: (ranks[at], -at))
+            best = -max(ranked)[1]
             wanted = pool[best]
             after = self._with(chosen, wanted)
             if best in fresh:
                 chosen = after
-                del ranks[best]
+                del left[best]
                 fresh.clear()
-                # A wider one now costs no more than the bytes that it adds: what was known of it is no bound.
-                ranks.update((at, float("inf")) for at in ranks if pool[at].starts_with(wanted))
+                potential = self._potential(pool, chosen)
+                # A wider one now costs no more than the bytes that it adds: what was measured of it is no bound.
+                measured = {at: each for at, each in measured.items() if not pool[at].starts_with(wanted)}
                 continue
             saving = self._saving(frozenset(chosen), frozenset(after))
             if saving > 0 and self._is_felt(frozenset(chosen), frozenset(after)):
-                grown = self._bytes(chosen, wanted) - sum(map(self._costs.size, chosen))
-                ranks[best] = saving / max(8192.0, grown)
+                measured[best] = saving
                 fresh.add(best)
             else:
-                del ranks[best]
+                del left[best]
         return chosen
+
+    def _potential(self, pool: list[Definition], chosen: list[Definition]) -> list[float]:
+        """Return for each of *pool* what it could save at most: all that its statements cost above their least."""
+        now = frozenset(chosen)
+        above = [
+            demand.calls * max(0.0, self._cost(number, now) - self._least[number])
+            for number, demand in enumerate(self._demands)
+        ]
+        return [
+            sum(above[number] for number, own in enumerate(self._of) if each in own) - self._write(each)
+            for each in pool
+        ]
+
+    def _grown_bytes(self, chosen: list[Definition], wanted: Definition, budget: int | None) -> int | None:
+        """Return the bytes that *wanted* adds to *chosen*; None where they are above *budget*."""
+        before, after = sum(map(self._costs.size, chosen)), self._bytes(chosen, wanted)
+        return None if budget is not None and after > budget else after - before
 
     def _bundled(self, chosen: list[Definition], budget: int | None) -> list[Definition]:
         """Return *chosen* with those that save nothing one by one, and much together."""

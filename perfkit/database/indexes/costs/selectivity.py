@@ -9,7 +9,7 @@ from __future__ import annotations
 import bisect
 import re
 
-from perfkit.database.indexes.demand import EQUAL, IN, NULL, PREFIX, RANGE, Predicate
+from perfkit.database.indexes.statements.demand import EQUAL, IN, NULL, PREFIX, RANGE, Predicate
 from perfkit.database.schema.catalog import Column, Table
 
 __all__ = ["keeps_values", "selectivity", "selectivity_of_condition"]

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import math
 
+from perfkit.database.indexes.costs.selectivity import keeps_values, selectivity_of_condition
 from perfkit.database.indexes.definition import Definition, Key
-from perfkit.database.indexes.selectivity import keeps_values, selectivity_of_condition
 from perfkit.database.schema.catalog import PAGE, Column, Table
 
 __all__ = ["distinct_keys", "index_bytes"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from perfkit.database.indexes.demand import EQUAL, FILTER, IN, NULL, PREFIX, RANGE, Demand, Join, Predicate
+from perfkit.database.indexes.statements.demand import EQUAL, FILTER, IN, NULL, PREFIX, RANGE, Demand, Join, Predicate
 from perfkit.database.schema.catalog import Catalog
 
 __all__ = ["Conditions", "bare", "keyed"]

@@ -12,10 +12,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from perfkit.database.indexes.costs.selectivity import selectivity, selectivity_of_condition
+from perfkit.database.indexes.costs.sizes import index_bytes
 from perfkit.database.indexes.definition import Definition, Key
-from perfkit.database.indexes.demand import EQUAL, FILTER, IN, NULL, Access, Predicate
-from perfkit.database.indexes.selectivity import selectivity, selectivity_of_condition
-from perfkit.database.indexes.sizes import index_bytes
+from perfkit.database.indexes.statements.demand import EQUAL, FILTER, IN, NULL, Access, Predicate
 from perfkit.database.schema.catalog import PAGE, Index, Table
 
 __all__ = ["Path", "best_path", "definition_of", "rows_of"]

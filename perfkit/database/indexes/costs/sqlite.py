@@ -12,12 +12,12 @@ import re
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+from perfkit.database.indexes.costs.rules import Rules
+from perfkit.database.indexes.costs.selectivity import selectivity_of_condition
+from perfkit.database.indexes.costs.sizes import distinct_keys
 from perfkit.database.indexes.definition import Definition, Key
-from perfkit.database.indexes.demand import Demand
-from perfkit.database.indexes.rules import Rules
-from perfkit.database.indexes.selectivity import selectivity_of_condition
 from perfkit.database.indexes.session import Session
-from perfkit.database.indexes.sizes import distinct_keys
+from perfkit.database.indexes.statements.demand import Demand
 from perfkit.database.schema.catalog import Catalog, Table
 
 __all__ = ["SQLitePlanner"]

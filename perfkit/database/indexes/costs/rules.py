@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
+from perfkit.database.indexes.costs.paths import ROW, Path, best_path, definition_of, rows_of
+from perfkit.database.indexes.costs.sizes import index_bytes
 from perfkit.database.indexes.definition import Definition
-from perfkit.database.indexes.demand import FILTER, Access, Demand
-from perfkit.database.indexes.paths import ROW, Path, best_path, definition_of, rows_of
-from perfkit.database.indexes.sizes import index_bytes
+from perfkit.database.indexes.statements.demand import FILTER, Access, Demand
 from perfkit.database.schema.catalog import Catalog, Table
 
 __all__ = ["Rules"]

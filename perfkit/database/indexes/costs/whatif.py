@@ -12,9 +12,9 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
+from perfkit.database.indexes.costs.sizes import index_bytes
 from perfkit.database.indexes.definition import Definition
-from perfkit.database.indexes.demand import Demand
-from perfkit.database.indexes.sizes import index_bytes
+from perfkit.database.indexes.statements.demand import Demand
 from perfkit.database.schema.catalog import Catalog
 
 __all__ = ["HypoPG", "Planner", "UnplannedError"]

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from perfkit.core.errors import MissingDependencyError
-from perfkit.database.indexes.conditions import Conditions, bare, keyed
-from perfkit.database.indexes.demand import Access, Demand, Order
+from perfkit.database.indexes.statements.conditions import Conditions, bare, keyed
+from perfkit.database.indexes.statements.demand import Access, Demand, Order
 from perfkit.database.schema.catalog import Catalog
 
 __all__ = ["UnreadError", "read_statement", "sqlglot_modules"]
