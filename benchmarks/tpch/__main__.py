@@ -1,7 +1,7 @@
 """What advice on indexes saves over the 22 queries of TPC-H, by PostgreSQL's planner with HypoPG.
 
 Each query weighs the same: the figure is the mean of its cost with the advice over its cost without. Budgets are
-counted in HypoPG's bytes, as in the searches that stand beside (minimal versions of ours of the published ones, measured
+counted in HypoPG's bytes, as in the searches that stand beside (minimal versions of ours of the published ones, run
 once on the same data and server version), and then in ours, which are the real ones within a quarter.
 """
 

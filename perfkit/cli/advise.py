@@ -46,7 +46,7 @@ def run(options: argparse.Namespace) -> int:
             raise
         except Exception as error:
             raise DatabaseError(
-                f"The database did not answer as it should ({_told(error)}). This user must be able to read its catalog. "
+                f"The database did not answer ({_told(error)}). Its catalog must be readable to this user. "
                 "Look at its rights and its log."
             ) from error
     if options.json:

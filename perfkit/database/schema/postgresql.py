@@ -2,7 +2,8 @@
 
 Source: PostgreSQL documentation, "System Catalogs" and "The Cumulative Statistics System". A table that was never
 analyzed has no row count; the planner then takes its pages by the width of a row, and so do we. Rows that changed are
-counted by the server a second late at best, so pages that came since the last ANALYZE tell of them too.
+counted by the server late, it may be after the ANALYZE that saw them: in its first minute the counter is not believed, and
+pages that came since tell of them at any time.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ _SCHEMAS = "current_schemas(false)"
 
 _TABLES = """
 SELECT c.oid::bigint, n.nspname, c.relname, c.reltuples::float8, pg_relation_size(c.oid)::float8,
-       greatest(s.n_mod_since_analyze::float8, CASE WHEN c.relpages > 0 THEN
+       greatest(
+           CASE WHEN greatest(s.last_analyze, s.last_autoanalyze) > clock_timestamp() - interval '1 minute' THEN 0
+           ELSE s.n_mod_since_analyze::float8 END, CASE WHEN c.relpages > 0 THEN
            abs(pg_relation_size(c.oid)::float8 / 8192 / c.relpages - 1) * c.reltuples END),
        greatest(s.last_analyze, s.last_autoanalyze) IS NOT NULL, s.n_live_tup::float8
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
