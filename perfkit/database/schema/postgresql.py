@@ -2,7 +2,7 @@
 
 Source: PostgreSQL documentation, "System Catalogs" and "The Cumulative Statistics System". A table that was never
 analyzed has no row count; the planner then takes its pages by the width of a row, and so do we. Rows that changed are
-counted by the server late, it may be after the ANALYZE that saw them: in its first minute the counter is not believed, and
+counted by the server late, it may be after the ANALYZE that saw them: for a minute that counter is not believed, and
 pages that came since tell of them at any time.
 """
 
