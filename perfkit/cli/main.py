@@ -20,6 +20,7 @@ INTERRUPTED = 130
 
 COMMANDS = {
     "demo": "run a small shop with seeded problems, and watch it",
+    "advise": "say which indexes a database wants, and what is wrong with its statements",
     "health": "ask a running service how it is",
     "drain": "have a running service say that it wants no new requests",
 }

@@ -7,6 +7,10 @@ from typing import TYPE_CHECKING
 from perfkit.core.lazy import lazily
 
 if TYPE_CHECKING:
+    from perfkit.database.indexes.advice import Analysis, IndexAdvice, LeftOut, Verification
+    from perfkit.database.indexes.analysis import analyze
+    from perfkit.database.indexes.recommend import recommend_indexes
+    from perfkit.database.indexes.verification import verify_applied
     from perfkit.database.optimizer import DatabaseOptimizer
     from perfkit.database.patterns.observed import ObservedQuery
     from perfkit.database.patterns.request import find_request_patterns
@@ -18,24 +22,38 @@ if TYPE_CHECKING:
     from perfkit.database.snapshot import CaptureState, DatabaseSnapshot
 
 __all__ = [
+    "Analysis",
     "Caller",
     "CaptureState",
     "DatabaseOptimizer",
     "DatabaseSettings",
     "DatabaseSnapshot",
+    "IndexAdvice",
+    "LeftOut",
     "ObservedQuery",
     "Plan",
     "QueryResult",
     "QueryShape",
     "SlowQuery",
+    "Verification",
+    "analyze",
     "find_request_patterns",
     "find_statement_patterns",
     "fingerprint",
+    "recommend_indexes",
+    "verify_applied",
 ]
 
 __getattr__ = lazily(
     __name__,
     {
+        "Analysis": "perfkit.database.indexes.advice",
+        "verify_applied": "perfkit.database.indexes.verification",
+        "analyze": "perfkit.database.indexes.analysis",
+        "IndexAdvice": "perfkit.database.indexes.advice",
+        "LeftOut": "perfkit.database.indexes.advice",
+        "Verification": "perfkit.database.indexes.advice",
+        "recommend_indexes": "perfkit.database.indexes.recommend",
         "Caller": "perfkit.database.report.statistics",
         "CaptureState": "perfkit.database.snapshot",
         "DatabaseOptimizer": "perfkit.database.optimizer",

@@ -25,6 +25,12 @@ CODES = {
     "cartesian_join": "PK119",
     "or_over_columns": "PK120",
     "slow_query": "PK121",
+    "missing_index": "PK122",
+    "missing_fk_index": "PK123",
+    "unused_index": "PK124",
+    "duplicate_index": "PK125",
+    "redundant_index": "PK126",
+    "stale_statistics": "PK127",
     "connection_leak": "PK131",
     "pool_too_small": "PK132",
     "pool_too_large": "PK133",
@@ -50,5 +56,8 @@ PRIORITIES = {
     "function_on_column": Priority.MEDIUM,
     "leading_wildcard_like": Priority.MEDIUM,
     "implicit_cast": Priority.MEDIUM,
+    "missing_index": Priority.HIGH,
+    "missing_fk_index": Priority.MEDIUM,
+    "stale_statistics": Priority.MEDIUM,
 }
 """Kind → priority where nothing else decides; `Priority.LOW` for the others."""

@@ -161,7 +161,7 @@ def _casts(about: _About, conditions: list[Condition], params: Any, columns: Col
             "",
         )
         value = condition.value
-        if not kind or value is None or value.kind != VALUE or condition.function:
+        if not kind or value is None or value.kind != VALUE or value.size > 1 or condition.function:
             continue
         is_number = bool(re.match(r"[\d.]", value.text))
         is_text = value.text.startswith("'")

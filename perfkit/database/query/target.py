@@ -11,7 +11,7 @@ from typing import Any
 from perfkit.core.errors import DatabaseError, MissingDependencyError
 from perfkit.database.capture.dbapi import system_of
 
-__all__ = ["Target", "target_of"]
+__all__ = ["Target", "engine_of", "target_of"]
 
 
 class Target:
@@ -60,7 +60,7 @@ def target_of(database: Any) -> Target:
             "Call system.initialize(database) with an engine, a URL or a DB-API connection."
         )
     if isinstance(database, str):
-        return target_of(_engine_of(database))
+        return target_of(engine_of(database))
     sync = getattr(database, "sync_engine", None)
     if sync is not None:
         return Target(sync.dialect.name, _no_connection, is_owner=True, engine=database)
@@ -79,7 +79,13 @@ def target_of(database: Any) -> Target:
     )
 
 
-def _engine_of(url: str) -> Any:
+def engine_of(url: str) -> Any:
+    """Return an engine of SQLAlchemy for *url*.
+
+    Raises:
+        DatabaseError: It is none that SQLAlchemy understands, or its driver is not installed.
+        MissingDependencyError: SQLAlchemy is not installed.
+    """
     try:
         sqlalchemy = importlib.import_module("sqlalchemy")
     except ImportError as error:

@@ -1,0 +1,1 @@
+"""TPC-H: what advice on indexes saves, beside published searches."""

@@ -1,0 +1,1 @@
+"""Which indexes a workload wants: candidates, what they would cost and save, and which of them to make."""

@@ -1,0 +1,1 @@
+"""What statements ask of tables."""

@@ -1,0 +1,80 @@
+"""Statistics of columns from a sample of rows, for databases that keep none.
+
+Source: Haas and Stokes 1998, "Estimating the Number of Classes in a Finite Population" (the estimator Duj1, which
+PostgreSQL's ANALYZE uses too): d n / (n - f1 + f1 n / N), of n rows out of N with d values, f1 of them seen once.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from perfkit.database.schema.catalog import Column
+
+__all__ = ["PARTS", "PART_ROWS", "column_of"]
+
+PARTS = 40
+"""Places of a table that are looked at."""
+
+PART_ROWS = 100
+"""Rows read at each."""
+
+MOST_COMMON = 50
+MOST_BOUNDS = 100
+
+
+def column_of(name: str, kind: str, values: Sequence[Any], total: float, *, is_nullable: bool = True) -> Column:
+    """Return what *values*, a sample of a table of *total* rows, say about a column."""
+    count = len(values)
+    if not count:
+        return Column(name=name, type=kind, is_nullable=is_nullable)
+    known = [value for value in values if value is not None]
+    shown = Counter(map(_text, known))
+    return Column(
+        name=name,
+        type=kind,
+        distinct=_distinct(shown, len(known), total * len(known) / count),
+        null_ratio=1 - len(known) / count,
+        width=sum(map(_width, known)) / max(1, len(known)),
+        common={
+            value: seen / count
+            for value, seen in shown.most_common(MOST_COMMON)
+            if seen > 1.25 * len(known) / len(shown) or (len(shown) <= MOST_COMMON and seen > 1)
+        },
+        bounds=_bounds(known),
+        has_statistics=True,
+        is_nullable=is_nullable,
+    )
+
+
+def _distinct(shown: Counter[str], count: int, total: float) -> float:
+    if not count:
+        return 0.0
+    once = sum(1 for seen in shown.values() if seen == 1)
+    if count >= total or once == 0:
+        return float(len(shown))
+    return min(total, len(shown) * count / (count - once + once * count / total))
+
+
+def _bounds(known: Sequence[Any]) -> tuple[str, ...]:
+    try:
+        ordered = sorted(known)
+    except TypeError:
+        ordered = sorted(known, key=str)
+    step = max(1, len(ordered) // MOST_BOUNDS)
+    return tuple(_text(value) for value in ordered[::step])
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "t" if value else "f"
+    return str(value)[:200]
+
+
+def _width(value: Any) -> float:
+    if isinstance(value, int | float):
+        return 8.0
+    if isinstance(value, str | bytes):
+        return len(value) + 1.0
+    return 8.0
