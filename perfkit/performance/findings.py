@@ -36,8 +36,7 @@ def blocked(sites: Iterable[BlockedSite]) -> Iterator[Finding]:
             kind="blocked_loop",
             component="performance",
             priority=Priority.HIGH if site.longest >= 1.0 or site.waiting >= 10 else Priority.MEDIUM,
-            message=f"{site.function} blocked the event loop {site.count} times, {site.seconds:.2f} s in all, "
-            f"{site.longest:.2f} s at most; nothing else could run meanwhile.",
+            message=f"{site.function} blocked the event loop {_how_long(site)}; nothing else could run meanwhile.",
             action="Await an async call instead, or run it in a thread (asyncio.to_thread, or a plain def endpoint).",
             site=site.site,
             object=f"{last.method} {last.route}".strip() or None,
@@ -52,6 +51,12 @@ def blocked(sites: Iterable[BlockedSite]) -> Iterator[Finding]:
             confidence="sure",
             fingerprint=f"blocked_loop:{site.site.rpartition(':')[0]}:{site.function}",
         )
+
+
+def _how_long(site: BlockedSite) -> str:
+    if site.count == 1:
+        return f"once, for {site.longest:.2f} s"
+    return f"{site.count} times, {site.seconds:.2f} s in all, {site.longest:.2f} s at most"
 
 
 def growing(suspects: Iterable[MemoryGrowth]) -> Iterator[Finding]:
