@@ -148,11 +148,14 @@ def _request_of(scope: Scope) -> CacheRequest:
     if not path or unquote(path) != scope["path"]:
         # Something outside has changed the path, and the app goes by that.
         path = quote(scope["path"])
+    headers = headers_of(scope)
+    if ((scope.get("extensions") or {}).get("tls") or {}).get("client_cert_chain"):
+        headers["client-cert"] = "of the connection"
     server = scope.get("server") or ("", None)
     return CacheRequest(
         method=scope["method"],
         scheme=scope.get("scheme", "http"),
         target=f"{path}?{query.decode('latin-1')}" if query else path,
-        headers=headers_of(scope),
+        headers=headers,
         server=f"{server[0]}:{server[1]}" if server[1] else str(server[0]),
     )

@@ -104,7 +104,7 @@ def _cache() -> Any:
 
 def _place(settings: Any) -> tuple[bool, str] | None:
     """Return what tells the response to a request from others; None where it may be somebody's own."""
-    from perfkit.cache.http.request import variant_key
+    from perfkit.cache.http.request import BY_SERVER, variant_key
 
     headers = {name.lower(): value for name, value in request.headers}
     identity = _identity(
@@ -112,7 +112,7 @@ def _place(settings: Any) -> tuple[bool, str] | None:
         (*settings.ignored_cookies, current_app.config["SESSION_COOKIE_NAME"]),
         tuple(settings.personal_headers),
     )
-    if identity.of(headers) or request.environ.get("REMOTE_USER"):
+    if identity.of(headers) or any(map(request.environ.get, BY_SERVER)):
         return None
     # In the order of names only: of a name that comes twice, views look at the first.
     query = urlencode(sorted(request.args.items(multi=True), key=itemgetter(0)))

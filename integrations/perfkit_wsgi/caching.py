@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from perfkit.cache.http import CacheRequest
-from perfkit.cache.http.request import SAFE
+from perfkit.cache.http.request import BY_SERVER, SAFE
 from perfkit.core.spans import set_exchange
 from perfkit_wsgi.answers import UNNAMED
 from perfkit_wsgi.exchange import ROUTE
@@ -198,8 +198,7 @@ def _request_of(environ: Environ) -> CacheRequest:
         for key, value in environ.items()
         if isinstance(value, str) and (key.startswith("HTTP_") or (key in UNNAMED and value))
     }
-    if environ.get("REMOTE_USER"):
-        headers["remote-user"] = environ["REMOTE_USER"]
+    headers |= {field: environ[name] for name, field in BY_SERVER.items() if environ.get(name)}
     path = quote((environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")).encode("latin-1", "replace"))
     query = environ.get("QUERY_STRING", "")
     return CacheRequest(

@@ -14,8 +14,10 @@ from starlette.testclient import TestClient
 
 from perfkit import PerformanceSystem
 from perfkit.cache import Namespace
+from perfkit.cache.http.request import Identity
 from perfkit.core.errors import LifecycleError
 from perfkit_asgi import PerfkitMiddleware, cache_of
+from perfkit_asgi.caching import _request_of
 from perfkit_flask import Perfkit, cached
 
 Products = Annotated[Namespace, Depends(cache_of("products"))]
@@ -102,10 +104,15 @@ def test_who_says_who_asks_neither_fills_the_cache_nor_gets_from_it(shop: Shop, 
     assert shop.runs == 3
 
 
-def test_a_user_that_the_server_names_gets_nothing_kept(shop: Shop) -> None:
-    shop.view(lambda: f"for {request.remote_user}")
-    assert shop.get(environ_overrides={"REMOTE_USER": "ann"}).text == "for ann"
-    assert shop.get().text == "for None"
+@pytest.mark.parametrize("name", ["REMOTE_USER", "SSL_CLIENT_S_DN", "SSL_CLIENT_CERT"])
+@pytest.mark.parametrize("settings", [{}, {"http_cache": {"GET /page": 30}}], ids=["cached", "http_cache"])
+def test_a_user_that_the_server_names_gets_nothing_kept(name: str, settings: dict[str, Any]) -> None:
+    with PerformanceSystem({"cache": settings}, environment="testing") as system:
+        shop = Shop(system)
+        shop.view(lambda: f"for {request.environ.get(name)}")
+        assert shop.get(environ_overrides={name: "ann"}).text == "for ann"
+        assert shop.get().text == "for None"
+        assert shop.get(environ_overrides={name: "ann"}).text == "for ann"
 
 
 def test_the_session_s_cookie_alone_does_not_keep_a_view_that_ignores_it_from_being_kept(shop: Shop) -> None:
@@ -294,3 +301,10 @@ def test_fastapi_without_perfkit_is_told_what_to_do() -> None:
 
     with TestClient(app) as client, pytest.raises(LifecycleError, match="add_middleware"):
         client.get("/")
+
+
+def test_a_certificate_of_the_connection_says_who_asks() -> None:
+    scope = {"method": "GET", "path": "/", "headers": [], "extensions": {"tls": {"client_cert_chain": ["of ann"]}}}
+    assert Identity().of(_request_of(scope).headers) == "identity"
+    assert Identity().of(_request_of({**scope, "extensions": {"tls": {"client_cert_chain": []}}}).headers) == ""
+    assert Identity().of(_request_of({**scope, "extensions": None}).headers) == ""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from perfkit.cache.http import CacheRequest
+from perfkit.cache.http.request import BY_SERVER
 from perfkit_django.answers import request_of
 
 if TYPE_CHECKING:
@@ -20,9 +21,8 @@ __all__ = ["again_of", "apply", "asking", "cache_request", "pairs_of", "set_head
 def cache_request(request: Any) -> CacheRequest:
     """Return *request* as the cache sees it."""
     seen, query = request_of(request), request.META.get("QUERY_STRING", "")
-    headers = dict(seen.headers)
-    if request.META.get("REMOTE_USER"):
-        headers["remote-user"] = request.META["REMOTE_USER"]
+    named = {field: request.META[name] for name, field in BY_SERVER.items() if request.META.get(name)}
+    headers = {**seen.headers, **named}
     path = quote(request.path)
     return CacheRequest(
         method=request.method,

@@ -24,7 +24,7 @@ import msgspec
 
 from perfkit.cache.http.fields import members
 
-__all__ = ["SAFE", "CacheRequest", "Identity", "path_tag", "same_origin_path", "variant_key"]
+__all__ = ["BY_SERVER", "SAFE", "CacheRequest", "Identity", "path_tag", "same_origin_path", "variant_key"]
 
 SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "QUERY"})
 """Methods that change nothing (RFC 9110 section 9.2.1; QUERY by its own draft). All others make a URL invalid."""
@@ -113,6 +113,9 @@ PERSONAL = (
     "x-webauth-user",
 )
 """Fields that say who asks, beside Authorization and Cookie."""
+
+BY_SERVER = {"REMOTE_USER": "remote-user", "SSL_CLIENT_S_DN": "ssl-client-s-dn", "SSL_CLIENT_CERT": "ssl-client-cert"}
+"""Variables by which a WSGI server says whom it let in, by name or by certificate, and the fields they count as."""
 
 HOST = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9._-]{0,253})|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
 WALKING = re.compile(r"/\.{1,2}(?:/|\Z)|[\\\x00-\x1f\x7f]")
