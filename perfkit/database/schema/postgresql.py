@@ -115,7 +115,7 @@ def read_postgresql(cursor: Any, schema: str | None = None) -> Catalog:
 
 
 def _answered(cursor: Any, query: str) -> list[Any]:
-    """Return what *query* answers; where a table is locked, with its size at the last ANALYZE and without expressions."""
+    """Return what *query* answers; where a table is locked, with its last known size and no expressions."""
     cursor.execute("SAVEPOINT perfkit_catalog")
     try:
         cursor.execute(query)
