@@ -32,11 +32,14 @@ LEAST_OF_FIRST = 0.01
 WRITE_COST = 2.0
 """Units that keeping one index up takes for a row: a descent, a changed page, its log."""
 
-GROWING = 0.85
+GROWING = 0.8
 """Part of the questions that may be asked until all are chosen; the others tell what each of them is worth."""
 
 POWERS = (1.0, 0.6, 0.3)
 """How much the bytes of an index count: one is the saving per byte, zero the saving alone."""
+
+A_COLUMN = 0.15
+"""Part of its bytes that each further column of an index counts more."""
 
 ROUNDS = 3
 
@@ -135,7 +138,7 @@ class Selection:
         return [self._told(definition, chosen) for definition in chosen]
 
     def _pool(self) -> list[Definition]:
-        """Return the candidates that some plan uses, and what they begin with."""
+        """Return the candidates that some plan uses, and the parts of them that are candidates too."""
         pool: dict[Definition, None] = {}
         self._of, self._least = [], []
         for number, candidates in enumerate(self._candidates):
@@ -161,10 +164,12 @@ class Selection:
                     left = [each for each in left if each not in used]
             offered = set(candidates)
             for each in list(mine):
-                for length in range(1, len(each.keys)):
-                    start = Definition(each.table, each.keys[:length], each.where)
-                    if start in offered:
-                        mine[start] = None
+                # One of its keys alone, and not the first perhaps, may do nearly all that it does.
+                parts = [(key,) for key in each.keys] + [each.keys[:length] for length in range(2, len(each.keys))]
+                for keys in parts:
+                    part = Definition(each.table, keys, each.where)
+                    if part in offered:
+                        mine[part] = None
                 plain = Definition(each.table, each.keys, each.where)
                 if each.include and plain in offered:
                     mine[plain] = None
@@ -222,7 +227,7 @@ class Selection:
         potential = self._potential(pool, chosen)
         while self._costs.calls < self._most_calls * GROWING:
             ranked = [
-                (min(measured.get(at, potential[at]), potential[at]) / max(8192.0, grown) ** power, -at)
+                (min(measured.get(at, potential[at]), potential[at]) / _weight(pool[at], grown) ** power, -at)
                 for at in left
                 if (grown := self._grown_bytes(chosen, pool[at], budget)) is not None
             ]
@@ -318,6 +323,11 @@ class Selection:
                 if _is_gain(before, after):
                     told.before[number], told.after[number] = before, after
         return told
+
+
+def _weight(definition: Definition, grown: int) -> float:
+    """Return the bytes that count: of two that are alike, the one with fewer columns serves more statements to come."""
+    return max(8192.0, grown) * (1 + A_COLUMN * (len(definition.keys) + len(definition.include) - 1))
 
 
 def _is_gain(before: float, after: float) -> bool:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from perfkit.core.errors import DatabaseError
-from perfkit.database.query.target import target_of
+from perfkit.database.query.target import engine_of, target_of
 
 __all__ = ["Session", "opened"]
 
@@ -50,6 +50,14 @@ def opened(database: Any, schema: str | None = None) -> Iterator[Session]:
     Raises:
         DatabaseError: It is none of these, or a dialect that is not known here.
     """
+    if isinstance(database, str):
+        engine = engine_of(database)
+        try:
+            with opened(engine, schema) as session:
+                yield session
+        finally:
+            engine.dispose()
+        return
     target = target_of(_plain(database))
     with target.connection() as connection:
         begin = _BEGINNINGS.get(target.system)

@@ -8,6 +8,7 @@ pages that came since tell of them at any time.
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from typing import Any
 
@@ -43,7 +44,9 @@ _INDEXES = """
 SELECT i.indrelid::bigint, c.relname, i.indisunique, i.indisprimary, i.indisvalid, m.amname, i.indnkeyatts::int,
        i.indnatts::int, pg_relation_size(i.indexrelid)::bigint, s.idx_scan::bigint,
        coalesce(pg_get_expr(i.indpred, i.indrelid), ''),
-       array(SELECT pg_get_indexdef(i.indexrelid, k, true) FROM generate_series(1, i.indnatts) k ORDER BY k),
+       array(SELECT coalesce(a.attname::text, pg_get_indexdef(i.indexrelid, k.o::int, true))
+             FROM unnest(i.indkey::int2[]) WITH ORDINALITY k(n, o)
+             LEFT JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.n AND k.n <> 0 ORDER BY k.o),
        (SELECT string_agg(o.opcname, ' ' ORDER BY u.n) FROM unnest(i.indclass::oid[]) WITH ORDINALITY u(c, n)
         JOIN pg_opclass o ON o.oid = u.c), i.indoption::text, i.indcollation::text,
        EXISTS (SELECT 1 FROM pg_constraint k WHERE k.conindid = i.indexrelid)
@@ -66,6 +69,8 @@ WHERE k.contype = 'f' AND n.nspname = ANY({schemas}) ORDER BY k.conname
 
 _COLLATION = "SELECT datcollate FROM pg_database WHERE datname = current_database()"
 
+_SIZE = re.compile(r"pg_relation_size\([\w.]+\)")
+
 _AGE = """
 SELECT extract(epoch FROM now() - coalesce(stats_reset, pg_postmaster_start_time()))::float8 / 86400
 FROM pg_stat_database WHERE datname = current_database()
@@ -82,8 +87,7 @@ def read_postgresql(cursor: Any, schema: str | None = None) -> Catalog:
     schemas = "ARRAY[" + _literal(schema) + "]::name[]" if schema else _SCHEMAS
 
     def rows(query: str) -> list[Any]:
-        cursor.execute(query.replace("{schemas}", schemas))
-        return list(cursor.fetchall())
+        return _answered(cursor, query.replace("{schemas}", schemas))
 
     heads = {row[0]: row for row in rows(_TABLES)}
     columns: dict[int, dict[str, Column]] = defaultdict(dict)
@@ -108,6 +112,21 @@ def read_postgresql(cursor: Any, schema: str | None = None) -> Catalog:
         is_byte_ordered=rows(_COLLATION)[0][0] in ("C", "POSIX"),
         user_functions=[row[0] for row in rows(_FUNCTIONS)],
     )
+
+
+def _answered(cursor: Any, query: str) -> list[Any]:
+    """Return what *query* answers; where a table is locked, with its last known size and no expressions."""
+    cursor.execute("SAVEPOINT perfkit_catalog")
+    try:
+        cursor.execute(query)
+    except Exception:  # noqa: BLE001 - drivers have no error in common; the next attempt tells what is wrong
+        cursor.execute("ROLLBACK TO SAVEPOINT perfkit_catalog")
+        query = query.replace("pg_get_indexdef(i.indexrelid, k.o::int, true)", "'(unknown)'")
+        query = query.replace(
+            "pg_get_expr(i.indpred, i.indrelid)", "CASE WHEN i.indpred IS NOT NULL THEN 'unknown' END"
+        )
+        cursor.execute(_SIZE.sub("(c.relpages * 8192::bigint)", query))
+    return list(cursor.fetchall())
 
 
 def _table(
