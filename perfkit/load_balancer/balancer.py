@@ -291,6 +291,24 @@ class LoadBalancer(Component):
         """Who may be picked now."""
         return self._current(self._monotonic())
 
+    def transport(self, **options: Any) -> Any:
+        """Return a transport for `httpx.Client`: each request goes to a server of this balancer; see `transports`."""
+        from perfkit.load_balancer.transports.httpx import transport
+
+        return transport(self, **options)
+
+    def atransport(self, **options: Any) -> Any:
+        """Return a transport for `httpx.AsyncClient`."""
+        from perfkit.load_balancer.transports.httpx import atransport
+
+        return atransport(self, **options)
+
+    def adapter(self, **options: Any) -> Any:
+        """Return an adapter for ``requests``: ``session.mount("http://shop/", balancer.adapter())``."""
+        from perfkit.load_balancer.transports.requests import adapter
+
+        return adapter(self, **options)
+
     def own_report(self) -> LoadReport:
         """Return the load of this very service, to be sent to those who ask it; from memory, at most 0.1 s old.
 

@@ -1,4 +1,4 @@
-"""A proxy between two ends that say exactly what a test wants: raw bytes to it, and raw bytes from the server behind."""
+"""A proxy between two ends that say what a test wants: raw bytes to it, and raw bytes from the server behind."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ class Behind:
                 if b"expect: 100-continue" in head:
                     self.requests[place] += await _body(head, reader)
                     writer.write(OK)
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass  # the proxy closed it, which tests see by `ended`
+        except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
+            pass  # the proxy or the test closed it, which tests see by `ended`
         finally:
             self.ended.set()
             writer.close()
@@ -115,7 +115,7 @@ async def fronted(app: Any, *, http: str = "httptools", ws: str = "websockets-sa
     server = Quiet(config)
     task = asyncio.create_task(server.serve([holder]))
     try:
-        while not server.started:
+        while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
             await asyncio.sleep(0.005)
         yield int(holder.getsockname()[1])
     finally:
@@ -147,5 +147,5 @@ async def exchange(port: int, request: bytes, *, patience: float = 30.0) -> byte
 async def settled(ask: Callable[[], object], *, seconds: float = 60.0) -> None:
     """Wait until *ask* returns something true."""
     async with asyncio.timeout(seconds):
-        while not ask():
+        while not ask():  # noqa: ASYNC110 - whatever is asked has none
             await asyncio.sleep(0.005)

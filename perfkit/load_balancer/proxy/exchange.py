@@ -1,7 +1,7 @@
-"""One exchange: a request to a server, perhaps to a second one, and the answer to the client as it comes.
+"""One exchange: a request to a server, perhaps to a second one, and its answer to the client as it comes.
 
-Nothing is tried again once a byte went to the client. An answer that breaks off afterwards is not brought to a tidy end:
-the exchange raises, so that the server in front closes the connection and the client sees that something is missing.
+Nothing is tried again once a byte went to the client. An answer that breaks off then is not brought to a tidy end: the
+exchange raises, so that the server in front closes the connection and the client sees that something is missing.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from perfkit.load_balancer.proxy.faults import (
     UpstreamFault,
 )
 from perfkit.load_balancer.proxy.headers import REPORTS, response_headers, trailer_headers
+from perfkit.load_balancer.proxy.inspection import Headers
 from perfkit.load_balancer.proxy.request import Outbound, Receive, Send
 from perfkit.load_balancer.proxy.response import NO_BODY_STATUSES, Answer
 from perfkit.load_balancer.resilience.deadline import deadline, remaining
@@ -32,7 +33,7 @@ from perfkit.load_balancer.resilience.retry import Verdict, judge_status
 if TYPE_CHECKING:
     from perfkit.load_balancer.proxy.proxy import Proxy
 
-__all__ = ["Exchange", "refuse"]
+__all__ = ["Exchange", "refusal"]
 
 GATEWAY_STATUSES = frozenset({502, 503, 504})
 """Answers after which another server is asked, where that is allowed."""
@@ -86,7 +87,11 @@ class Exchange:
     async def _fail(self, error: Exception, status: int, reason: str) -> None:
         if self._is_started:
             raise error
-        await refuse(self._send, status, reason, method=self._scope["method"])
+        headers, body = refusal(status, reason)
+        if self._scope["method"] == "HEAD":
+            body = b""
+        await self._send({"type": "http.response.start", "status": status, "headers": headers})
+        await self._send({"type": "http.response.body", "body": body, "more_body": False})
 
     async def _ask(self, key: Hashable | None) -> None:
         balancer, outbound = self._proxy.balancer, self._outbound
@@ -263,10 +268,9 @@ class Exchange:
             self._proxy.pool.give_back(lease.server, connection)
 
 
-async def refuse(send: Send, status: int, reason: str, *, method: str = "GET") -> None:
-    """Answer with *status* and one line."""
-    phrase = HTTPStatus(status).phrase
-    body = f"{status} {phrase}: {reason}.\n".encode()
+def refusal(status: int, reason: str) -> tuple[Headers, bytes]:
+    """Return headers and body that say *status* and *reason* in one line."""
+    body = f"{status} {HTTPStatus(status).phrase}: {reason}.\n".encode()
     headers = [
         (b"content-type", b"text/plain; charset=utf-8"),
         (b"content-length", b"%d" % len(body)),
@@ -276,5 +280,4 @@ async def refuse(send: Send, status: int, reason: str, *, method: str = "GET") -
     if status < 500:
         # What the client sends next cannot be trusted to be where it seems.
         headers.append((b"connection", b"close"))
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": b"" if method == "HEAD" else body, "more_body": False})
+    return headers, body

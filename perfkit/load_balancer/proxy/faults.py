@@ -7,7 +7,7 @@ from perfkit.core.errors import PerfkitError
 __all__ = ["ClientGone", "ConnectFailed", "Refused", "TooSlow", "UpstreamBroken", "UpstreamFault"]
 
 
-class Refused(PerfkitError):
+class Refused(PerfkitError):  # noqa: N818 - said as what happened
     """The request cannot be passed on as it is; the client's fault, or nobody is there to take it."""
 
     def __init__(self, status: int, reason: str) -> None:
@@ -16,11 +16,11 @@ class Refused(PerfkitError):
         self.status, self.reason = status, reason
 
 
-class ClientGone(PerfkitError):
+class ClientGone(PerfkitError):  # noqa: N818 - said as what happened
     """Nobody waits for the answer any more."""
 
 
-class UpstreamFault(PerfkitError):
+class UpstreamFault(PerfkitError):  # noqa: N818 - said as what happened
     """A server did not answer as it should."""
 
     status = 502

@@ -74,7 +74,9 @@ class Answer:
         """Wait for an answer; the answer to HEAD has no body whatever its headers say."""
         self._parser = parser(self)
         self._options, self._is_head_request = options, is_head_request
-        self.status, self.headers, self.trailers = 0, [], []
+        self.status = 0
+        self.headers: Headers = []
+        self.trailers: Headers = []
         self.interim: list[tuple[int, Headers]] = []
         self.is_continued = self.has_head = self.is_complete = self.until_close = self.has_begun = False
         self.has_length = False
@@ -118,6 +120,7 @@ class Answer:
         return body
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header, or one of the trailer section."""
         self._size += len(name) + len(value) + 4
         target = self.trailers if self.has_head else self.headers
         if self._size > self._options.max_header_bytes or len(target) >= self._options.max_headers:
@@ -128,6 +131,7 @@ class Answer:
             target.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
+        """Take the end of a head."""
         if self.is_complete:
             return
         status = self._parser.get_status_code()
@@ -168,6 +172,7 @@ class Answer:
         self.headers = []
 
     def on_body(self, data: bytes) -> None:
+        """Take a piece of the body."""
         if self.is_complete:
             self.may_keep = False
             return
@@ -175,9 +180,11 @@ class Answer:
         self.size += len(data)
 
     def on_message_complete(self) -> None:
+        """Take the end of an answer."""
         if self.has_head:
             self.is_complete = True
 
     def on_message_begin(self) -> None:
+        """Take the beginning of an answer: a second one was never asked for."""
         if self.is_complete:
             self.may_keep = False
