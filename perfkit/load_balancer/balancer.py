@@ -33,6 +33,8 @@ from perfkit.load_balancer.health.passive import Ejection, EjectionRules
 from perfkit.load_balancer.keeper import Keeper
 from perfkit.load_balancer.leases import Lease
 from perfkit.load_balancer.numbers import Numbers
+from perfkit.load_balancer.outbound import patches
+from perfkit.load_balancer.outbound.recorder import Recorder
 from perfkit.load_balancer.reports.own import OwnLoad
 from perfkit.load_balancer.reports.report import LoadReport
 from perfkit.load_balancer.resilience.budget import RetryBudget
@@ -107,6 +109,7 @@ class LoadBalancer(Component):
         )
         self._numbers = Numbers(context.store)
         self._execution = Execution(self, retries=self.settings.retries, hedges=self.settings.hedging)
+        self._recorder: Recorder | None = None
         self._pid = os.getpid()
         self._own = OwnLoad(context.store, self._clock, self.settings.report_header)
         self._background = Background(self, context, self.settings, self._rng)
@@ -117,7 +120,10 @@ class LoadBalancer(Component):
     @classmethod
     def from_settings(cls, settings: Any, context: Context) -> Self:
         """Build the balancer of a system."""
-        return cls(settings=settings, context=context)
+        balancer = cls(settings=settings, context=context)
+        if settings.outbound:
+            balancer._recorder = Recorder(context.store, context.errors)
+        return balancer
 
     @alone_as_needed
     def acquire(self, key: Hashable | None = None, *, exclude: Container[str] = ()) -> Lease:
@@ -333,15 +339,22 @@ class LoadBalancer(Component):
             drains.catch_up(self._context.store, self._roster, self._monotonic())
         with self._context.errors.guarded("load_balancer", "the service's own load cannot be told"):
             self._own.renew()
+        if self._recorder is not None:
+            patches.add(self._recorder)
         self._background.start()
 
     def stop(self) -> None:
         """End them; what was counted goes to the store."""
+        if self._recorder is not None:
+            patches.remove(self._recorder)
         self._background.stop()
         self._move()
 
     def tick(self, now: float) -> None:
         """Move the counts into the store, and tell the load anew."""
+        if self._recorder is not None:
+            patches.look()
+            self._recorder.tick(now)
         self._move()
         self._own.renew()
 
@@ -363,8 +376,9 @@ class LoadBalancer(Component):
         return checks_of(self)
 
     def findings(self) -> Iterable[Finding]:
-        """Return servers that fail and servers that are slow beside the others."""
-        return findings_of(list(self._roster.servers.values()))
+        """Return servers that fail, servers that are slow beside the others, and hosts that fail the app's calls."""
+        found = list(findings_of(list(self._roster.servers.values())))
+        return found if self._recorder is None else [*found, *self._recorder.findings()]
 
     def _move(self) -> None:
         budget = self.retry_budget

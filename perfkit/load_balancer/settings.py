@@ -115,6 +115,14 @@ class LoadBalancerSettings(Settings, frozen=True):
     check_rise: Annotated[int, Meta(ge=1, le=100, description="Good checks in a row until a server is healthy.")] = 2
     check_fall: Annotated[int, Meta(ge=1, le=100, description="Bad checks in a row until it is not.")] = 3
 
+    outbound: Annotated[
+        bool,
+        Meta(
+            description="Record the app's HTTP calls to others by httpx, requests, urllib3, urllib and aiohttp: host, "
+            "method, outcome and duration."
+        ),
+    ] = True
+
     def has_work(self, context: Context) -> bool:
         """Return whether there are servers from the start or a load to be told; other servers come by its own calls."""
         return bool(self.servers) or self.report_header != "off"
