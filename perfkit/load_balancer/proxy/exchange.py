@@ -38,9 +38,6 @@ __all__ = ["Exchange", "refusal"]
 GATEWAY_STATUSES = frozenset({502, 503, 504})
 """Answers after which another server is asked, where that is allowed."""
 
-WATCH_AFTER = 0.05
-"""Seconds after which somebody looks whether the client is still there; most answers have come by then."""
-
 
 class Exchange:
     """One HTTP request through the proxy."""
@@ -64,7 +61,7 @@ class Exchange:
         self._options = proxy.options
         self._is_started = self._is_sent = False
         self._connection: Connection | None = None
-        self._side: asyncio.Task[None] | asyncio.TimerHandle | None = None
+        self._side: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
         """Do it; whatever fails before the answer began is answered with a page of few words."""
@@ -142,7 +139,7 @@ class Exchange:
         loop = asyncio.get_running_loop()
         if not outbound.is_streamed:
             self._is_sent = True
-            self._side = loop.call_later(WATCH_AFTER, self._watch, loop, connection)
+            connection.watch(lambda: self._watch(loop, connection))
             return
         self._is_sent = False
         if outbound.framing.expects_continue:

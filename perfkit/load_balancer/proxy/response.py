@@ -145,13 +145,15 @@ class Answer:
             self.is_complete = True
 
     def _frame(self, version: str) -> None:
-        codings = [value for name, value in self.headers if name == b"transfer-encoding"]
-        lengths = [value for name, value in self.headers if name == b"content-length"]
-        if codings and (
-            version != "1.1" or [each.strip(b" \t").lower() for each in codings] != [b"chunked"] or lengths
-        ):
+        codings, lengths = [], 0
+        for name, value in self.headers:
+            if name == b"content-length":
+                lengths += 1
+            elif name == b"transfer-encoding":
+                codings.append(value.strip(b" \t").lower())
+        if codings and (version != "1.1" or codings != [b"chunked"] or lengths):
             raise UpstreamBroken("the transfer coding of the answer is not known")
-        if len(lengths) > 1:
+        if lengths > 1:
             raise UpstreamBroken("the length of the answer is not clear")
         self.has_length = bool(lengths)
         self.until_close = not codings and not lengths
