@@ -1,8 +1,10 @@
 """Throughput of the proxy, beside asgiproxy's and beside the server behind asked directly.
 
 All run under the same uvicorn, in processes of their own, with the same server behind them. Sixteen kept connections
-ask one after the other; contestants take turns, so that a busy machine is busy for all. Shown are requests a second (the
-median of the rounds), and CPU of the proxy's process for each request, which does not depend on who else is at work.
+ask one after the other; contestants take turns, so that a busy machine is busy for all. Shown are requests a second
+(the median of the rounds), and CPU of the proxy's process for each request, which does not depend on who else is at
+work.
+"""
 
 from __future__ import annotations
 

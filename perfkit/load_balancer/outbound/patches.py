@@ -1,9 +1,9 @@
 """Where calls are seen: one place in each library, the lowest, so that a call counts once whatever is stacked on it.
 
 requests goes through urllib3 and is seen there. A call inside another one is not seen again. A library that nobody
-has imported is left alone: `look` asks `sys.modules`, at the start and then once a second, and imports nothing. What was
-put in is taken out again when the last recorder has gone; where somebody else has wrapped it since, it stays and does
-nothing.
+has imported is left alone: `look` asks `sys.modules`, at the start and then once a second, and imports nothing. What
+was put in is taken out again when the last recorder has gone; where somebody else has wrapped it since, it stays and
+does nothing.
 """
 
 from __future__ import annotations
