@@ -81,9 +81,11 @@ async def asked(balancer: LoadBalancer, way: str) -> AsyncIterator[httpx.AsyncCl
         async with httpx.AsyncClient(transport=balancer.atransport(), base_url="http://shop", timeout=30) as client:
             yield client
     else:
-        async with fronted(Proxy(balancer)) as port:
-            async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30, trust_env=False) as client:
-                yield client
+        async with (
+            fronted(Proxy(balancer)) as port,
+            httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30, trust_env=False) as client,
+        ):
+            yield client
 
 
 async def ask_for(client: httpx.AsyncClient, seconds: float) -> list[tuple[int, str]]:

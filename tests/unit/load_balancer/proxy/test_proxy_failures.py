@@ -138,9 +138,8 @@ async def test_connections_to_one_server_are_bounded() -> None:
         open_now -= 1
         writer.write(OK)
 
-    async with behind(slowly) as end:
-        async with fronted(proxy_to(end, max_connections=3, connect_timeout=60)) as port:
-            answers = await asyncio.gather(*(exchange(port, GET) for _ in range(20)))
+    async with behind(slowly) as end, fronted(proxy_to(end, max_connections=3, connect_timeout=60)) as port:
+        answers = await asyncio.gather(*(exchange(port, GET) for _ in range(20)))
     assert all(answer.startswith(b"HTTP/1.1 200") for answer in answers)
     assert most == 3
     assert end.connections == 3

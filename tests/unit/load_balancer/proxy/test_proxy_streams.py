@@ -225,7 +225,8 @@ async def test_an_answer_that_ends_with_its_connection_is_whole() -> None:
 
 
 async def test_trailers_go_on_where_the_server_in_front_can() -> None:
-    raw = b"HTTP/1.1 200 OK\r\nTrailer: X-Sum\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nX-Sum: 7\r\nSet-Cookie: a=1\r\n\r\n"
+    raw = b"HTTP/1.1 200 OK\r\nTrailer: X-Sum\r\nTransfer-Encoding: chunked\r\n\r\n"
+    raw += b"2\r\nok\r\n0\r\nX-Sum: 7\r\nSet-Cookie: a=1\r\n\r\n"
     sent: list[dict[str, object]] = []
     scope = {
         "type": "http", "http_version": "1.1", "method": "GET", "path": "/", "raw_path": b"/", "query_string": b"",

@@ -64,18 +64,24 @@ async def test_the_server_sees_path_origin_and_where_the_client_comes_from() -> 
 
 
 async def test_the_subprotocol_is_the_servers_choice() -> None:
-    async with echoing(subprotocols=["b", "c"]) as behind_port, fronted(proxy_to(behind_port)) as port:
-        async with connect(f"ws://127.0.0.1:{port}/", proxy=None, subprotocols=["a", "b"]) as client:
-            assert client.subprotocol == "b"
+    async with (
+        echoing(subprotocols=["b", "c"]) as behind_port,
+        fronted(proxy_to(behind_port)) as port,
+        connect(f"ws://127.0.0.1:{port}/", proxy=None, subprotocols=["a", "b"]) as client,
+    ):
+        assert client.subprotocol == "b"
 
 
 async def test_the_servers_close_code_reaches_the_client() -> None:
-    async with echoing() as behind_port, fronted(proxy_to(behind_port)) as port:
-        async with connect(f"ws://127.0.0.1:{port}/", proxy=None) as client:
-            await client.send("bye")
-            with pytest.raises(ConnectionClosed):
-                await client.recv()
-            assert (client.close_code, client.close_reason) == (4001, "as you wish")
+    async with (
+        echoing() as behind_port,
+        fronted(proxy_to(behind_port)) as port,
+        connect(f"ws://127.0.0.1:{port}/", proxy=None) as client,
+    ):
+        await client.send("bye")
+        with pytest.raises(ConnectionClosed):
+            await client.recv()
+        assert (client.close_code, client.close_reason) == (4001, "as you wish")
 
 
 async def test_the_clients_close_code_reaches_the_server() -> None:
