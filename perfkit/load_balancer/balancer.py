@@ -29,7 +29,7 @@ from perfkit.load_balancer.discovery import drains
 from perfkit.load_balancer.exclusion import alone_as_needed
 from perfkit.load_balancer.explanation import Explanation, explain
 from perfkit.load_balancer.fleet import Fleet
-from perfkit.load_balancer.health.passive import Ejection, EjectionRules
+from perfkit.load_balancer.health.passive import Ejection, rules_of
 from perfkit.load_balancer.keeper import Keeper
 from perfkit.load_balancer.leases import Lease
 from perfkit.load_balancer.numbers import Numbers
@@ -96,7 +96,7 @@ class LoadBalancer(Component):
         self.monotonic = self._monotonic = self._clock.monotonic
         self._rng = rng or random.Random()
         self.strategy, self._strategy = choose_strategy(strategy or self.settings.strategy, self._in_flight)
-        ejection = Ejection(_rules(self.settings), self._rng)
+        ejection = Ejection(rules_of(self.settings), self._rng)
         self._roster = Roster(self.settings, self._strategy, ejection, self._rng)
         self._keeper = Keeper(
             self._strategy, ejection, self._roster, clock=self._clock, limits=self.settings.concurrency_limit
@@ -398,14 +398,3 @@ def _alone(clock: Clock | None) -> Context:
     from perfkit.store import Store
 
     return Context(store=Store(clock=clock), clock=clock or SystemClock())
-
-
-def _rules(settings: LoadBalancerSettings) -> EjectionRules:
-    return EjectionRules(
-        consecutive=settings.consecutive_failures,
-        share=settings.failure_share,
-        least=settings.failure_least,
-        window=settings.failure_window,
-        base=settings.ejection_time,
-        longest=settings.ejection_time_max,
-    )
