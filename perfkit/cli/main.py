@@ -23,6 +23,7 @@ COMMANDS = {
     "advise": "say which indexes a database wants, and what is wrong with its statements",
     "health": "ask a running service how it is",
     "drain": "have a running service say that it wants no new requests",
+    "proxy": "pass requests on to several servers, balanced",
 }
 """Every command with its one line of help; its module in this folder has `add_arguments` and `run`."""
 

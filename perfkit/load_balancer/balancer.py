@@ -29,10 +29,12 @@ from perfkit.load_balancer.discovery import drains
 from perfkit.load_balancer.exclusion import alone_as_needed
 from perfkit.load_balancer.explanation import Explanation, explain
 from perfkit.load_balancer.fleet import Fleet
-from perfkit.load_balancer.health.passive import Ejection, EjectionRules
+from perfkit.load_balancer.health.passive import Ejection, rules_of
 from perfkit.load_balancer.keeper import Keeper
 from perfkit.load_balancer.leases import Lease
 from perfkit.load_balancer.numbers import Numbers
+from perfkit.load_balancer.outbound import patches
+from perfkit.load_balancer.outbound.recorder import Recorder
 from perfkit.load_balancer.reports.own import OwnLoad
 from perfkit.load_balancer.reports.report import LoadReport
 from perfkit.load_balancer.resilience.budget import RetryBudget
@@ -94,7 +96,7 @@ class LoadBalancer(Component):
         self.monotonic = self._monotonic = self._clock.monotonic
         self._rng = rng or random.Random()
         self.strategy, self._strategy = choose_strategy(strategy or self.settings.strategy, self._in_flight)
-        ejection = Ejection(_rules(self.settings), self._rng)
+        ejection = Ejection(rules_of(self.settings), self._rng)
         self._roster = Roster(self.settings, self._strategy, ejection, self._rng)
         self._keeper = Keeper(
             self._strategy, ejection, self._roster, clock=self._clock, limits=self.settings.concurrency_limit
@@ -107,6 +109,7 @@ class LoadBalancer(Component):
         )
         self._numbers = Numbers(context.store)
         self._execution = Execution(self, retries=self.settings.retries, hedges=self.settings.hedging)
+        self._recorder: Recorder | None = None
         self._pid = os.getpid()
         self._own = OwnLoad(context.store, self._clock, self.settings.report_header)
         self._background = Background(self, context, self.settings, self._rng)
@@ -117,7 +120,10 @@ class LoadBalancer(Component):
     @classmethod
     def from_settings(cls, settings: Any, context: Context) -> Self:
         """Build the balancer of a system."""
-        return cls(settings=settings, context=context)
+        balancer = cls(settings=settings, context=context)
+        if settings.outbound:
+            balancer._recorder = Recorder(context.store, context.errors)
+        return balancer
 
     @alone_as_needed
     def acquire(self, key: Hashable | None = None, *, exclude: Container[str] = ()) -> Lease:
@@ -291,6 +297,24 @@ class LoadBalancer(Component):
         """Who may be picked now."""
         return self._current(self._monotonic())
 
+    def transport(self, **options: Any) -> Any:
+        """Return a transport for `httpx.Client`: each request goes to a server of this balancer; see `transports`."""
+        from perfkit.load_balancer.transports.httpx import transport
+
+        return transport(self, **options)
+
+    def atransport(self, **options: Any) -> Any:
+        """Return a transport for `httpx.AsyncClient`."""
+        from perfkit.load_balancer.transports.httpx import atransport
+
+        return atransport(self, **options)
+
+    def adapter(self, **options: Any) -> Any:
+        """Return an adapter for ``requests``: ``session.mount("http://shop/", balancer.adapter())``."""
+        from perfkit.load_balancer.transports.requests import adapter
+
+        return adapter(self, **options)
+
     def own_report(self) -> LoadReport:
         """Return the load of this very service, to be sent to those who ask it; from memory, at most 0.1 s old.
 
@@ -315,15 +339,22 @@ class LoadBalancer(Component):
             drains.catch_up(self._context.store, self._roster, self._monotonic())
         with self._context.errors.guarded("load_balancer", "the service's own load cannot be told"):
             self._own.renew()
+        if self._recorder is not None:
+            patches.add(self._recorder)
         self._background.start()
 
     def stop(self) -> None:
         """End them; what was counted goes to the store."""
+        if self._recorder is not None:
+            patches.remove(self._recorder)
         self._background.stop()
         self._move()
 
     def tick(self, now: float) -> None:
         """Move the counts into the store, and tell the load anew."""
+        if self._recorder is not None:
+            patches.look()
+            self._recorder.tick(now)
         self._move()
         self._own.renew()
 
@@ -345,8 +376,9 @@ class LoadBalancer(Component):
         return checks_of(self)
 
     def findings(self) -> Iterable[Finding]:
-        """Return servers that fail and servers that are slow beside the others."""
-        return findings_of(list(self._roster.servers.values()))
+        """Return servers that fail, servers that are slow beside the others, and hosts that fail the app's calls."""
+        found = list(findings_of(list(self._roster.servers.values())))
+        return found if self._recorder is None else [*found, *self._recorder.findings()]
 
     def _move(self) -> None:
         budget = self.retry_budget
@@ -366,14 +398,3 @@ def _alone(clock: Clock | None) -> Context:
     from perfkit.store import Store
 
     return Context(store=Store(clock=clock), clock=clock or SystemClock())
-
-
-def _rules(settings: LoadBalancerSettings) -> EjectionRules:
-    return EjectionRules(
-        consecutive=settings.consecutive_failures,
-        share=settings.failure_share,
-        least=settings.failure_least,
-        window=settings.failure_window,
-        base=settings.ejection_time,
-        longest=settings.ejection_time_max,
-    )

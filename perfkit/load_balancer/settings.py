@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from perfkit.core.context import Context
 
 __all__ = ["LoadBalancerSettings", "ServerSettings", "StrategyName", "overridden"]
+
+CLIENTS = ("httpx", "httpx2", "urllib3", "urllib.request", "aiohttp")
+"""Modules by which an app calls others; requests brings urllib3."""
 
 StrategyName = Literal[
     "auto",
@@ -115,9 +119,22 @@ class LoadBalancerSettings(Settings, frozen=True):
     check_rise: Annotated[int, Meta(ge=1, le=100, description="Good checks in a row until a server is healthy.")] = 2
     check_fall: Annotated[int, Meta(ge=1, le=100, description="Bad checks in a row until it is not.")] = 3
 
+    outbound: Annotated[
+        bool,
+        Meta(
+            description="Record the app's HTTP calls to others by httpx, requests, urllib3, urllib and aiohttp: host, "
+            "method, outcome and duration."
+        ),
+    ] = True
+
     def has_work(self, context: Context) -> bool:
-        """Return whether there are servers from the start or a load to be told; other servers come by its own calls."""
-        return bool(self.servers) or self.report_header != "off"
+        """Return whether there are servers from the start, a load to be told, or a client whose calls are recorded.
+
+        Other servers come by its own calls.
+        """
+        if self.servers or self.report_header != "off":
+            return True
+        return self.outbound and any(name in sys.modules for name in CLIENTS)
 
     def conflicts(self) -> Iterator[tuple[tuple[str, ...], str]]:
         """Yield what cannot be together."""

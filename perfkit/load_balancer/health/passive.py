@@ -14,8 +14,9 @@ import random
 import msgspec
 
 from perfkit.load_balancer.servers import Server
+from perfkit.load_balancer.settings import LoadBalancerSettings
 
-__all__ = ["Ejection", "EjectionRules"]
+__all__ = ["Ejection", "EjectionRules", "rules_of"]
 
 PROBATION = 3
 """Successes in a row that end the probation."""
@@ -114,3 +115,15 @@ class Ejection:
         if server.ejections and not server.ejected_until and now - server.clean_since >= span:
             server.ejections -= 1
             server.clean_since = now
+
+
+def rules_of(settings: LoadBalancerSettings) -> EjectionRules:
+    """Return the rules that *settings* tell."""
+    return EjectionRules(
+        consecutive=settings.consecutive_failures,
+        share=settings.failure_share,
+        least=settings.failure_least,
+        window=settings.failure_window,
+        base=settings.ejection_time,
+        longest=settings.ejection_time_max,
+    )

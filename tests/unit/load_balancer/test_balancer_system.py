@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from perfkit import PerformanceSystem
 from perfkit.core.errors import ConfigurationError
 from perfkit.core.status import Status
 from perfkit.load_balancer import LoadBalancer, LoadBalancerError, LoadBalancerSettings, ServerState
+from perfkit.load_balancer.settings import CLIENTS
 from perfkit.store.layout import STARTED
 from perfkit.testing import FakeClock
 
@@ -253,5 +255,14 @@ def test_a_service_that_tells_its_load_makes_the_header_anew_each_second() -> No
 
 def test_a_balancer_that_only_tells_the_load_has_work_from_the_start() -> None:
     context = LoadBalancer()._context
-    assert LoadBalancerSettings(report_header="text").has_work(context)
+    assert LoadBalancerSettings(report_header="text", outbound=False).has_work(context)
+    assert not LoadBalancerSettings(outbound=False).has_work(context)
+
+
+def test_calls_to_others_are_work_once_a_client_was_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    context = LoadBalancer()._context
+    for name in CLIENTS:
+        monkeypatch.delitem(sys.modules, name, raising=False)
     assert not LoadBalancerSettings().has_work(context)
+    monkeypatch.setitem(sys.modules, "aiohttp", sys)
+    assert LoadBalancerSettings().has_work(context)

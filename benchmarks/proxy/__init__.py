@@ -1,0 +1,1 @@
+"""The reverse proxy beside asgiproxy and beside the server behind it."""
