@@ -46,10 +46,12 @@ class Entry(msgspec.Struct, eq=False):
         epoch: The control log's epoch at which it was last known to be valid; -1 asks for a look.
         hits: Times it was found since its policy last looked, up to the most that the policy tells apart. Raised
             without a lock: a lost one does no harm.
+        used: The tick of its last use, where the policy counts uses.
         due: The `expires` for which the tier has an alarm.
         retry_at: Monotonic seconds before which nobody tries again to refresh it.
         failures: Refreshes in a row that failed.
         is_alive: False once it has left the cache.
+        rank: The tick by which such a policy has put it in its place.
     """
 
     # What a look-up reads comes first, side by side: one line of the processor's cache instead of three.
@@ -58,6 +60,7 @@ class Entry(msgspec.Struct, eq=False):
     fresh_until: float = FOREVER
     epoch: int = -1
     hits: int = 0
+    used: float = 0.0
     space: Space | None = None
     expires: float = FOREVER
     size: int = 0
@@ -69,3 +72,4 @@ class Entry(msgspec.Struct, eq=False):
     retry_at: float = 0.0
     failures: int = 0
     is_alive: bool = True
+    rank: float = 0.0

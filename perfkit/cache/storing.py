@@ -57,7 +57,7 @@ def storing(engine: Engine, space: Space) -> Callable[..., bool] | None:
                 and shadow.arrive(space, key, end, stamps)
             ):
                 epoch = WATCHED
-            entry = Entry(key, value, end, epoch, 0, space, end, 0, stamps, 0.0, 0.0, space.generation, end)
+            entry = Entry(key, value, end, epoch, 0, 0.0, space, end, 0, stamps, 0.0, 0.0, space.generation, end)
             if tier.count < most:
                 tier.count += 1
                 tier.policy.add(entry)

@@ -218,7 +218,7 @@ class Tier:
             epoch = WATCHED if is_watched else -1 if sliding or self.hears_elsewhere else self.seen
             generation = space.generation
             entry = Entry(
-                key, value, fresh_until, epoch, 0, space, expires, size, stamps, cost, sliding, generation, expires
+                key, value, fresh_until, epoch, 0, 0.0, space, expires, size, stamps, cost, sliding, generation, expires
             )
             space.entries[key] = entry
             space.is_sorted = False

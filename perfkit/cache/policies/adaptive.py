@@ -12,9 +12,11 @@ the next: after a time of hits alone it would otherwise walk over everybody.
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import deque
 
 from perfkit.cache.entry import Entry
+from perfkit.cache.policies.fifo import SLACK
+from perfkit.cache.policies.ghosts import Ghosts
 
 __all__ = ["Adaptive"]
 
@@ -24,9 +26,6 @@ MOST_HITS = 3
 
 PACE = 2.0
 """How much faster than ARC's the target moves."""
-
-SLACK = 64
-"""Dead entries that a queue may hold beyond as many as live ones."""
 
 
 class Adaptive:
@@ -45,8 +44,7 @@ class Adaptive:
         self._small: deque[Entry] = deque()
         self._main: deque[Entry] = deque()
         self._members = 0
-        self._small_ghosts: OrderedDict[int, None] = OrderedDict()
-        self._main_ghosts: OrderedDict[int, None] = OrderedDict()
+        self._small_ghosts, self._main_ghosts = Ghosts(), Ghosts()
         self._target = 0.0
 
     def _size(self) -> int:
@@ -55,7 +53,7 @@ class Adaptive:
     def add(self, entry: Entry) -> None:
         """Put *entry* into the small queue, or into the main one if it has been here lately."""
         ghost = hash(entry.key)
-        small, main = self._small_ghosts, self._main_ghosts
+        small, main = self._small_ghosts.numbers, self._main_ghosts.numbers
         self._members += 1
         if ghost in small:
             del small[ghost]
@@ -113,8 +111,6 @@ class Adaptive:
                     main.append(entry)
                     continue
                 ghosts, most = self._main_ghosts, size // 2
-            ghosts[hash(entry.key)] = None
-            if len(ghosts) > most:
-                ghosts.popitem(last=False)
+            ghosts.remember(hash(entry.key), most)
             return entry
         raise LookupError("The policy is empty. Only a policy that holds entries can choose one. Add entries first.")
