@@ -85,6 +85,24 @@ class Adaptive:
             self._main = deque(each for each in self._main if each.is_alive)
         return entry
 
+    def replace(self, entry: Entry) -> Entry:
+        """Return the one that leaves, and take *entry* in: `remove` and then `add`, with most of it written out."""
+        small, ghosts, size = self._small, self._small_ghosts, self._max_size or max(self._members, 1)
+        gone = small[0] if small and len(small) >= (self._target or size / 10) else None
+        if gone is not None and gone.hits <= 1 and gone.is_alive:
+            small.popleft()
+            ghosts.remember(hash(gone.key), size)
+        else:
+            gone = self._choose()
+        gone.is_alive = False
+        ghost = hash(entry.key)
+        if ghost in ghosts.numbers or ghost in self._main_ghosts.numbers:
+            self._members -= 1
+            self.add(entry)
+        else:
+            small.append(entry)
+        return gone
+
     def _choose(self) -> Entry:
         small, main, size = self._small, self._main, self._max_size or max(self._members, 1)
         target = self._target or size / 10
