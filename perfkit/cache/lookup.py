@@ -3,7 +3,8 @@
 Closures over what a look-up needs, made once for each namespace: attributes of objects would cost more than all the
 rest. `lookup` is `get`; `memory` is what a memoized function asks first, and `recalling` is one that need not ask. All
 do the same, written out, as a call in between would cost a fifth more. Measured with CPython 3.11 beside cachetools'
-LRU under a lock, with time to live, invalidation and counts: about half of its time; a third of that is the clock.
+LRU under a lock, with time to live, invalidation and counts: about half of its time; a quarter of that is the clock. A
+look-up in a `try` instead of `get` saves a tenth at a hit, and costs a miss the time of three.
 Numbers stand for `EPOCH`, `HITS`, `MISSES` and `SAVED`.
 
 It takes no lock: it reads a dict, and what it changes are counts, by additions that nothing interrupts as nothing is
@@ -145,9 +146,7 @@ def _ticking(tier: Tier, space: Space) -> Get:
 def _remembering(tier: Tier, space: Space) -> Get:
     if tier.ticks:
         return _remembering_ticking(tier, space)
-    if tier.touch is not None:
-        return _remembering_touching(tier, space)
-    return _remembering_counting(tier, space)
+    return (_remembering_counting if tier.touch is None else _remembering_touching)(tier, space)
 
 
 def _remembering_counting(tier: Tier, space: Space) -> Get:

@@ -30,9 +30,7 @@ def storing(engine: Engine, space: Space) -> Callable[..., bool] | None:
     new, kind = object.__new__, Entry
     unset, forever, jitter, default_ttl, counts = UNSET, FOREVER, engine.jitter, engine.default_ttl, space.counts
 
-    def store(
-        key: Any, value: Any, ttl: float | None = unset, tags: Iterable[str] = (), sliding: bool = False
-    ) -> bool:
+    def store(key: Any, value: Any, ttl: float | None = unset, tags: Iterable[str] = (), sliding: bool = False) -> bool:
         # Not keyword-only as the method is: that would cost a twentieth of the whole.
         if ttl is unset:
             ttl = default_ttl

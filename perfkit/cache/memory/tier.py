@@ -234,15 +234,11 @@ class Tier:
             self.count += 1
             self.bytes += size
             if expires is not FOREVER:
-                self.alarm(entry, expires)
+                self.ends.wanted += 1
+                self._remind(entry, expires)
         if self.next_end is not FOREVER and self.next_end <= self.now():
             self._drop_due(DUE_AT_ONCE)
         return True
-
-    def alarm(self, entry: Entry, at: float) -> None:
-        """Have the new *entry* removed when it expires."""
-        self.ends.wanted += 1
-        self._remind(entry, at)
 
     def _remind(self, entry: Entry, at: float) -> None:
         self.ends.push(at, entry)
@@ -291,14 +287,10 @@ class Tier:
             if self.count >= self.max_size and self.next_end is not FOREVER and self.next_end <= self.now():
                 self._drop_due(DUE_AT_ONCE)
             while self.count >= self.max_size:
-                self._evict("size")
+                self.let_go(self.policy.remove(), "size")
         if self.max_bytes is not None:
             while self.bytes + size > self.max_bytes and self.count:
-                self._evict("bytes")
-
-    def _evict(self, cause: str) -> None:
-        """Let the policy choose one that leaves."""
-        self.let_go(self.policy.remove(), cause)
+                self.let_go(self.policy.remove(), "bytes")
 
     def let_go(self, entry: Entry, cause: str) -> None:
         """Remove *entry*, which the policy chose because of *cause*. The caller holds the lock."""
