@@ -3,7 +3,8 @@
 Closures over what a look-up needs, made once for each namespace: attributes of objects would cost more than all the
 rest. `lookup` is `get`; `memory` is what a memoized function asks first, and `recalling` is one that need not ask. All
 do the same, written out, as a call in between would cost a fifth more. Measured with CPython 3.11 beside cachetools'
-LRU under a lock, with time to live, invalidation and counts: about half of its time; a third of that is the clock.
+LRU under a lock, with time to live, invalidation and counts: about half of its time; a quarter of that is the clock. A
+look-up in a `try` instead of `get` saves a tenth at a hit, and costs a miss the time of three.
 Numbers stand for `EPOCH`, `HITS`, `MISSES` and `SAVED`.
 
 It takes no lock: it reads a dict, and what it changes are counts, by additions that nothing interrupts as nothing is
@@ -45,6 +46,8 @@ def _fit(get: Get, tier: Tier, packing: Packing, absent: Any) -> Get:
 
 
 def _plain(tier: Tier, space: Space) -> Get:
+    if tier.ticks:
+        return _ticking(tier, space)
     if tier.touch is not None:
         return _touching(tier, space)
     return _counting(tier, space) if tier.most_hits else _only(tier, space)
@@ -60,8 +63,10 @@ def _only(tier: Tier, space: Space) -> Get:
         if entry is not None and (entry.epoch == control.slots[0] or is_current(entry)):
             fresh_until = entry.fresh_until
             if fresh_until is forever or now() < fresh_until:
-                counts[0] += 1.0
-                return entry.value
+                value = entry.value
+                if value is not MISSING:
+                    counts[0] += 1.0
+                    return value
         counts[1] += 1.0
         return default
 
@@ -80,8 +85,10 @@ def _counting(tier: Tier, space: Space) -> Get:
             if fresh_until is forever or now() < fresh_until:
                 if entry.hits < most_hits:
                     entry.hits += 1
-                counts[0] += 1.0
-                return entry.value
+                value = entry.value
+                if value is not MISSING:
+                    counts[0] += 1.0
+                    return value
         counts[1] += 1.0
         return default
 
@@ -104,8 +111,32 @@ def _touching(tier: Tier, space: Space) -> Get:
                 except KeyError:
                     # It was evicted at this very moment; its value is as good as a moment ago.
                     entry.hits = 0
-                counts[0] += 1.0
-                return entry.value
+                value = entry.value
+                if value is not MISSING:
+                    counts[0] += 1.0
+                    return value
+        counts[1] += 1.0
+        return default
+
+    return get
+
+
+def _ticking(tier: Tier, space: Space) -> Get:
+    """Return the `get` where the policy reads when an entry was used."""
+    find, counts, forever = space.entries.get, space.counts, FOREVER
+    control, now, is_current = tier.control, tier.now, tier.is_current
+    ticks = tier.ticks
+
+    def get(key: Any, default: Any = None) -> Any:
+        entry = find(key)
+        if entry is not None and (entry.epoch == control.slots[0] or is_current(entry)):
+            fresh_until = entry.fresh_until
+            if fresh_until is forever or now() < fresh_until:
+                entry.used = ticks[0] = ticks[0] + 1.0
+                value = entry.value
+                if value is not MISSING:
+                    counts[0] += 1.0
+                    return value
         counts[1] += 1.0
         return default
 
@@ -113,9 +144,9 @@ def _touching(tier: Tier, space: Space) -> Get:
 
 
 def _remembering(tier: Tier, space: Space) -> Get:
-    if tier.touch is not None:
-        return _remembering_touching(tier, space)
-    return _remembering_counting(tier, space)
+    if tier.ticks:
+        return _remembering_ticking(tier, space)
+    return (_remembering_counting if tier.touch is None else _remembering_touching)(tier, space)
 
 
 def _remembering_counting(tier: Tier, space: Space) -> Get:
@@ -163,11 +194,34 @@ def _remembering_touching(tier: Tier, space: Space) -> Get:
     return get
 
 
+def _remembering_ticking(tier: Tier, space: Space) -> Get:
+    """Return the memory where the policy reads when an entry was used."""
+    find, counts, forever = space.entries.get, space.counts, FOREVER
+    control, now, is_current = tier.control, tier.now, tier.is_current
+    ticks = tier.ticks
+
+    def get(key: Any, default: Any = MISSING) -> Any:
+        entry = find(key)
+        if entry is not None and (entry.epoch == control.slots[0] or is_current(entry)):
+            fresh_until = entry.fresh_until
+            if fresh_until is forever or now() < fresh_until:
+                entry.used = ticks[0] = ticks[0] + 1.0
+                saved = entry.cost
+                counts[3] += saved
+                counts[0] += 1.0
+                return entry.value
+        return default
+
+    return get
+
+
 def recalling(tier: Tier, space: Space, missed: Callable[..., Any]) -> Callable[..., Any]:
     """Return a function that returns the fresh value of its positional arguments, which are the key.
 
     Whatever is not as simple as that *missed* is called for: named arguments, none that is fresh, no key at all.
     """
+    if tier.ticks:
+        return _recalling_ticking(tier, space, missed)
     if tier.touch is not None:
         return _recalling_touching(tier, space, missed)
     return _recalling_counting(tier, space, missed)
@@ -213,6 +267,29 @@ def _recalling_touching(tier: Tier, space: Space, missed: Callable[..., Any]) ->
                     touch(entry)  # type: ignore[misc] # as above
                 except KeyError:
                     entry.hits = 0
+                saved = entry.cost
+                counts[0] += 1.0
+                counts[3] += saved
+                return entry.value
+        return missed(*args, **kwargs)
+
+    return recall
+
+
+def _recalling_ticking(tier: Tier, space: Space, missed: Callable[..., Any]) -> Callable[..., Any]:
+    find, counts, forever = space.entries.get, space.counts, FOREVER
+    control, now, is_current = tier.control, tier.now, tier.is_current
+    ticks = tier.ticks
+
+    def recall(*args: Any, **kwargs: Any) -> Any:
+        try:
+            entry = None if kwargs else find(args)
+        except TypeError:
+            entry = None
+        if entry is not None and (entry.epoch == control.slots[0] or is_current(entry)):
+            fresh_until = entry.fresh_until
+            if fresh_until is forever or now() < fresh_until:
+                entry.used = ticks[0] = ticks[0] + 1.0
                 saved = entry.cost
                 counts[0] += 1.0
                 counts[3] += saved

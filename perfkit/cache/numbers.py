@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from perfkit.cache.memory.space import HITS, MISSES, REMOTE, SAVED, STALE, Space
+from perfkit.cache.memory.space import EVICTED, HITS, MISSES, REMOTE, SAVED, STALE, Space
 from perfkit.core.families import Definition, MetricType
 from perfkit.store import Store
 
@@ -109,7 +109,7 @@ class Numbers:
                 self._moved[space] = list(map(max, counts, moved))
 
     def _move_lost(self, space: Space) -> None:
-        lost, moved = dict(space.lost), self._moved_lost.get(space, {})
+        lost, moved = _lost(space), self._moved_lost.get(space, {})
         for cause, count in lost.items():
             if count > moved.get(cause, 0.0):
                 self._store.add(self._store.row(EVICTIONS, (space.name, cause)), count - moved.get(cause, 0.0))
@@ -138,4 +138,10 @@ class Numbers:
         self._moved = {space: list(space.counts) for space in spaces}
         for moved in self._moved.values():
             moved[MISSES] -= moved[REMOTE]
-        self._moved_lost = {space: dict(space.lost) for space in spaces}
+        self._moved_lost = {space: _lost(space) for space in spaces}
+
+
+def _lost(space: Space) -> dict[str, float]:
+    lost = dict(space.lost)
+    lost["size"] += space.counts[EVICTED]
+    return lost

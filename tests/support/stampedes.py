@@ -63,7 +63,7 @@ class Stampede:
         return await cache.amemoize("key", lambda: self.aload(cache), ttl=300)
 
     def all_wait(self) -> bool:
-        flights = (cache._engine.flights._flights.get(("default", "key")) for cache in self.caches)
+        flights = (cache._engine.flights.table.get(("default", "key")) for cache in self.caches)
         return sum(flight.waiting for flight in flights if flight is not None) >= self.threads + self.tasks
 
     async def _in_the_loop(self, cancels: bool) -> list[Any]:

@@ -117,17 +117,21 @@ class Flight:
 
 
 class Flights:
-    """All loads under way in this process. The tier's lock guards the table."""
+    """All loads under way in this process. The tier's lock guards the table.
+
+    Attributes:
+        table: Flights by namespace and key.
+    """
 
     def __init__(self, tier: Tier) -> None:
         """Begin without any."""
         self._tier = tier
-        self._flights: dict[tuple[str, Any], Flight] = {}
+        self.table: dict[tuple[str, Any], Flight] = {}
         self._watches: dict[tuple[str, Any], list[Watch]] = {}
 
     def __len__(self) -> int:
         """Return how many there are, and how many watches besides."""
-        return len(self._flights) + len(self._watches)
+        return len(self.table) + len(self._watches)
 
     def watch(self, space: Space, key: Any) -> Watch:
         """Return a watch over *key*; the caller ends it with `unwatch`."""
@@ -158,7 +162,7 @@ class Flights:
         self._tier.settle()
         loop = running_loop() if in_loop else None
         with self._tier.lock:
-            flight = self._flights.get((space.name, key))
+            flight = self.table.get((space.name, key))
             if flight is not None and flight.is_valid and not flight.is_dead:
                 if flight in UNDER_WAY.get():
                     raise _for_itself(key)
@@ -166,12 +170,12 @@ class Flights:
                     flight.waiting += 1
                 return flight, False
             flight = Flight(space, key, self._tier.tags.stamp(tags), loop)
-            self._flights[space.name, key] = flight
+            self.table[space.name, key] = flight
             return flight, True
 
     def is_under_way(self, space: Space, key: Any) -> bool:
         """Return whether somebody loads *key* now."""
-        flight = self._flights.get((space.name, key))
+        flight = self.table.get((space.name, key))
         return flight is not None and not flight.is_dead and flight.is_valid
 
     def land(self, flight: Flight, outcome: Outcome) -> None:
@@ -184,12 +188,12 @@ class Flights:
     def forget(self, flight: Flight) -> None:
         """Let nobody join *flight* any more. The caller holds the tier's lock."""
         place = (flight.space.name, flight.key)
-        if self._flights.get(place) is flight:
-            del self._flights[place]
+        if self.table.get(place) is flight:
+            del self.table[place]
 
     def fence(self, space: Space, key: Any) -> None:
         """Let no load of *key* that began before now be stored. The caller holds the tier's lock."""
-        flight = self._flights.get((space.name, key))
+        flight = self.table.get((space.name, key))
         if flight is not None:
             flight.is_fenced = True
         for watch in self._watches.get((space.name, key), ()):
@@ -197,7 +201,7 @@ class Flights:
 
     def fence_matching(self, space: Space, glob: Glob) -> None:
         """The same for all keys that *glob* matches. The caller holds the tier's lock."""
-        for flight in self._flights.values():
+        for flight in self.table.values():
             if flight.space is space and glob.matches(flight.key):
                 flight.is_fenced = True
         for (name, key), watches in self._watches.items():
@@ -258,7 +262,7 @@ class Flights:
 
     def after_fork(self) -> None:
         """In a forked child: nobody here loads anything."""
-        self._flights = {}
+        self.table = {}
         self._watches = {}
 
 

@@ -9,9 +9,9 @@ from typing import Any
 from perfkit.cache.entry import Entry
 from perfkit.cache.memory.glob import Glob
 
-__all__ = ["HITS", "MISSES", "REMOTE", "SAVED", "STALE", "Space"]
+__all__ = ["EVICTED", "HITS", "MISSES", "REMOTE", "SAVED", "STALE", "Space"]
 
-HITS, MISSES, STALE, SAVED, REMOTE = range(5)
+HITS, MISSES, STALE, SAVED, REMOTE, EVICTED = range(6)
 """Places in `Space.counts`."""
 
 SLICE = 10_000
@@ -26,8 +26,9 @@ class Space:
         has_only_texts: No key was ever added that is not a text.
         is_sorted: No key was added since the keys were last sorted for a pattern.
         lost: Entries that left unasked, by cause.
-        counts: Hits, misses, stale hits, seconds saved, misses for which the second tier had the value. Raised without
-            a lock by ``counts[i] += local``, which is not interrupted as long as nothing is called; moved into the
+        counts: Hits, misses, stale hits, seconds saved, misses for which the second tier had the value, and entries
+            that left for a new one by the quick `set`, which are in `lost` if they left otherwise. Raised without a
+            lock by ``counts[i] += local``, which is not interrupted as long as nothing is called; moved into the
             store from time to time.
     """
 
@@ -49,7 +50,7 @@ class Space:
         self.generation = 0
         self.has_only_texts = True
         self.lost: dict[str, float] = {"size": 0.0}
-        self.counts = [0.0, 0.0, 0.0, 0.0, 0.0]
+        self.counts = [0.0, 0.0, 0.0, 0.0, 0.0, 0.0]
         self._sorted: list[str] = []
         self.is_sorted = False
 

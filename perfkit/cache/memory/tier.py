@@ -12,13 +12,13 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from perfkit.cache.entry import FOREVER, Entry
+from perfkit.cache.entry import FOREVER, MISSING, Entry
+from perfkit.cache.memory.ends import Ends
 from perfkit.cache.memory.space import Space
 from perfkit.cache.memory.tags import Stamps, Tags, is_valid
 from perfkit.cache.memory.traffic import Traffic
 from perfkit.cache.memory.watcher import WATCHED, Watcher, tell
 from perfkit.cache.policies.policy import Policy, most_hits, replacer, toucher
-from perfkit.cache.policies.waiting import Waiting
 from perfkit.store.control import EPOCH, Control
 
 __all__ = ["SWEEP_SLICE", "Tier"]
@@ -33,20 +33,19 @@ SWEEP_SLICE = 1000
 """Entries that a sweep looks at before it lets others in."""
 
 
-def _is_due(entry: Entry, at: float) -> bool:
-    return entry.is_alive and entry.due == at and entry.expires is not FOREVER
-
-
 class Tier:
     """Entries within bounds. Thread-safe.
 
     Attributes:
         lock: Held for each change.
+        turns, release: The lock for the quickest: ``for _ in turns: try: … finally: release()``.
         hit_lock: Held for each look-up where the interpreter runs without its lock; elsewhere by nobody.
         count: Entries held, the invalid ones that nobody has met yet included.
         bytes: Sum of their sizes.
         touch: What the policy wants to be called at each hit, or None.
         hears_elsewhere: Values are made invalid without a command in the control log, so its epoch alone says nothing.
+        ticks: What the policy counts uses with, empty if it does not: the one number in it is raised at each hit, and
+            noted as the entry's `used`.
         most_hits: Hits of one entry that the policy tells apart.
         policy: Chooses who leaves.
         replace: Lets the policy choose who leaves for a new entry, and takes that in.
@@ -82,10 +81,12 @@ class Tier:
         self.tags = Tags()
         self.spaces: dict[str, Space] = {}
         self.traffic = Traffic()
+        self.ticks: list[float] = []
         self._begin()
 
     def _begin(self) -> None:
         self.lock = threading.Lock()
+        self.turns, self.release = iter(self.lock.acquire, False), self.lock.release
         self.hit_lock = threading.Lock()
         self._empty()
         self.slots = self.control.slots
@@ -95,9 +96,14 @@ class Tier:
 
     def _empty(self) -> None:
         self.policy = self._make_policy()
+        ticks: list[float] = getattr(self.policy, "ticks", self.ticks)
+        if self.ticks:
+            # Look-ups go on with the ones that they know.
+            self.policy.ticks = self.ticks  # type: ignore[attr-defined] # it has them, as its like had before
+        self.ticks = self.ticks or ticks
         self.touch, self.most_hits, self.replace = toucher(self.policy), most_hits(self.policy), replacer(self.policy)
         self.next_end = FOREVER
-        self.ends = Waiting(_is_due)
+        self.ends = Ends()
         self.count = self.bytes = 0
 
     def space(self, name: str) -> Space:
@@ -218,7 +224,7 @@ class Tier:
             epoch = WATCHED if is_watched else -1 if sliding or self.hears_elsewhere else self.seen
             generation = space.generation
             entry = Entry(
-                key, value, fresh_until, epoch, 0, space, expires, size, stamps, cost, sliding, generation, expires
+                key, value, fresh_until, epoch, 0, 0.0, space, expires, size, stamps, cost, sliding, generation, expires
             )
             space.entries[key] = entry
             space.is_sorted = False
@@ -228,15 +234,11 @@ class Tier:
             self.count += 1
             self.bytes += size
             if expires is not FOREVER:
-                self.alarm(entry, expires)
+                self.ends.wanted += 1
+                self._remind(entry, expires)
         if self.next_end is not FOREVER and self.next_end <= self.now():
             self._drop_due(DUE_AT_ONCE)
         return True
-
-    def alarm(self, entry: Entry, at: float) -> None:
-        """Have the new *entry* removed when it expires."""
-        self.ends.wanted += 1
-        self._remind(entry, at)
 
     def _remind(self, entry: Entry, at: float) -> None:
         self.ends.push(at, entry)
@@ -285,14 +287,10 @@ class Tier:
             if self.count >= self.max_size and self.next_end is not FOREVER and self.next_end <= self.now():
                 self._drop_due(DUE_AT_ONCE)
             while self.count >= self.max_size:
-                self._evict("size")
+                self.let_go(self.policy.remove(), "size")
         if self.max_bytes is not None:
             while self.bytes + size > self.max_bytes and self.count:
-                self._evict("bytes")
-
-    def _evict(self, cause: str) -> None:
-        """Let the policy choose one that leaves."""
-        self.let_go(self.policy.remove(), cause)
+                self.let_go(self.policy.remove(), "bytes")
 
     def let_go(self, entry: Entry, cause: str) -> None:
         """Remove *entry*, which the policy chose because of *cause*. The caller holds the lock."""
@@ -319,8 +317,10 @@ class Tier:
                 del space.entries[entry.key]
             if cause:
                 space.lost[cause] = space.lost.get(cause, 0.0) + 1.0
-        # Whoever keeps the entry for a while, such as a queue, does not keep its value.
+        # Whoever keeps the entry for a while, such as a queue, does not keep its value. A look-up that has just found
+        # it comes too late.
         entry.stamps = ()
+        entry.value = MISSING
 
     def _drop_due(self, most: int) -> int:
         """Remove up to *most* entries that have expired; return how many they were."""

@@ -12,9 +12,11 @@ the next: after a time of hits alone it would otherwise walk over everybody.
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import deque
 
 from perfkit.cache.entry import Entry
+from perfkit.cache.policies.fifo import SLACK
+from perfkit.cache.policies.ghosts import Ghosts
 
 __all__ = ["Adaptive"]
 
@@ -24,9 +26,6 @@ MOST_HITS = 3
 
 PACE = 2.0
 """How much faster than ARC's the target moves."""
-
-SLACK = 64
-"""Dead entries that a queue may hold beyond as many as live ones."""
 
 
 class Adaptive:
@@ -45,8 +44,7 @@ class Adaptive:
         self._small: deque[Entry] = deque()
         self._main: deque[Entry] = deque()
         self._members = 0
-        self._small_ghosts: OrderedDict[int, None] = OrderedDict()
-        self._main_ghosts: OrderedDict[int, None] = OrderedDict()
+        self._small_ghosts, self._main_ghosts = Ghosts(), Ghosts()
         self._target = 0.0
 
     def _size(self) -> int:
@@ -55,7 +53,7 @@ class Adaptive:
     def add(self, entry: Entry) -> None:
         """Put *entry* into the small queue, or into the main one if it has been here lately."""
         ghost = hash(entry.key)
-        small, main = self._small_ghosts, self._main_ghosts
+        small, main = self._small_ghosts.numbers, self._main_ghosts.numbers
         self._members += 1
         if ghost in small:
             del small[ghost]
@@ -87,6 +85,24 @@ class Adaptive:
             self._main = deque(each for each in self._main if each.is_alive)
         return entry
 
+    def replace(self, entry: Entry) -> Entry:
+        """Return the one that leaves, and take *entry* in: `remove` and then `add`, with most of it written out."""
+        small, ghosts, size = self._small, self._small_ghosts, self._max_size or max(self._members, 1)
+        gone = small[0] if small and len(small) >= (self._target or size / 10) else None
+        if gone is not None and gone.hits <= 1 and gone.is_alive:
+            small.popleft()
+            ghosts.remember(hash(gone.key), size)
+        else:
+            gone = self._choose()
+        gone.is_alive = False
+        ghost = hash(entry.key)
+        if ghost in ghosts.numbers or ghost in self._main_ghosts.numbers:
+            self._members -= 1
+            self.add(entry)
+        else:
+            small.append(entry)
+        return gone
+
     def _choose(self) -> Entry:
         small, main, size = self._small, self._main, self._max_size or max(self._members, 1)
         target = self._target or size / 10
@@ -113,8 +129,6 @@ class Adaptive:
                     main.append(entry)
                     continue
                 ghosts, most = self._main_ghosts, size // 2
-            ghosts[hash(entry.key)] = None
-            if len(ghosts) > most:
-                ghosts.popitem(last=False)
+            ghosts.remember(hash(entry.key), most)
             return entry
         raise LookupError("The policy is empty. Only a policy that holds entries can choose one. Add entries first.")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable
 from itertools import count
 
 from perfkit.cache.entry import Entry
@@ -24,11 +23,10 @@ class Waiting:
         wanted: Entries that are counted on; at most twice as many items are kept.
     """
 
-    __slots__ = ("_heap", "_is_wanted", "_number", "wanted")
+    __slots__ = ("_heap", "_number", "wanted")
 
-    def __init__(self, is_wanted: Callable[[Entry, float], bool] | None = None) -> None:
-        """Begin empty; *is_wanted* says whether an item of that entry and rank still counts."""
-        self._is_wanted = is_wanted or _is_alive
+    def __init__(self) -> None:
+        """Begin empty."""
         self._heap: list[tuple[float, int, Entry, int]] = []
         self._number = count()
         self.wanted = 0
@@ -37,7 +35,7 @@ class Waiting:
         """Put *entry* in at *rank*, with a number to be remembered."""
         heapq.heappush(self._heap, (rank, next(self._number), entry, note))
         if len(self._heap) > 2 * self.wanted + SLACK:
-            self._heap = [item for item in self._heap if self._is_wanted(item[2], item[0])]
+            self._heap = [item for item in self._heap if item[2].is_alive]
             heapq.heapify(self._heap)
 
     def first(self) -> tuple[float, Entry, int] | None:
@@ -45,7 +43,7 @@ class Waiting:
         heap = self._heap
         while heap:
             rank, _, entry, note = heap[0]
-            if self._is_wanted(entry, rank):
+            if entry.is_alive:
                 return rank, entry, note
             heapq.heappop(heap)
         return None
@@ -53,7 +51,3 @@ class Waiting:
     def pop(self) -> None:
         """Drop the lowest."""
         heapq.heappop(self._heap)
-
-
-def _is_alive(entry: Entry, rank: float) -> bool:
-    return entry.is_alive

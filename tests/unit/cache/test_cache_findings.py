@@ -47,7 +47,7 @@ def test_callers_that_wait_for_one_load_are_a_stampede_with_its_numbers() -> Non
 
     def load() -> int:
         give_up_at = time.monotonic() + 20
-        while cache._engine.flights._flights["default", "user:1234"].waiting < 30 and time.monotonic() < give_up_at:
+        while cache._engine.flights.table["default", "user:1234"].waiting < 30 and time.monotonic() < give_up_at:
             time.sleep(0.005)
         return 1
 

@@ -55,7 +55,7 @@ class Load:
 
 
 def waiting(cache: CacheManager, key: Any = "key") -> int:
-    flight = cache._engine.flights._flights.get(("default", key))
+    flight = cache._engine.flights.table.get(("default", key))
     return flight.waiting if flight is not None else 0
 
 

@@ -100,7 +100,7 @@ def test_a_loop_that_is_closed_while_it_loads_leaves_the_load_to_another(cache: 
     stampede.began.set()
     with ThreadPoolExecutor(1) as pool:
         asked = pool.submit(stampede.run)
-        until(lambda: cache._engine.flights._flights["default", "key"].waiting > CALLERS)
+        until(lambda: cache._engine.flights.table["default", "key"].waiting > CALLERS)
         loop.call_soon_threadsafe(loop.stop)
         runner.join(30)
         # Whoever closes a loop with tasks in it ends none of them; asyncio complains, which is not of interest here.
