@@ -93,12 +93,14 @@ class Exchange:
     async def _ask(self, key: Hashable | None) -> None:
         balancer, outbound = self._proxy.balancer, self._outbound
         plan = Plan(balancer, key, idempotent=outbound.is_replayable, retries=balancer.settings.retries)
-        while True:
-            lease = plan.begin()
+        following: Lease | None = plan.begin()
+        while following is not None:
+            lease, following = following, None
             try:
                 answer = await self._head_from(lease)
-                if answer.status in GATEWAY_STATUSES and plan.again(Verdict.FAILED):
-                    self._end(lease)
+                if answer.status in GATEWAY_STATUSES:
+                    following = plan.again(Verdict.FAILED)
+                if following is not None:
                     lease.release(success=False)
                     continue
                 await self._deliver(lease, answer)
@@ -106,7 +108,8 @@ class Exchange:
             except UpstreamFault as error:
                 lease.release(success=False)
                 verdict = Verdict.NEVER_SENT if isinstance(error, ConnectFailed) else Verdict.FAILED
-                if self._is_started or not plan.again(verdict):
+                following = None if self._is_started else plan.again(verdict)
+                if following is None:
                     raise
             except BaseException:
                 lease.cancel()

@@ -63,15 +63,17 @@ class Tunnel:
         host = client_host if options.preserve_host else b""
         balancer = self._proxy.balancer
         plan = Plan(balancer, self._proxy.key_of(scope), idempotent=False, retries=balancer.settings.retries)
-        while True:
-            lease = plan.begin()
+        following: Lease | None = plan.begin()
+        while following is not None:
+            lease, following = following, None
             try:
                 socket = await Socket.connect(
                     lease.server, target, host, headers, options, subprotocols=tuple(scope.get("subprotocols") or ())
                 )
             except ConnectFailed:
                 lease.release(success=False)
-                if not plan.again(Verdict.NEVER_SENT):
+                following = plan.again(Verdict.NEVER_SENT)
+                if following is None:
                     raise
                 continue
             except HandshakeRefused as error:

@@ -66,21 +66,22 @@ class Attempts:
         """Return the lease of the next try."""
         return self._plan.begin()
 
-    def failed(self, lease: Lease, error: BaseException) -> bool:
-        """Take that a try failed with *error*; return whether there is another one."""
+    def failed(self, lease: Lease, error: BaseException) -> Lease | None:
+        """Take that a try failed with *error*; return the lease of the next one, None where there is none."""
         if not isinstance(error, Exception):
             lease.cancel()
-            return False
+            return None
         verdict = judge_error(error)
         lease.release(success=verdict is Verdict.GOOD)
         return self._plan.again(verdict)
 
-    def answered(self, lease: Lease, status: int, headers: Mapping[str, str]) -> Held | None:
-        """Take the head of an answer; return what holds its lease, or None if it is given up for another try."""
+    def answered(self, lease: Lease, status: int, headers: Mapping[str, str]) -> Held | Lease:
+        """Take the head of an answer; return what holds its lease, or the lease of another try for which it is given up."""
         verdict = judge_status(status)
-        if self._plan.again(verdict):
+        following = self._plan.again(verdict)
+        if following is not None:
             lease.release(success=False)
-            return None
+            return following
         latency = self._balancer.monotonic() - lease.began
         if verdict is Verdict.GOOD and self._slow is not None:
             self._slow.observe(latency)

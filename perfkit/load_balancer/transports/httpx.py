@@ -100,16 +100,19 @@ class _Sync(_Shared):
     def handle_request(self, request: Any) -> Any:
         """Send *request* to a server; to others if it fails, as far as that is allowed."""
         attempts, _ = self._attempts(request)
+        lease = attempts.begin()
         while True:
-            lease = attempts.begin()
             try:
                 response = self._inner.handle_request(self._request_to(lease, request, attempts))
             except BaseException as error:
-                if not attempts.failed(lease, error):
+                following = attempts.failed(lease, error)
+                if following is None:
                     raise
+                lease = following
                 continue
             held = attempts.answered(lease, response.status_code, response.headers)
-            if held is None:
+            if not isinstance(held, Held):
+                lease = held
                 response.close()
                 continue
             response.stream = _stream_types(self._httpx)[0](response.stream, held)
@@ -125,19 +128,22 @@ class _Async(_Shared):
         """Send *request* to a server; to others if it fails, or takes long, as far as that is allowed."""
         attempts, repeatable = self._attempts(request)
         hedges = repeatable and self._balancer.settings.hedging
+        lease = attempts.begin()
         while True:
-            lease = attempts.begin()
             try:
                 if hedges and self._slow.seconds is not None:
                     response, lease = await self._hedged(request, lease, attempts)
                 else:
                     response = await self._send(lease, request, attempts)
             except BaseException as error:
-                if not attempts.failed(lease, error):
+                following = attempts.failed(lease, error)
+                if following is None:
                     raise
+                lease = following
                 continue
             held = attempts.answered(lease, response.status_code, response.headers)
-            if held is None:
+            if not isinstance(held, Held):
+                lease = held
                 await response.aclose()
                 continue
             response.stream = _stream_types(self._httpx)[1](response.stream, held)

@@ -59,19 +59,22 @@ def adapter(
             has_stream = not (request.body is None or isinstance(request.body, (bytes, str)))
             repeatable = may_repeat(request.method or "GET", request.headers, has_stream=has_stream)
             attempts = Attempts(balancer, key(request) if key is not None else None, repeatable=repeatable)
+            lease = attempts.begin()
             while True:
-                lease = attempts.begin()
                 try:
                     sent = _request_to(lease, request, attempts, preserve_host=preserve_host)
                     response = super().send(
                         sent, stream=True, timeout=_capped(timeout, attempts.left()), verify=verify, cert=cert
                     )
                 except BaseException as error:
-                    if not attempts.failed(lease, error):
+                    following = attempts.failed(lease, error)
+                    if following is None:
                         raise
+                    lease = following
                     continue
                 held = attempts.answered(lease, response.status_code, response.headers)
-                if held is None:
+                if not isinstance(held, Held):
+                    lease = held
                     response.close()
                     continue
                 response.raw = LeasedBody(response.raw, held)

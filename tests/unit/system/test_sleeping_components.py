@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from patience import until
 
+from perfkit.load_balancer.settings import CLIENTS
 from perfkit.registry import COMPONENTS
 from perfkit.system import PerformanceSystem
 from perfkit.testing import FakeClock
@@ -21,7 +22,7 @@ LIBRARIES = ("sqlalchemy.engine", "asyncpg.connection", "prometheus_client")
 @pytest.fixture(autouse=True)
 def without_libraries(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the app have imported nothing that a component hooks into, whatever other tests did."""
-    for name in LIBRARIES:
+    for name in (*LIBRARIES, *CLIENTS):
         monkeypatch.delitem(sys.modules, name, raising=False)
 
 
