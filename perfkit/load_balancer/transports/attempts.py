@@ -66,6 +66,10 @@ class Attempts:
         """Return the lease of the next try."""
         return self._plan.begin()
 
+    def one_more(self) -> Lease | None:
+        """Return the lease of a hedge; None where budget or servers have no room for it."""
+        return self._plan.one_more()
+
     def failed(self, lease: Lease, error: BaseException) -> Lease | None:
         """Take that a try failed with *error*; return the lease of the next one, None where there is none."""
         if not isinstance(error, Exception):
@@ -76,7 +80,7 @@ class Attempts:
         return self._plan.again(verdict)
 
     def answered(self, lease: Lease, status: int, headers: Mapping[str, str]) -> Held | Lease:
-        """Take the head of an answer; return what holds its lease, or the lease of another try for which it is given up."""
+        """Take the head of an answer; return what holds its lease, or the lease of the try that follows."""
         verdict = judge_status(status)
         following = self._plan.again(verdict)
         if following is not None:

@@ -161,8 +161,8 @@ class _Async(_Shared):
         tries = {asyncio.ensure_future(self._send(lease, request, attempts)): lease}
         try:
             done, _ = await asyncio.wait(tries, timeout=self._slow.seconds)
-            if not done and self._balancer.retry_budget.try_acquire():
-                second = attempts.begin()
+            second = None if done else attempts.one_more()
+            if second is not None:
                 tries[asyncio.ensure_future(self._send(second, request, attempts))] = second
             while True:
                 done, _ = await asyncio.wait(tries, return_when=asyncio.FIRST_COMPLETED)
