@@ -90,7 +90,7 @@ async def behind(answer: bytes | Script = OK) -> AsyncIterator[Behind]:
 
 def proxy_to(*ends: Behind | int, balancer: LoadBalancer | None = None, **options: Any) -> Proxy:
     """Return a proxy to *ends*, or to ports."""
-    balancer = balancer or LoadBalancer("round_robin")
+    balancer = balancer or LoadBalancer("round_robin", slow_start=0)
     for place, end in enumerate(ends):
         balancer.add_server(f"s{place}", host="127.0.0.1", port=end if isinstance(end, int) else end.port)
     return Proxy(balancer, **options)

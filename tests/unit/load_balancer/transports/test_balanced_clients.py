@@ -73,7 +73,7 @@ def ends() -> Iterator[list[End]]:
 
 @pytest.fixture
 def balancer(ends: list[End]) -> LoadBalancer:
-    made = LoadBalancer("round_robin")
+    made = LoadBalancer("round_robin", slow_start=0)
     for place, end in enumerate(ends):
         made.add_server(f"s{place}", host="127.0.0.1", port=end.port)
     return made
@@ -134,7 +134,7 @@ def test_a_key_chooses_the_server(client: str, ends: list[End]) -> None:
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_whoever_cannot_be_reached_is_passed_over(client: str, method: str, ends: list[End]) -> None:
-    balancer = LoadBalancer("round_robin")
+    balancer = LoadBalancer("round_robin", slow_start=0)
     with socket.socket() as holder:
         holder.bind(("127.0.0.1", 0))
         balancer.add_server("gone", host="127.0.0.1", port=holder.getsockname()[1])
