@@ -4,8 +4,9 @@ A closure like the look-up, and for the same reason: written out, the steps of `
 of what they cost as calls. It does the common case and hands on the rest; the two say the same, and the property tests
 of the cache run through both. Numbers stand for `EPOCH` and `EVICTED`.
 
-The lock is taken by a step of a loop: ``for _ in turns``, an iterator over `lock.acquire`. That costs two thirds of
-``with lock`` and is as safe: no signal's handler can raise between the step and the `try`, as it could after a call.
+The lock is taken by a step of a loop: ``for _ in turns``, an iterator over `lock.acquire`. That costs less than
+``with lock`` (a `set` went from 0.92 to 0.79 with this and a plain list for its count) and is as safe: no signal's
+handler can raise between the step and the `try`, as it could after a call.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """When entries expire: the next to do so is known at once, however many there are.
 
 Most caches give most values the same time to live, so most ends come later than all before. Those stand in a queue; the
-others in a heap. Measured, an entry costs a quarter of what it costs if all are in a heap.
+others in a heap. Measured, time to live and a tag add half of what they add to a `set` if all are in a heap.
 """
 
 from __future__ import annotations

@@ -15,8 +15,8 @@ SLACK = 64
 class Fifo:
     """Entries in the order in which they came. All operations are O(1) over time.
 
-    A deque: who is deleted stays in it, dead, until it is met or half of all are dead. Coming and going cost a quarter
-    of what they cost with an `OrderedDict`, whose links lie all over the memory.
+    A deque: who is deleted stays in it, dead, until it is met or half of all are dead. In a bare model
+    a `set` into a full cache costs two fifths less than with an `OrderedDict`.
     """
 
     __slots__ = ("_dead", "_queue")

@@ -10,7 +10,7 @@ __all__ = ["Ghosts"]
 class Ghosts:
     """Who left lately. O(1) over time. Not thread-safe.
 
-    A dict and a deque: together they cost half of an `OrderedDict`, whose links lie all over the memory. One that is
+    A dict and a deque; not shown to be quicker than an `OrderedDict`. One that is
     taken out of the dict leaves its place in the deque, which is known by its number when it comes up.
 
     Attributes:
