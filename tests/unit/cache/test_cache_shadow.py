@@ -47,8 +47,10 @@ def told_and_true() -> list[dict[str, Any]]:
 def test_estimates_are_near_what_caches_of_those_sizes_and_strategies_do(told_and_true: list[dict[str, Any]]) -> None:
     assert len(told_and_true) == 6
     found = errors(told_and_true)
+    # Which keys are watched depends on their hashes, which differ from process to process: over six seeds the mean was
+    # 1.6 to 2.3, the largest 8 to 13.
     assert found["mean"] < 3.0
-    assert found["largest"] < 12.0
+    assert found["largest"] < 18.0
 
 
 def test_the_sign_of_each_large_gain_is_right(told_and_true: list[dict[str, Any]]) -> None:
