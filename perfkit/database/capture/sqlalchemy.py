@@ -21,6 +21,7 @@ from weakref import WeakSet
 
 from perfkit.core.spans import expect_spans, get_exchange
 from perfkit.database.callsites import RECOGNISERS
+from perfkit.database.capture.checkouts import CHECKOUTS
 from perfkit.database.capture.recorder import Recorder
 from perfkit.database.patterns.observed import Relation
 from perfkit.database.pool.pools import Pools
@@ -44,37 +45,27 @@ class SQLAlchemyCapture:
         self._recorder, self._pools = recorder, pools
         # Weak: an app may make engines without end, one a tenant or one a task, and each has a dialect of its own.
         self._dialects: WeakSet[Any] = WeakSet()
-        self._listening: list[tuple[Any, str, Callable[..., Any]]] = []
 
     @property
     def is_active(self) -> bool:
         """Whether SQLAlchemy is imported and listened to."""
-        return bool(self._listening)
+        return self in CHECKOUTS
 
     def start(self) -> bool:
         """Listen, if the app has imported SQLAlchemy; return whether it has."""
-        if self._listening:
+        if self in CHECKOUTS:
             return True
         if "sqlalchemy.engine" not in sys.modules:
             return False
         expect_spans("database")
-        pool: Any = importlib.import_module("sqlalchemy.pool").Pool
-        event: Any = importlib.import_module("sqlalchemy.event")
-        for name, listener in (("checkout", self._on_checkout), ("checkin", self._on_checkin)):
-            event.listen(pool, name, listener)
-            self._listening.append((pool, name, listener))
+        CHECKOUTS.add(self)
         if recognise_lazy_load not in RECOGNISERS:
             RECOGNISERS.append(recognise_lazy_load)
         return True
 
     def stop(self) -> None:
         """Listen no more, and give every dialect its own methods back."""
-        if self._listening:
-            event: Any = importlib.import_module("sqlalchemy.event")
-            for target, name, listener in self._listening:
-                if event.contains(target, name, listener):
-                    event.remove(target, name, listener)
-            self._listening.clear()
+        CHECKOUTS.remove(self)
         for dialect in list(self._dialects):
             for method in METHODS:
                 wrapped = dialect.__dict__.get(method)
@@ -98,7 +89,8 @@ class SQLAlchemyCapture:
         self._wrap(engine.dialect)
         self._pools.watch(engine.pool)
 
-    def _on_checkout(self, connection: Any, record: Any, fairy: Any) -> None:
+    def on_checkout(self, record: Any, fairy: Any) -> None:
+        """Meet the engine of a connection that was taken out, and time it."""
         with self._recorder.errors.guarded("database", "a connection could not be looked at"):
             pool = getattr(fairy, "_pool", None)
             if pool is not None:
@@ -108,7 +100,8 @@ class SQLAlchemyCapture:
                 if not hasattr(pool, TESTED):
                     self._pools.taken(pool, record)
 
-    def _on_checkin(self, connection: Any, record: Any) -> None:
+    def on_checkin(self, record: Any) -> None:
+        """Take the time of a connection that is back."""
         with self._recorder.errors.guarded("database", "a connection could not be looked at"):
             self._pools.given_back(record)
 

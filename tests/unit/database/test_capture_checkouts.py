@@ -1,0 +1,79 @@
+"""Systems come and go while the app asks its database: SQLAlchemy's events must not raise in the app's calls."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import sqlalchemy
+from sqlalchemy import event
+from sqlalchemy.pool import Pool
+
+from perfkit.core.context import Context
+from perfkit.database.capture.checkouts import CHECKOUTS
+from perfkit.database.capture.recorder import Recorder
+from perfkit.database.capture.sqlalchemy import SQLAlchemyCapture
+from perfkit.database.pool.pools import Pools
+from perfkit.database.settings import DatabaseSettings
+from perfkit.store import Store
+
+
+@pytest.fixture
+def quick_switches() -> Iterator[None]:
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+@pytest.fixture
+def own_listener() -> Iterator[None]:
+    """The app listens to all pools too, and takes its time."""
+
+    def listener(*arguments: Any) -> None:
+        for _ in range(50):
+            threading.get_ident()
+
+    event.listen(Pool, "checkout", listener)
+    yield
+    event.remove(Pool, "checkout", listener)
+
+
+def capture() -> SQLAlchemyCapture:
+    context = Context(store=Store())
+    settings = DatabaseSettings()
+    recorder = Recorder(context, settings)
+    return SQLAlchemyCapture(recorder, Pools(context))
+
+
+@pytest.mark.usefixtures("quick_switches", "own_listener")
+def test_captures_that_start_and_stop_do_not_disturb_the_apps_calls() -> None:
+    first = capture()
+    first.start()
+    engine = sqlalchemy.create_engine("sqlite://", poolclass=sqlalchemy.StaticPool)
+    is_over, errors = threading.Event(), []
+
+    def ask() -> None:
+        try:
+            while not is_over.is_set():
+                with engine.connect():
+                    pass
+        except Exception as error:
+            errors.append(error)
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    for _ in range(500):
+        one = capture()
+        assert one.start()
+        assert one in CHECKOUTS
+        one.stop()
+        assert one not in CHECKOUTS
+    is_over.set()
+    asking.join(30.0)
+    first.stop()
+    engine.dispose()
+    assert errors == []
