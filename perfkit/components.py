@@ -9,13 +9,14 @@ system starts and then once a second. What others did before it woke it reads fr
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from typing import Any
 
 from perfkit import registry
 from perfkit.config import PerformanceConfig
 from perfkit.core.component import Component
 from perfkit.core.context import Context
+from perfkit.core.families import Family
 from perfkit.core.locks import OwnLock
 
 __all__ = ["Components"]
@@ -64,6 +65,16 @@ class Components:
         """Yield word and component of all that are enabled, in the registry's order; those that sleep wake."""
         for name in self.names:
             yield name, self.wake(name)
+
+    def in_use(self) -> Iterator[tuple[str, Component]]:
+        """Yield those at work; one that sleeps here wakes if the store has its numbers, as other workers use it.
+
+        So all workers tell the same, and looking wakes nothing that nobody uses.
+        """
+        if self._asleep:
+            for name in _Prefixes(self._asleep).of(self._context.store.families):
+                self.wake(name)
+        yield from self._in_order()
 
     def start(self) -> None:
         """Start what is awake, and what has something to do by now. In a forked child it starts the child's own."""
@@ -118,4 +129,23 @@ class Components:
         # One that sleeps has no check and no foreign metric, but may know of what other workers found.
         context.checks = lambda: gather("checks", self._in_order)
         context.families = lambda: gather("families", self._in_order)
-        context.findings = lambda: gather("findings", self.all)
+        context.findings = lambda: gather("findings", self.in_use)
+
+
+class _Prefixes:
+    """The names of the metrics that components count by themselves: ``perfkit_<word>_…``."""
+
+    def __init__(self, words: Iterable[str]) -> None:
+        self._words = {f"perfkit_{word}_": word for word in words}
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and name.startswith(tuple(self._words))
+
+    def of(self, families: Callable[[Container[str]], Iterable[Family]]) -> set[str]:
+        """Return the words of which there is a number that is not 0."""
+        return {
+            word
+            for family in families(self)
+            for prefix, word in self._words.items()
+            if family.definition.name.startswith(prefix) and any(point.value for point in family.points)
+        }

@@ -293,11 +293,17 @@ class PerformanceSystem:
         """
         return self._advisor.recommend()
 
-    def get_performance_dashboard(self) -> PerformanceDashboard:
-        """Return everything as of now. Never waits for network or database; what slept until now wakes."""
+    def get_performance_dashboard(self, *, wake: bool = True) -> PerformanceDashboard:
+        """Return everything as of now. Never waits for network or database.
+
+        Args:
+            wake: Wake what slept until now, so that all enabled components are there; False leaves those out that
+                nobody uses.
+        """
         from perfkit.snapshot import DashboardSummary, PerformanceDashboard
 
-        snapshots = {name: component.snapshot() for name, component in self._components.all()}
+        components = self._components.all() if wake else self._components.in_use()
+        snapshots = {name: component.snapshot() for name, component in components}
         findings = self._advisor.recommend()
         performance = snapshots.get("performance")
         score = self._advisor.judge(snapshots, findings)

@@ -17,7 +17,7 @@ from perfkit.dashboard.scales import nice_ticks, runs
 from perfkit.dashboard.times import clock_time, time_ticks
 from perfkit.performance.snapshot import Trend
 
-__all__ = ["bar", "is_target_shown", "latency_chart", "meters", "sparkline", "traffic_chart"]
+__all__ = ["bar", "distribution", "is_target_shown", "latency_chart", "meters", "sparkline", "traffic_chart"]
 
 _WIDE, _HIGH = 1000.0, 100.0
 _LABEL_GAP = 9.0
@@ -75,6 +75,49 @@ def bar(share: float) -> Markup:
         h("rect", {"class": "track", "width": "100%", "height": "100%", "rx": 2}),
         h("rect", {"class": "fill", "width": f"{full:.1f}%", "height": "100%", "rx": 2}),
     )
+
+
+def distribution(boundaries: Sequence[float], counts: Sequence[float], most: int = 40) -> Markup:
+    """Return a histogram as columns with the range of each in words: shares of all, from the first to the last in use.
+
+    Args:
+        boundaries: Upper edges in seconds, ascending.
+        counts: How many up to each edge; those above the last one may follow.
+        most: Columns at most; neighbours are joined.
+    """
+    used = [index for index, number in enumerate(counts) if number > 0]
+    if not used:
+        return h("p", {"class": "empty"}, "No request yet.")
+    first, last = used[0], used[-1]
+    size = max(1, -(-(last + 1 - first) // most))
+    groups = [(at, min(at + size, last + 1)) for at in range(first, last + 1, size)]
+    total, numbers = sum(counts), [sum(counts[start:end]) for start, end in groups]
+    highest, pitch = max(numbers), _WIDE / len(groups)
+    edges = [_edges(boundaries, start, end) for start, end in groups]
+    columns = []
+    for order, (number, said) in enumerate(zip(numbers, edges, strict=True)):
+        high = max(1.0, _HIGH * number / highest) if number else 0.0
+        place = {"x": _n(order * pitch), "width": _n(pitch * 0.86), "y": _n(_HIGH - high), "height": _n(high)}
+        title = h("title", None, f"{said}  {percent(number / total)}, {number:,.0f}")
+        hit = h("rect", {"x": _n(order * pitch), "width": _n(pitch), "height": _HIGH})
+        columns.append(h("g", {"class": "slot"}, title, h("rect", {"class": "land", **place}), hit))
+    view = {"viewBox": f"0 0 {_WIDE:g} {_HIGH:g}", "preserveAspectRatio": "none"}
+    peak = edges[numbers.index(highest)]
+    sentence = f"Durations from {edges[0]} to {edges[-1]}; the most, {percent(highest / total)}, took {peak}."
+    marks = sorted({0, len(edges) // 4, len(edges) // 2, 3 * len(edges) // 4})
+    below = [h("text", {"x": f"{100 * at / len(edges):.2f}%", "y": 14}, edges[at].partition(" to ")[0]) for at in marks]
+    return h(
+        "div",
+        {"class": "spread"},
+        h("svg", {"class": "marks", "role": "img", "aria-label": sentence, **view}, columns),
+        h("svg", {"class": "x", "aria-hidden": "true"}, below),
+    )
+
+
+def _edges(boundaries: Sequence[float], start: int, end: int) -> str:
+    """Say which durations lie in the buckets from *start* up to *end*."""
+    low = boundaries[start - 1] if start else 0.0
+    return f"{seconds(low)} to {seconds(boundaries[end - 1])}" if end <= len(boundaries) else f"over {seconds(low)}"
 
 
 def meters(shares: Sequence[float], sentence: str) -> Markup:

@@ -14,6 +14,7 @@ from perfkit.health.snapshot import HealthSnapshot
 from perfkit.performance.snapshot import PerformanceSnapshot
 
 if TYPE_CHECKING:
+    from perfkit.alerts.snapshot import AlertsSnapshot
     from perfkit.cache.snapshot import CacheSnapshot
     from perfkit.database.snapshot import DatabaseSnapshot
     from perfkit.load_balancer.snapshot import LoadBalancerSnapshot
@@ -32,8 +33,10 @@ class OverviewData(msgspec.Struct, frozen=True, kw_only=True):
         version: perfkit's version.
         score: None while there is nothing to score from.
         recommendations: The most urgent first.
-        cache, database, load_balancer: None where switched off.
+        cache, database, load_balancer: None where switched off or asleep.
         missing: Of `performance` and `health` what is switched off; its snapshot is then an empty one.
+        alerts: None where switched off.
+        off, asleep: The components that are switched off, and those that wait for something to do.
         at: Unix seconds of the numbers.
         timezone: The server's zone, in which times are shown.
         is_shared: True if the numbers are those of all workers, False if of this one alone.
@@ -57,7 +60,10 @@ class OverviewData(msgspec.Struct, frozen=True, kw_only=True):
     cache: CacheSnapshot | None = None
     database: DatabaseSnapshot | None = None
     load_balancer: LoadBalancerSnapshot | None = None
+    alerts: AlertsSnapshot | None = None
     missing: tuple[str, ...] = ()
+    off: tuple[str, ...] = ()
+    asleep: tuple[str, ...] = ()
     targets: Targets = Targets()
     at: float
     timezone: tzinfo = UTC

@@ -1,154 +1,90 @@
-"""The frame around every page: head, header, navigation, footer."""
+"""What a page is: its entry in the table of pages, what it gathers, what it shows, what it says as JSON."""
 
 from __future__ import annotations
 
-from perfkit.advice.wording import age, count, percent, seconds
-from perfkit.core.status import Status
-from perfkit.dashboard.assets import asset_url
-from perfkit.dashboard.data import LIVE_SECONDS, OverviewData
-from perfkit.dashboard.html import Child, Markup, document, h
-from perfkit.dashboard.parts import logo
-from perfkit.dashboard.sections.components import used
-from perfkit.dashboard.times import stamp
+import importlib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 
-__all__ = ["page"]
+import msgspec
 
-_SECTIONS = (
-    ("advice", "Advice"),
-    ("score", "Score"),
-    ("traffic", "Traffic"),
-    ("routes", "Routes"),
-    ("blocked", "Blocked event loop"),
-    ("database", "Database"),
-    ("cache", "Cache"),
-    ("load_balancer", "Load balancer"),
-    ("workers", "Workers"),
-    ("checks", "Health checks"),
-)
+from perfkit.dashboard.parameters import Given, Parameter
+
+if TYPE_CHECKING:
+    from perfkit.dashboard.data import OverviewData
+    from perfkit.dashboard.html import Child
+    from perfkit.system import PerformanceSystem
+
+__all__ = ["Entry", "Page"]
+
+Found = TypeVar("Found")
 
 
-def page(data: OverviewData, title: str, *content: Child) -> str:
-    """Return the whole document of one page."""
-    return document(
-        "en", _head(data, title), [_skip(), _header(data), _navigation(data), _main(content), _footer(data)]
-    )
+class Page(Generic[Found]):
+    """One page. Stateless: one object serves all threads. A page overrides the verbs that it needs.
+
+    Attributes:
+        parameters: What its query may say, each with its bounds.
+    """
+
+    parameters: ClassVar[Mapping[str, Parameter]] = {}
+
+    def gather(self, system: PerformanceSystem, shown: OverviewData, given: Given) -> Found | None:
+        """Return what the page shows beyond *shown*; asked for at most once a second for each view.
+
+        It must not wake a component that sleeps: ask only for those that are in `Entry.component`, which is awake.
+        """
+        return None
+
+    def title(self, shown: OverviewData, found: Found | None, given: Given) -> str:
+        """Return what stands in the browser's tab; empty for the name of the page."""
+        return ""
+
+    def content(self, shown: OverviewData, found: Found | None, given: Given) -> Child:
+        """Return the page without its frame."""
+        raise NotImplementedError
+
+    def document(self, shown: OverviewData, found: Found | None, given: Given) -> Mapping[str, object]:
+        """Return the same as JSON; version, time and service are put in front of it."""
+        raise NotImplementedError
 
 
-def _head(data: OverviewData, title: str) -> list[Markup]:
-    head = [
-        h("meta", {"charset": "utf-8"}),
-        h("meta", {"name": "viewport", "content": "width=device-width, initial-scale=1"}),
-        h("meta", {"name": "color-scheme", "content": "light dark"}),
-        h("title", None, f"{title} · {data.service} · perfkit"),
-        h("link", {"rel": "icon", "type": "image/svg+xml", "href": asset_url("favicon.svg")}),
-        h("link", {"rel": "stylesheet", "href": asset_url("style.css")}),
-    ]
-    if data.live:
-        head.append(h("meta", {"http-equiv": "refresh", "content": str(data.live)}))
-    return head
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of the table of pages.
 
+    Attributes:
+        name: The last part of its URL, one level below the mount; empty for the overview.
+        title: What the navigation calls it; empty for a page that others lead to.
+        key: The letter that goes to it after ``g``; empty for none.
+        component: The word of the component that it shows: the page says so where that is off or asleep.
+        below: The name of the page of the navigation that it belongs to, where it is not there itself.
+        made_by: Module in `perfkit.dashboard.pages`, and the name of the `Page` in it.
+        badge: What its badge counts: ``findings`` (those of `component`), ``advice`` (all), ``health``, ``alerts``.
+    """
 
-def _skip() -> Markup:
-    return h("a", {"class": "skip", "href": "#content"}, "Skip to the verdict")
+    name: str
+    made_by: str
+    title: str = ""
+    key: str = ""
+    component: str = ""
+    below: str = ""
+    badge: str = ""
 
+    @property
+    def url(self) -> str:
+        """Its URL relative to any other page."""
+        return f"./{self.name}"
 
-def _header(data: OverviewData) -> Markup:
-    workers = len(data.performance.workers)
-    facts = [count(workers, "worker")] if workers else []
-    facts += [f"up {age(data.performance.uptime)}"] if "performance" not in data.missing else []
-    if data.release:
-        facts.append(f"release {data.release}")
-    return h(
-        "header",
-        {"class": "top"},
-        h("a", {"class": "brand", "href": "./"}, logo(), "perfkit"),
-        h(
-            "p",
-            {"class": "where"},
-            h("strong", None, data.service),
-            h("span", {"class": "slash", "aria-hidden": "true"}, "/"),
-            h("span", None, data.environment),
-            h("span", {"class": "facts"}, " · ".join(facts)),
-        ),
-        h("p", {"class": "time"}, stamp(data.at, data.timezone)),
-        _live(data),
-    )
+    def path(self, mount: str) -> str:
+        """Return its path below *mount*."""
+        return f"{mount}/{self.name}"
 
+    def document_path(self, mount: str) -> str:
+        """Return the path of its JSON below *mount*."""
+        return f"{mount}/api/{self.name or 'overview'}"
 
-def _live(data: OverviewData) -> Markup:
-    if not data.live:
-        href, title = f"?live={LIVE_SECONDS}", f"Load this page again every {LIVE_SECONDS} s"
-        return h("a", {"class": "live", "href": href, "title": title}, h("span", {"class": "dot"}), "Live")
-    return h(
-        "a",
-        {"class": "live on", "href": "./", "title": "Stop loading this page again"},
-        h("span", {"class": "dot"}),
-        f"Live, every {data.live} s",
-        h("span", {"class": "hidden"}, ": stop"),
-    )
-
-
-def _navigation(data: OverviewData) -> Markup:
-    ill = sum(check.status in (Status.WARNING, Status.CRITICAL) for check in data.health.checks)
-    badges = {}
-    if ill:
-        badges["checks"] = h("span", {"class": "badge"}, ill, h("span", {"class": "hidden"}, " not healthy"))
-    if found := len(data.recommendations):
-        badges["advice"] = h("span", {"class": "badge soft"}, found, h("span", {"class": "hidden"}, " findings"))
-    sections = [
-        h("li", None, h("a", {"href": f"#{anchor}"}, name, badges.get(anchor)))
-        for anchor, name in _SECTIONS
-        if _is_shown(anchor, data)
-    ]
-    raw = [
-        h("li", None, h("a", {"href": url}, _path(url), h("span", {"class": "arrow", "aria-hidden": "true"}, "↗")))
-        for url in (data.health_url, data.metrics_url)
-        if url
-    ]
-    overview = h("li", None, h("a", {"href": "./", "aria-current": "page"}, "Overview"))
-    return h(
-        "nav",
-        {"class": "side", "aria-label": "Pages"},
-        h(
-            "div",
-            {"class": "links"},
-            h("ul", None, overview, h("li", {"class": "group"}, h("ul", None, sections))),
-            h("ul", {"class": "raw"}, raw) if raw else None,
-        ),
-    )
-
-
-def _is_shown(anchor: str, data: OverviewData) -> bool:
-    """Return True if the page has the section *anchor*: some come with the first request, one with trouble."""
-    if anchor == "advice":
-        return bool(data.recommendations) or data.score is not None
-    if anchor in ("database", "cache", "load_balancer"):
-        return anchor in used(data)
-    if ("health" if anchor == "checks" else "performance") in data.missing:
-        return False
-    if not data.performance.total_requests:
-        return anchor in ("workers", "checks")
-    return anchor != "blocked" or bool(data.performance.blocked)
-
-
-def _path(url: str) -> str:
-    """Say where a relative URL leads: ``/health`` for ``../health``."""
-    return "/" + url.replace("../", "")
-
-
-def _main(content: Child) -> Markup:
-    return h("main", {"id": "content", "tabindex": -1}, content)
-
-
-def _footer(data: OverviewData) -> Markup:
-    live = len(data.performance.workers)
-    if data.is_shared or live <= 1:
-        whose = f"data from {live} of {count(max(live, data.expected_workers or live), 'worker')}"
-    else:
-        whose = "data from this worker alone"
-    facts = [f"perfkit {data.version}", *([whose] if "performance" not in data.missing else [])]
-    if data.overhead is not None:
-        mean = data.performance.latency.mean
-        part = f" ({percent(data.overhead / mean)})" if mean else ""
-        facts.append(f"costs {seconds(data.overhead)} a request{part}")
-    return h("footer", {"class": "bottom"}, h("p", None, " · ".join(facts), " · ", stamp(data.at, data.timezone)))
+    def load(self) -> Page[object]:
+        """Return the page; its module is imported at the first time."""
+        module, _, attribute = self.made_by.partition(":")
+        page: Page[object] = getattr(importlib.import_module(f"perfkit.dashboard.pages.{module}"), attribute)
+        return page

@@ -117,7 +117,7 @@ def marked(text: str, *, over: bool) -> Child:
     return h("span", {"class": "over"}, mark, text, h("span", {"class": "hidden"}, " (over target)"))
 
 
-def table(label: str, columns: Sequence[tuple[str, str]], rows: Sequence[Sequence[Child]], kind: str = "") -> Markup:
+def table(label: str, columns: Sequence[tuple[Child, str]], rows: Sequence[Sequence[Child]], kind: str = "") -> Markup:
     """Return a table in a box that scrolls by itself, also by keyboard.
 
     Args:

@@ -18,11 +18,12 @@ from perfkit.health.snapshot import HealthSnapshot
 from perfkit.http.tokens import is_shown, new_token, ready_url, shared_token
 from perfkit.metrics.exposition import Escaping, Format
 from perfkit.performance.snapshot import Latency, PerformanceSnapshot, Trend
+from perfkit.registry import COMPONENTS
 from perfkit.store.backing.identity import find_server, start_time
 from perfkit.system import PerformanceSystem
 
 if TYPE_CHECKING:
-    from perfkit.dashboard import OverviewData
+    from perfkit.dashboard import Entry, Given, OverviewData
 
 __all__ = ["Front"]
 
@@ -174,11 +175,12 @@ class Front:
         return document(self._system.load_balancer.own_report())
 
     def overview_data(self) -> OverviewData:
-        """Return what the overview shows."""
+        """Return what all pages show. To look at one wakes no component."""
         from perfkit.dashboard import OverviewData
 
-        dashboard = self._system.get_performance_dashboard()
-        components = dashboard.components
+        dashboard = self._system.get_performance_dashboard(wake=False)
+        components, config = dashboard.components, self._system.config
+        off = tuple(word for word in COMPONENTS if not getattr(config, word).enabled)
         return OverviewData(
             service=dashboard.service,
             environment=dashboard.environment,
@@ -192,10 +194,19 @@ class Front:
             cache=components.get("cache"),
             database=components.get("database"),
             load_balancer=components.get("load_balancer"),
+            alerts=components.get("alerts"),
             missing=tuple(word for word in ("performance", "health") if word not in components),
+            off=off,
+            asleep=tuple(word for word in COMPONENTS if word not in components and word not in off),
             targets=self._system.targets,
             at=dashboard.at,
             timezone=datetime.now().astimezone().tzinfo or UTC,
             is_shared=dashboard.is_shared,
             degraded=dashboard.degraded,
         )
+
+    def found(self, entry: Entry, shown: OverviewData, given: Given) -> object:
+        """Return what one view of the page *entry* shows beyond *shown*."""
+        from perfkit.dashboard import gather
+
+        return gather(entry, self._system, shown, given)

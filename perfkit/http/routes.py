@@ -19,23 +19,22 @@ from perfkit.core.errors import ErrorLog
 from perfkit.core.message import Request, Response
 from perfkit.core.shells import offload
 from perfkit.core.status import Status
-from perfkit.dashboard import asset, asset_names
+from perfkit.dashboard import PAGES, asset, asset_names
 from perfkit.health.snapshot import HealthSnapshot
 from perfkit.http import health
 from perfkit.http.access import Access, Area, Decision, RefusalLog
 from perfkit.http.credentials import without_token
+from perfkit.http.dashboard.pages import RATE, Pages
 from perfkit.http.negotiate import VARY, BadQuery, accepts_gzip, choose, gzipped, wanted_names
-from perfkit.http.overview import Overview
-from perfkit.http.peers import PeerWindow, peer_group
 from perfkit.http.responses import FAILED, METHODS, NOT_ALLOWED, reply, text, without_body
 from perfkit.metrics.exposition import Escaping, Format
 
 if TYPE_CHECKING:
-    from perfkit.dashboard import OverviewData
+    from perfkit.dashboard import Entry, Given, OverviewData
 
 __all__ = ["API_RATE", "Answers", "Routes"]
 
-API_RATE = 20
+API_RATE = RATE
 """Requests a second that one peer may make to the JSON API."""
 
 _SMALLEST_GZIP = 512
@@ -87,7 +86,11 @@ class Answers(Protocol):
         ...
 
     def overview_data(self) -> OverviewData:
-        """Return what the overview shows."""
+        """Return what all pages show."""
+        ...
+
+    def found(self, entry: Entry, shown: OverviewData, given: Given) -> object:
+        """Return what one view of the page *entry* shows beyond *shown*."""
         ...
 
 
@@ -137,9 +140,8 @@ class Routes:
     __slots__ = (
         "_access",
         "_answers",
-        "_api",
         "_mounts",
-        "_overview",
+        "_pages",
         "_refusals",
         "_table",
         "_token",
@@ -151,9 +153,8 @@ class Routes:
         """Answer for the system *answers*; nothing is asked of it yet but its settings, clock and error log."""
         http = _served(answers.config)
         self._answers = answers
-        self._overview = Overview(answers.overview_data, http=http, clock=answers.clock)
+        self._pages = Pages(answers.overview_data, answers.found, http=http, clock=answers.clock)
         self._refusals = RefusalLog(clock=answers.clock)
-        self._api = PeerWindow(limit=API_RATE, seconds=1.0)
         self._mounts: dict[Area, str] = {
             "dashboard": f"{http.prefix}{http.dashboard_path or ''}",
             "metrics": f"{http.prefix}{http.metrics_path or ''}",
@@ -178,8 +179,9 @@ class Routes:
         if has_dashboard:
             mount = self._mounts["dashboard"]
             paths[mount] = _Route("dashboard", self._slash)
-            paths[f"{mount}/"] = _Route("dashboard", self._page)
-            paths[f"{mount}/api/overview"] = _Route("dashboard", self._api_overview)
+            for entry in PAGES:
+                paths[entry.path(mount)] = _Route("dashboard", self._page(entry.name))
+                paths[entry.document_path(mount)] = _Route("dashboard", self._document(entry.name))
             paths.update((f"{mount}/static/{name}", _Route("dashboard", self._asset)) for name in asset_names())
         if has_metrics:
             paths[self._mounts["metrics"]] = _Route("metrics", self._metrics)
@@ -312,14 +314,11 @@ class Routes:
         name = quote(request.path.rpartition("/")[2], safe="~")
         return text("", status=308, headers=(("location", f"{name}/{'?' if rest else ''}{rest}"),))
 
-    def _page(self, request: Request, is_allowed: bool) -> Response:
-        return self._overview.page(request)
+    def _page(self, name: str) -> Callable[[Request, bool], Response]:
+        return lambda request, _: self._pages.page(request, name)
 
-    def _api_overview(self, request: Request, is_allowed: bool) -> Response:
-        if not self._api.add(peer_group(request.peer), self._answers.clock.monotonic()):
-            message = f"More than {API_RATE} requests a second came from your address. Try again in a second."
-            return text(message, status=429, headers=(("retry-after", "1"),))
-        return self._overview.document(request)
+    def _document(self, name: str) -> Callable[[Request, bool], Response]:
+        return lambda request, _: self._pages.document(request, name)
 
     def _asset(self, request: Request, is_allowed: bool) -> Response | None:
         found = asset(request.path.rpartition("/")[2])

@@ -17,7 +17,7 @@ from perfkit.store.quantiles import quantile
 from perfkit.store.series.updates import guard
 
 if TYPE_CHECKING:
-    from perfkit.store import Store, Tick
+    from perfkit.store import Column, Store, Tick
 
 __all__ = ["Total", "record", "summarize", "trend"]
 
@@ -146,8 +146,8 @@ def record(store: Store, success: bool, duration: float, labels: Mapping[str, st
         values[FINISHED] += 1.0
 
 
-def trend(ticks: Iterable[Tick], *, now: float, seconds: float, step: float) -> Trend:
-    """Return *ticks* of the last *seconds* before *now* (Unix seconds) in slots of *step* seconds.
+def trend(ticks: Iterable[Tick], *, now: float, seconds: float, step: float, column: str = TOTAL) -> Trend:
+    """Return *column* of *ticks* of the last *seconds* before *now* (Unix seconds) in slots of *step* seconds.
 
     A slot holds the rate and error rate of all its ticks, and of the percentiles the highest: averaging percentiles
     would hide what the chart is there to show.
@@ -160,24 +160,29 @@ def trend(ticks: Iterable[Tick], *, now: float, seconds: float, step: float) -> 
             groups[position].append(tick)
     return Trend(
         step=step,
-        rate=tuple(_rate(group) for group in groups),
-        errors=tuple(_errors(group) for group in groups),
-        p50=tuple(_highest(group, "p50") for group in groups),
-        p95=tuple(_highest(group, "p95") for group in groups),
-        p99=tuple(_highest(group, "p99") for group in groups),
+        rate=tuple(_rate(group, column) for group in groups),
+        errors=tuple(_errors(group, column) for group in groups),
+        p50=tuple(_highest(group, column, "p50") for group in groups),
+        p95=tuple(_highest(group, column, "p95") for group in groups),
+        p99=tuple(_highest(group, column, "p99") for group in groups),
     )
 
 
-def _rate(group: list[Tick]) -> float | None:
+def _rate(group: list[Tick], column: str) -> float | None:
     duration = sum(tick.duration for tick in group)
-    return sum(tick.columns[TOTAL].count for tick in group) / duration if duration > 0 else None
+    return sum(each.count for each in _each(group, column)) / duration if duration > 0 else None
 
 
-def _errors(group: list[Tick]) -> float | None:
-    count = sum(tick.columns[TOTAL].count for tick in group)
-    return sum(tick.columns[TOTAL].errors for tick in group) / count if count else None
+def _errors(group: list[Tick], column: str) -> float | None:
+    count = sum(each.count for each in _each(group, column))
+    return sum(each.errors for each in _each(group, column)) / count if count else None
 
 
-def _highest(group: list[Tick], name: str) -> float | None:
-    known = [value for tick in group if (value := getattr(tick.columns[TOTAL], name)) is not None]
+def _highest(group: list[Tick], column: str, name: str) -> float | None:
+    known = [value for each in _each(group, column) if (value := getattr(each, name)) is not None]
     return max(known) if known else None
+
+
+def _each(group: list[Tick], column: str) -> list[Column]:
+    """Return *column* of the ticks that have it: a route has none where it had no request."""
+    return [tick.columns[column] for tick in group if column in tick.columns]

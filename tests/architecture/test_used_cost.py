@@ -27,7 +27,7 @@ UNUSED = (
     "perfkit.alerts.delivery.receivers.webhook",
     "perfkit.alerts.delivery.receivers.mail",
     "perfkit.advice",
-    "perfkit.dashboard.overview_page",
+    "perfkit.dashboard.pages.overview",
     "perfkit.dashboard.charts",
     "perfkit.performance.findings",
     "perfkit.performance.memory.slope",
@@ -103,7 +103,7 @@ def test_a_system_that_serves_requests_and_probes_loads_no_part_that_nobody_aske
 
 
 @pytest.mark.parametrize(
-    ("path", "part"), [("/metrics", "perfkit.metrics.collector"), ("/perfkit/", "perfkit.dashboard.overview_page")]
+    ("path", "part"), [("/metrics", "perfkit.metrics.collector"), ("/perfkit/", "perfkit.dashboard.pages.overview")]
 )
 def test_what_is_asked_for_is_loaded_then(path: str, part: str) -> None:
     assert part in loaded(path)

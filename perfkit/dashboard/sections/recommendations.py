@@ -12,7 +12,7 @@ from perfkit.dashboard.data import OverviewData
 from perfkit.dashboard.html import Child, Markup, h
 from perfkit.dashboard.parts import breakable, section
 
-__all__ = ["recommendations"]
+__all__ = ["finding_list", "recommendations"]
 
 MOST = 10
 """Findings shown; the others are counted."""
@@ -63,6 +63,11 @@ def recommendations(data: OverviewData) -> Markup | None:
         link = h("a", {"class": "more", "href": "./api/overview"}, "JSON")
         parts.append(h("p", {"class": "footnote"}, f"and {count(rest, 'finding')} more, in the ", link))
     return section("advice", "What to do first", *parts, note="by request time saved, then by priority")
+
+
+def finding_list(findings: Sequence[Finding]) -> Markup:
+    """Return *findings* one below the other, at most `MOST`, the first one opened."""
+    return h("ol", {"class": "findings"}, [_item(each, 0, is_first=not at) for at, each in enumerate(findings[:MOST])])
 
 
 def _wins(data: OverviewData) -> dict[str, int]:

@@ -11,7 +11,9 @@ from perfkit.advice import Verdict, summarize
 from perfkit.advice.verdict import bounded
 from perfkit.core.findings import Priority
 from perfkit.core.status import Status
-from perfkit.dashboard import OverviewData
+from perfkit.dashboard import Entry, Given, OverviewData
+from perfkit.dashboard.pages.route import Outcome, RouteFound
+from perfkit.dashboard.pages.routes import RoutesFound
 from perfkit.health.snapshot import CheckSnapshot, HealthSnapshot
 from perfkit.performance.blocking.report import BlockedLoop, BlockedSite
 from perfkit.performance.snapshot import Latency, PerformanceSnapshot, RouteSnapshot, Trend, WorkerSnapshot
@@ -349,3 +351,33 @@ def states() -> dict[str, OverviewData]:
 
 
 STATES_BY_NAME = states()
+
+
+def route_found(name: str = "GET /products", level: float = 4.1) -> RouteFound:
+    """What the page of a route has, of one that is slow and sometimes fails."""
+    method, _, path = name.partition(" ")
+    own = route(method, path, 31.2, 0.041, 0.02, 0.71, 11.9)
+    fine = msgspec.structs.replace(own, errors=0, error_rate=0.0, requests=own.requests - 200)
+    failed = msgspec.structs.replace(own, errors=190, error_rate=1.0, requests=190, seconds=9.0)
+    edges = tuple(0.001 * 1.25**n for n in range(40))
+    return RouteFound(
+        window=WINDOW,
+        method=method,
+        route=path,
+        summary=own,
+        outcomes=(
+            Outcome(status="200", error_type="", summary=fine),
+            Outcome(status="500", error_type="OperationalError", summary=failed),
+            Outcome(status="", error_type=HOSTILE, summary=msgspec.structs.replace(failed, requests=10, errors=10)),
+        ),
+        trend=trend(level),
+        boundaries=edges,
+        counts=(*(1000.0 * math.exp(-(((n - 17) / 4) ** 2)) // 1 for n in range(40)), 3.0),
+    )
+
+
+def found(entry: Entry, shown: OverviewData, given: Given) -> object:
+    """What `Routes` gathers for one view of a page, made up."""
+    if entry.name == "routes":
+        return RoutesFound(window=WINDOW, routes=shown.performance.routes)
+    return route_found(given.text("r") or "GET /products") if entry.name == "route" else None

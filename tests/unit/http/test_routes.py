@@ -14,6 +14,7 @@ from perfkit.advice import rank
 from perfkit.config import AccessSettings, HttpSettings
 from perfkit.core.message import Response
 from perfkit.core.status import Status
+from perfkit.dashboard import PAGES as TABLE
 from perfkit.dashboard import SECURITY_HEADERS, asset_url
 from perfkit.health.settings import HealthSettings
 from perfkit.http.routes import API_RATE, Routes
@@ -26,7 +27,9 @@ from tests.unit.dashboard.samples import check, health
 from tests.unit.http.visitors import Service, ask, bearer, header, stranger
 
 STYLE = "/perfkit/" + asset_url("style.css").removeprefix("./")
-PAGES = ("/perfkit", "/perfkit/", "/perfkit/api/overview", STYLE, "/metrics", "/health")
+DASHBOARD = tuple(entry.path("/perfkit") for entry in TABLE)
+DOCUMENTS = tuple(entry.document_path("/perfkit") for entry in TABLE)
+PAGES = ("/perfkit", *DASHBOARD, *DOCUMENTS, STYLE, "/metrics", "/health")
 PROBES = ("/health/live", "/health/ready", "/health/startup")
 
 
@@ -364,7 +367,7 @@ def test_while_one_thread_computes_the_others_get_what_was() -> None:
         assert may_end.wait(90)
         return compute()
 
-    routes._overview._compute = slow  # type: ignore[assignment]  # the moment in between cannot be reached otherwise
+    routes._pages._compute = slow  # type: ignore[assignment]  # the moment in between cannot be reached otherwise
     thread = threading.Thread(target=routes.respond, args=(request,))
     thread.start()
     assert is_inside.wait(90)

@@ -11,7 +11,7 @@ from perfkit.config import AccessSettings, HttpSettings, PerformanceConfig
 from perfkit.core.errors import ErrorLog
 from perfkit.core.message import Request, Response
 from perfkit.core.status import Status
-from perfkit.dashboard import OverviewData
+from perfkit.dashboard import Entry, Given, OverviewData
 from perfkit.health.snapshot import HealthSnapshot
 from perfkit.http.access import Access
 from perfkit.metrics.exposition import Escaping, Format
@@ -70,6 +70,7 @@ class Service:
         self.performance = samples.performance()
         self.asked_tags: list[tuple[str, ...]] = []
         self.computed = 0
+        self.gathered: list[tuple[str, object]] = []
         self.exposed: list[tuple[Format, frozenset[str] | None, Escaping]] = []
         self.fault: Exception | None = None
 
@@ -101,6 +102,11 @@ class Service:
         self._fail()
         self.computed += 1
         return samples.data(self.performance, self.health)
+
+    def found(self, entry: Entry, shown: OverviewData, given: Given) -> object:
+        self._fail()
+        self.gathered.append((entry.name, given.key))
+        return samples.found(entry, shown, given)
 
     def feel(self, status: Status, **changes: object) -> None:
         self.health = msgspec.structs.replace(self.health, status=status, **changes)

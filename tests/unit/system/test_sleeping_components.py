@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from patience import until
 
+from perfkit.http.front import Front
 from perfkit.load_balancer.settings import CLIENTS
 from perfkit.registry import COMPONENTS
 from perfkit.system import PerformanceSystem
@@ -157,3 +158,26 @@ def test_a_worker_whose_cache_sleeps_shows_what_the_others_counted(tmp_path: Pat
         assert "perfkit_cache" in second.export_metrics()
         assert "cache" not in awake(second)
         assert second.cache.get_stats().hits == 1
+
+
+def test_to_look_at_the_dashboard_wakes_nothing() -> None:
+    with system_of() as system:
+        before = awake(system)
+        front = Front(system)
+        for _ in range(2):
+            shown = front.overview_data()
+            assert awake(system) == before
+        assert {"cache", "database", "load_balancer"} <= set(shown.asleep)
+        assert shown.cache is None
+
+
+def test_what_another_worker_uses_is_shown_by_all(tmp_path: Path) -> None:
+    settings = {"service": "shop", "store": {"directory": str(tmp_path)}}
+    first, second = (PerformanceSystem(settings, environment="production", origin="shop.py") for _ in range(2))
+    with first, second:
+        first.cache.set("greeting", "hello")
+        first.cache.get("greeting")
+        told = []
+        until(lambda: told.append(Front(second).overview_data()) or told[-1].cache is not None)  # type: ignore[func-returns-value]  # the look itself
+        assert told[-1].cache is not None
+        assert told[-1].cache.hits == 1

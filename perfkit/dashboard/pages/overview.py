@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from urllib.parse import urljoin
 
 from perfkit.advice.wording import NOTHING, count, factor, percent, rate, seconds, window
@@ -10,48 +11,83 @@ from perfkit.core.status import Status
 from perfkit.dashboard.charts import is_target_shown, latency_chart, meters, sparkline, traffic_chart
 from perfkit.dashboard.data import OverviewData
 from perfkit.dashboard.html import Child, Markup, h
-from perfkit.dashboard.page import page
+from perfkit.dashboard.page import Page
+from perfkit.dashboard.parameters import Given
 from perfkit.dashboard.parts import heading, icon, marked, section, status_class, status_mark
 from perfkit.dashboard.scales import thinned
 from perfkit.dashboard.sections.components import component_sections
 from perfkit.dashboard.sections.ledger import arc, ledger
 from perfkit.dashboard.sections.recommendations import recommendations
-from perfkit.dashboard.tables import blocked_table, checks_table, routes_table, trend_table, workers_table
+from perfkit.dashboard.sections.routes import routes_table
+from perfkit.dashboard.sections.tables import blocked_table, checks_table, trend_table, workers_table
 from perfkit.performance.snapshot import PerformanceSnapshot, Trend
 
-__all__ = ["overview"]
+__all__ = ["OVERVIEW"]
 
 _TITLE_MARKS = {Status.UNKNOWN: "◌", Status.HEALTHY: "●", Status.WARNING: "▲", Status.CRITICAL: "■"}
 
 
-def overview(data: OverviewData) -> str:
-    """Return the overview page, a whole HTML document that needs no script."""
-    performance = data.performance
-    trend = thinned(performance.trend)
-    content: list[Child] = [_notice(data), _verdict(data)]
-    if "performance" in data.missing:
-        content += [_switched_off("performance", "Requests and workers"), recommendations(data)]
-    elif performance.total_requests:
-        content += [_numbers(data, trend), _advice(data), _charts(data, trend)]
-        note = f"by share of request time, last {window(performance.window)}"
-        content.append(section("routes", "Routes", routes_table(performance, data.targets), note=note))
-        if performance.blocked:
-            since = "since the workers started"
-            content.append(section("blocked", "Blocked event loop", blocked_table(performance), note=since))
-    else:
-        content += [_first_steps(data), recommendations(data)]
-    content += component_sections(data)
-    if "performance" not in data.missing:
-        content.append(section("workers", "Workers", workers_table(performance, data.at)))
-    if "health" in data.missing:
-        content.append(_switched_off("health", "Health checks"))
-    else:
-        content.append(section("checks", "Health checks", checks_table(data.health, data.at), note=_probes(data)))
-    status = data.verdict.status
-    return page(data, f"{_TITLE_MARKS[status]} {status.word}", content)
+MOST_ROUTES = 10
+"""Routes on the overview; the page of the routes has all."""
 
 
-def _notice(data: OverviewData) -> Markup | None:
+class Overview(Page[None]):
+    """The verdict, what to do, the four numbers, and the top of everything."""
+
+    def title(self, shown: OverviewData, found: None, given: Given) -> str:
+        """Return the status: it is what a tab in the background is for."""
+        status = shown.verdict.status
+        return f"{_TITLE_MARKS[status]} {status.word}"
+
+    def content(self, shown: OverviewData, found: None, given: Given) -> Child:
+        """Return the cards, the most urgent first."""
+        performance = shown.performance
+        trend = thinned(performance.trend)
+        content: list[Child] = [notice(shown), _verdict(shown)]
+        if "performance" in shown.missing:
+            content += [_switched_off("performance", "Requests and workers"), recommendations(shown)]
+        elif performance.total_requests:
+            content += [_numbers(shown, trend), _advice(shown), _charts(shown, trend), _routes(shown)]
+            if performance.blocked:
+                since = "since the workers started"
+                content.append(section("blocked", "Blocked event loop", blocked_table(performance), note=since))
+        else:
+            content += [_first_steps(shown), recommendations(shown)]
+        content += component_sections(shown)
+        if "performance" not in shown.missing:
+            content.append(section("workers", "Workers", workers_table(performance, shown.at)))
+        if "health" in shown.missing:
+            content.append(_switched_off("health", "Health checks"))
+        else:
+            checks = checks_table(shown.health, shown.at)
+            content.append(section("checks", "Health checks", checks, note=_probes(shown)))
+        return content
+
+    def document(self, shown: OverviewData, found: None, given: Given) -> Mapping[str, object]:
+        """Return everything that is known, each component's snapshot under its word."""
+        return {
+            "expected_workers": shown.expected_workers,
+            "overhead": shown.overhead,
+            "targets": shown.targets,
+            "verdict": shown.verdict,
+            "score": shown.score,
+            "recommendations": shown.recommendations,
+            "performance": None if "performance" in shown.missing else shown.performance,
+            "health": None if "health" in shown.missing else shown.health,
+            "alerts": shown.alerts,
+            "cache": shown.cache,
+            "database": shown.database,
+            "load_balancer": shown.load_balancer,
+            "off": shown.off,
+            "asleep": shown.asleep,
+        }
+
+
+OVERVIEW = Overview()
+
+
+def notice(data: OverviewData) -> Markup | None:
+    """Return the line that says why the numbers are not those of all workers; None where they are."""
     if not data.degraded:
         return None
     whose = "" if data.is_shared else "These are the numbers of this worker alone. "
@@ -89,6 +125,17 @@ def _verdict(data: OverviewData) -> Markup:
 def _advice(data: OverviewData) -> Markup:
     """What to do beside what it costs not to."""
     return h("div", {"class": "advice"}, recommendations(data), ledger(data))
+
+
+def _routes(data: OverviewData) -> Markup:
+    performance = data.performance
+    routes = sorted(performance.routes, key=lambda route: (-route.share, route.route, route.method))
+    rows = routes_table(routes[:MOST_ROUTES], data.targets, performance.window, findings=data.recommendations)
+    rest = len(performance.routes) - MOST_ROUTES
+    said = f"All {count(len(performance.routes), 'route')}" if rest > 0 else "Sort them, and more of each"
+    more = h("p", {"class": "footnote"}, h("a", {"class": "more", "href": "./routes"}, said))
+    note = f"by share of request time, last {window(performance.window)}"
+    return section("routes", "Routes", rows, more if performance.routes else None, note=note)
 
 
 def _numbers(data: OverviewData, trend: Trend) -> Markup:

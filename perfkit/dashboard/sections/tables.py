@@ -1,4 +1,4 @@
-"""The overview's tables: routes, workers, health checks and the charts in numbers."""
+"""The overview's tables: workers, health checks, what blocked an event loop, and the charts in numbers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 from datetime import tzinfo
 
-from perfkit.advice import Targets
 from perfkit.advice.wording import (
     NOTHING,
     age,
@@ -17,92 +16,18 @@ from perfkit.advice.wording import (
     seconds,
     significant,
     size,
-    window,
 )
 from perfkit.core.status import Status
-from perfkit.dashboard.charts import bar
 from perfkit.dashboard.html import Child, Markup, h
-from perfkit.dashboard.parts import breakable, cell, marked, status_mark, table
+from perfkit.dashboard.parts import breakable, cell, status_mark, table
 from perfkit.dashboard.times import clock_time
 from perfkit.health.snapshot import CheckSnapshot, HealthSnapshot
 from perfkit.performance.blocking.report import BlockedSite
-from perfkit.performance.snapshot import PerformanceSnapshot, RouteSnapshot, Trend, WorkerSnapshot
+from perfkit.performance.snapshot import PerformanceSnapshot, Trend, WorkerSnapshot
 
-__all__ = ["blocked_table", "checks_table", "routes_table", "trend_table", "workers_table"]
+__all__ = ["blocked_table", "checks_table", "trend_table", "workers_table"]
 
-MOST_ROUTES = 50
-MOST_NAMES = 200
 MOST_WORKERS = 16
-
-
-def routes_table(performance: PerformanceSnapshot, targets: Targets) -> list[Markup]:
-    """Return the routes by share of time, the rest in one row and by name below it."""
-    routes = sorted(performance.routes, key=lambda route: (-route.share, route.route, route.method))
-    if not routes:
-        return [_empty(f"No request in the last {window(performance.window)}.")]
-    shown, rest = routes[:MOST_ROUTES], routes[MOST_ROUTES:]
-    columns = [
-        ("Route", ""),
-        ("req/s", "number"),
-        ("p50", "number"),
-        ("p95", "number"),
-        ("p99", "number"),
-        ("Errors", "number"),
-        ("Share of time", "share"),
-    ]
-    rows = [_route(route, targets) for route in shown]
-    if rest:
-        rows.append(_rest(rest))
-    parts = [table("Routes", columns, rows, "routes")]
-    if rest:
-        names = [h("li", None, _name(route)) for route in rest[:MOST_NAMES]]
-        more = h("li", None, f"and {len(rest) - MOST_NAMES:,} more") if len(rest) > MOST_NAMES else None
-        summary = h("summary", None, f"Names of the other {count(len(rest), 'route')}")
-        parts.append(h("details", None, summary, h("ul", {"class": "names"}, names, more)))
-    if any(route.latency.p95 is None for route in shown):
-        parts.append(
-            h(
-                "p",
-                {"class": "footnote"},
-                f"{NOTHING} fewer than 20 requests in the last {window(performance.window)}, too few for a percentile.",
-            )
-        )
-    return parts
-
-
-def _route(route: RouteSnapshot, targets: Targets) -> list[Child]:
-    latency = route.latency
-    over = latency.p95 is not None and latency.p95 > targets.of_route(route.method, route.route)
-    return [
-        _name(route),
-        cell(rate(route.rate)),
-        cell(seconds(latency.p50)),
-        cell(marked(seconds(latency.p95), over=over)),
-        cell(seconds(latency.p99)),
-        cell(marked(percent(route.error_rate), over=route.error_rate > targets.error_rate)),
-        _share(route.share),
-    ]
-
-
-def _name(route: RouteSnapshot) -> Markup:
-    return h("code", None, breakable(route_name(route.method, route.route)))
-
-
-def _rest(rest: Sequence[RouteSnapshot]) -> list[Child]:
-    requests, failed = sum(route.requests for route in rest), sum(route.errors for route in rest)
-    return [
-        f"{count(len(rest), 'other route')}",
-        cell(rate(sum(route.rate for route in rest))),
-        cell(NOTHING),
-        cell(NOTHING),
-        cell(NOTHING),
-        cell(percent(failed / requests if requests else 0.0)),
-        _share(sum(route.share for route in rest)),
-    ]
-
-
-def _share(share: float) -> Markup:
-    return cell([bar(share), h("span", None, percent(share))], "share")
 
 
 def workers_table(performance: PerformanceSnapshot, at: float) -> list[Markup]:

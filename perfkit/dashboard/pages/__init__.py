@@ -1,0 +1,29 @@
+"""THE table of pages: one line each, in the order of the navigation. A page is a module here and a line below.
+
+Every page lies exactly one level below the mount and links relatively, so it works below any prefix; ids stand in the
+query. Its JSON lies beside it, at ``api/<name>``.
+"""
+
+from __future__ import annotations
+
+from perfkit.dashboard.page import Entry
+
+__all__ = ["PAGES", "page_entry"]
+
+PAGES = (
+    Entry(name="", title="Overview", key="o", made_by="overview:OVERVIEW"),
+    Entry(name="routes", title="Routes", key="r", component="performance", made_by="routes:ROUTES"),
+    Entry(name="route", below="routes", component="performance", made_by="route:ROUTE"),
+)
+"""All pages."""
+
+_BY_NAME = {entry.name: entry for entry in PAGES}
+
+
+def page_entry(name: str) -> Entry:
+    """Return the page called *name*.
+
+    Raises:
+        KeyError: There is none.
+    """
+    return _BY_NAME[name]

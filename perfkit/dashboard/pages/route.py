@@ -1,0 +1,279 @@
+"""One route: how long it takes, how it ends, what was found about it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+import msgspec
+
+from perfkit.advice.wording import NOTHING, count, percent, rate, route_name, seconds, window
+from perfkit.core.families import Histogram, Point
+from perfkit.core.findings import Finding
+from perfkit.dashboard.charts import distribution, is_target_shown, latency_chart, traffic_chart
+from perfkit.dashboard.data import OverviewData
+from perfkit.dashboard.html import Child, Markup, h
+from perfkit.dashboard.page import Page
+from perfkit.dashboard.parameters import Given, Parameter, Text
+from perfkit.dashboard.parts import breakable, cell, heading, marked, section, table
+from perfkit.dashboard.ranges import POINTS, RANGE, range_links, seconds_of
+from perfkit.dashboard.sections.recommendations import finding_list
+from perfkit.dashboard.sections.routes import findings_of, route_text
+from perfkit.dashboard.sections.tables import trend_table
+from perfkit.performance.requests import summarize, trend
+from perfkit.performance.snapshot import RouteSnapshot, Trend
+
+if TYPE_CHECKING:
+    from perfkit.system import PerformanceSystem
+
+__all__ = ["ROUTE", "Outcome", "RouteFound"]
+
+MOST_OUTCOMES = 20
+"""Rows of the table of how requests ended."""
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """How some of the requests ended.
+
+    Attributes:
+        status: The status code as text; empty where there was none.
+        error_type: Why it failed; empty where it did not.
+        summary: Those requests as if they were a route of their own.
+    """
+
+    status: str
+    error_type: str
+    summary: RouteSnapshot
+
+
+class RouteFound(msgspec.Struct, frozen=True, kw_only=True):
+    """One route over the range that was asked for.
+
+    Attributes:
+        window: Seconds that it covers; fewer while the service is younger.
+        summary: None if there was no request in the window.
+        trend: Empty if the route has no place of its own in the history.
+        boundaries, counts: Its histogram: requests up to each boundary (seconds), those above the last one at the end.
+    """
+
+    window: float
+    method: str
+    route: str
+    summary: RouteSnapshot | None = None
+    outcomes: tuple[Outcome, ...] = ()
+    trend: Trend = Trend(step=1.0)
+    boundaries: tuple[float, ...] = ()
+    counts: tuple[float, ...] = ()
+
+
+class Route(Page[RouteFound]):
+    """Numbers, charts, outcomes and findings of one route."""
+
+    parameters: ClassVar[Mapping[str, Parameter]] = {"r": Text(600), "range": RANGE}
+
+    def gather(self, system: PerformanceSystem, shown: OverviewData, given: Given) -> RouteFound:
+        """Return what the store knows of the route."""
+        method, _, route = given.text("r").partition(" ")
+        length = seconds_of(given)
+        seen = system.store.window(length)
+        whole = sum(point.value.sum for point in seen.points if isinstance(point.value, Histogram))
+        points = [point for point in seen.points if point.labels[:2] == (method, route)]
+        _, found = summarize(points, seen.duration)
+        if not found:
+            return RouteFound(window=seen.duration, method=method, route=route)
+        name = route_text(method, route)
+        ticks = system.store.history.read(length, shown.at, {name})
+        boundaries, counts = _added(points)
+        return RouteFound(
+            window=seen.duration,
+            method=method,
+            route=route,
+            summary=msgspec.structs.replace(found[0], share=found[0].seconds / whole if whole > 0.0 else 0.0),
+            outcomes=_outcomes(points, seen.duration),
+            trend=trend(ticks, now=shown.at, seconds=length, step=length / POINTS, column=name)
+            if any(name in tick.columns for tick in ticks)
+            else Trend(step=length / POINTS),
+            boundaries=boundaries,
+            counts=counts,
+        )
+
+    def title(self, shown: OverviewData, found: RouteFound | None, given: Given) -> str:
+        """Return the name of the route."""
+        return route_name(found.method, found.route) if found else given.text("r")
+
+    def content(self, shown: OverviewData, found: RouteFound | None, given: Given) -> Child:
+        """Return the cards."""
+        back = h("a", {"class": "back", "href": "./routes"}, "‹ Routes")
+        if found is None or found.summary is None:
+            said = f"No request of {given.text('r') or 'this route'} in the last {window(seconds_of(given))}."
+            return section(
+                "route", "Route", h("p", {"class": "empty"}, said), h("p", None, back), note=range_links(given)
+            )
+        name = route_name(found.method, found.route)
+        top = h(
+            "div",
+            {"class": "headline"},
+            back,
+            h("h1", None, h("code", None, breakable(name))),
+            range_links(given),
+        )
+        own = findings_of(found.method, found.route, shown.recommendations)
+        return [top, _numbers(shown, found, found.summary), _charts(shown, found), *_about(found, own)]
+
+    def document(self, shown: OverviewData, found: RouteFound | None, given: Given) -> Mapping[str, object]:
+        """Return the same; `route` is null where there was no request."""
+        if found is None or found.summary is None:
+            return {"route": None}
+        return {
+            "window": found.window,
+            "route": found.summary,
+            "target": shown.targets.of_route(found.method, found.route),
+            "outcomes": found.outcomes,
+            "trend": found.trend,
+            "boundaries": found.boundaries,
+            "counts": found.counts,
+            "recommendations": findings_of(found.method, found.route, shown.recommendations),
+        }
+
+
+def _added(points: Sequence[Point]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    boundaries: tuple[float, ...] = ()
+    counts: list[float] = []
+    for point in points:
+        if isinstance(point.value, Histogram):
+            boundaries, more = tuple(point.value.boundaries), point.value.counts
+            counts = [a + b for a, b in zip(counts, more, strict=True)] if counts else list(more)
+    return boundaries, tuple(counts)
+
+
+def _outcomes(points: Sequence[Point], duration: float) -> tuple[Outcome, ...]:
+    """Return the requests by status and error, the most first."""
+    groups: dict[tuple[str, str], list[Point]] = {}
+    for point in points:
+        groups.setdefault((point.labels[2], point.labels[4]), []).append(point)
+    made = [
+        Outcome(status=status, error_type=error, summary=summaries[0])
+        for (status, error), each in groups.items()
+        if (summaries := summarize(each, duration)[1])
+    ]
+    made.sort(key=lambda outcome: (-outcome.summary.requests, outcome.status, outcome.error_type))
+    return tuple(made[:MOST_OUTCOMES])
+
+
+def _numbers(shown: OverviewData, found: RouteFound, summary: RouteSnapshot) -> Markup:
+    latency = summary.latency
+    target = shown.targets.of_route(found.method, found.route)
+    over = latency.p95 is not None and latency.p95 > target
+    failing = summary.error_rate > shown.targets.error_rate
+    failed: Child = f"{summary.errors:,} of {summary.requests:,}"
+    met = _met(found, target)
+    return h(
+        "div",
+        {"class": "figures"},
+        _figure(
+            "Requests", rate(summary.rate), "req/s", f"{count(summary.requests, 'request')} in {window(found.window)}"
+        ),
+        _figure("p95 latency", *_split(seconds(latency.p95)), marked(f"target {seconds(target)}", over=over)),
+        _figure("Errors", *_split(percent(summary.error_rate)), marked(str(failed), over=failing)),
+        _figure(
+            "Share of time", *_split(percent(summary.share)), f"target met by {percent(met)}" if met is not None else ""
+        ),
+    )
+
+
+def _met(found: RouteFound, target: float) -> float | None:
+    """Return the part of the requests in the buckets that lie wholly within *target* seconds."""
+    total = sum(found.counts)
+    if not total:
+        return None
+    return sum(n for top, n in zip(found.boundaries, found.counts, strict=False) if top <= target * (1 + 1e-9)) / total
+
+
+def _figure(title: str, value: str, unit: str, note: Child) -> Markup:
+    shown = h("p", {"class": "value"}, value, h("span", {"class": "unit"}, unit) if unit else None)
+    return h("section", {"class": "card figure"}, h("h2", None, title), shown, h("p", {"class": "note"}, note))
+
+
+def _split(said: str) -> tuple[str, str]:
+    value, _, unit = said.partition(" ")
+    return (NOTHING, "") if said == NOTHING else (value, unit)
+
+
+def _charts(shown: OverviewData, found: RouteFound) -> Markup:
+    goal = shown.targets.of_route(found.method, found.route)
+    over_time = found.trend
+    if any(value is not None for value in over_time.p95):
+        chart: Child = latency_chart(over_time, shown.at, shown.timezone, goal)
+    else:
+        chart = h(
+            "p", {"class": "empty"}, "The history has no percentile of this route yet; it needs 20 requests at once."
+        )
+    if any(value is not None for value in over_time.rate):
+        traffic: Child = traffic_chart(over_time, shown.at, shown.timezone)
+    else:
+        traffic = h("p", {"class": "empty"}, "The history has no place of its own for this route.")
+    lines = [_key(name, name) for name in ("p50", "p95", "p99")]
+    if is_target_shown(over_time, goal):
+        lines.append(_key("goal", f"target {seconds(goal)}"))
+    return h(
+        "section",
+        {"class": "card charts", "id": "traffic", "aria-label": "Latency and traffic"},
+        h("div", {"class": "latency"}, heading("Latency", lines), chart),
+        h("div", {"class": "traffic"}, heading("Requests per second"), traffic),
+        trend_table(over_time, shown.at, shown.timezone),
+    )
+
+
+def _key(kind: str, word: str) -> Markup:
+    return h("span", {"class": f"key {kind}"}, h("span", {"class": "swatch", "aria-hidden": "true"}), word)
+
+
+def _about(found: RouteFound, own: Sequence[Finding]) -> list[Markup]:
+    """Return the findings, the spread of the latency and the outcomes."""
+    if own:
+        told = section("advice", "What was found about it", finding_list(own))
+    else:
+        told = section(
+            "advice", "What was found about it", h("p", {"class": "empty"}, "Nothing: no finding names this route.")
+        )
+    columns = [
+        ("Ended with", ""),
+        ("Requests", "number"),
+        ("p50", "number"),
+        ("p95", "number"),
+        ("Mean", "number"),
+        ("Share of time", "number"),
+    ]
+    whole = found.summary.seconds if found.summary is not None else 0.0
+    rows = [_outcome(outcome, whole) for outcome in found.outcomes]
+    return [
+        told,
+        section(
+            "spread",
+            "Where its requests land",
+            distribution(found.boundaries, found.counts),
+            note=f"by duration, last {window(found.window)}",
+        ),
+        section("outcomes", "How its requests end", table("Outcomes", columns, rows, "outcomes")),
+    ]
+
+
+def _outcome(outcome: Outcome, whole: float) -> list[Child]:
+    summary, latency = outcome.summary, outcome.summary.latency
+    status: Child = outcome.status or "no status"
+    error = (
+        h("span", {"class": "tag"}, outcome.error_type)
+        if outcome.error_type and outcome.error_type != outcome.status
+        else None
+    )
+    return [
+        h("span", None, marked(str(status), over=bool(outcome.error_type)), " ", error),
+        cell(count(summary.requests)),
+        cell(seconds(latency.p50)),
+        cell(seconds(latency.p95)),
+        cell(seconds(latency.mean)),
+        cell(percent(summary.seconds / whole if whole > 0.0 else 0.0)),
+    ]
+
+
+ROUTE = Route()

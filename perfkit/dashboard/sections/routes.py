@@ -1,0 +1,96 @@
+"""The table of routes: the top of it on the overview, all of it on a page of its own, sortable by links."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from urllib.parse import urlencode
+
+from perfkit.advice import Targets
+from perfkit.advice.wording import NOTHING, percent, rate, route_name, seconds, window
+from perfkit.core.findings import Finding
+from perfkit.dashboard.charts import bar
+from perfkit.dashboard.html import Child, Markup, h
+from perfkit.dashboard.parts import breakable, cell, marked, table
+from perfkit.performance.snapshot import RouteSnapshot
+
+__all__ = ["COLUMNS", "findings_of", "route_link", "route_text", "routes_table"]
+
+COLUMNS = (
+    ("route", "Route", ""),
+    ("rate", "req/s", "number"),
+    ("p50", "p50", "number"),
+    ("p95", "p95", "number"),
+    ("p99", "p99", "number"),
+    ("errors", "Errors", "number"),
+    ("share", "Share of time", "share"),
+)
+"""Word for the query, title and class of each column."""
+
+
+def routes_table(
+    routes: Sequence[RouteSnapshot],
+    targets: Targets,
+    length: float,
+    *,
+    findings: Sequence[Finding] = (),
+    head: Callable[[str, str], Child] = lambda _, title: title,
+) -> list[Markup]:
+    """Return *routes* in their order, over *length* seconds.
+
+    Args:
+        findings: Of all routes; each stands with its own.
+        head: Returns what stands above a column, from its word and title.
+    """
+    if not routes:
+        return [h("p", {"class": "empty"}, f"No request in the last {window(length)}.")]
+    columns: list[tuple[Child, str]] = [(head(word, title), kind) for word, title, kind in COLUMNS]
+    if findings:
+        columns.append(("Finding", ""))
+    rows = [[*_row(route, targets), *([_found(route, findings)] if findings else [])] for route in routes]
+    parts = [table("Routes", columns, rows, "routes")]
+    if any(route.latency.p95 is None for route in routes):
+        said = f"{NOTHING} fewer than 20 requests in the last {window(length)}, too few for a percentile."
+        parts.append(h("p", {"class": "footnote"}, said))
+    return parts
+
+
+def route_text(method: str, route: str) -> str:
+    """Return what names a route in a query and in the history: ``GET /products``."""
+    return f"{method} {route}"
+
+
+def route_link(method: str, route: str, label: Child) -> Markup:
+    """Return *label* as a link to the page of a route."""
+    query = urlencode({"r": route_text(method, route)}, errors="replace")
+    return h("a", {"href": f"./route?{query}"}, label)
+
+
+def findings_of(method: str, route: str, findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    """Return those of *findings* that name the route: as what they are about, or in their evidence."""
+    name = route_text(method, route)
+    return tuple(finding for finding in findings if name in (finding.object, *_routes_of(finding.evidence)))
+
+
+def _routes_of(evidence: Mapping[str, object]) -> list[object]:
+    several = evidence.get("routes")
+    return [evidence.get("route"), *(several if isinstance(several, (list, tuple, dict)) else ())]
+
+
+def _row(route: RouteSnapshot, targets: Targets) -> list[Child]:
+    latency = route.latency
+    over = latency.p95 is not None and latency.p95 > targets.of_route(route.method, route.route)
+    name = h("code", None, breakable(route_name(route.method, route.route)))
+    return [
+        route_link(route.method, route.route, name),
+        cell(rate(route.rate)),
+        cell(seconds(latency.p50)),
+        cell(marked(seconds(latency.p95), over=over)),
+        cell(seconds(latency.p99)),
+        cell(marked(percent(route.error_rate), over=route.error_rate > targets.error_rate)),
+        cell([bar(route.share), h("span", None, percent(route.share))], "share"),
+    ]
+
+
+def _found(route: RouteSnapshot, findings: Sequence[Finding]) -> Markup:
+    own = findings_of(route.method, route.route, findings)
+    return cell([h("span", {"class": "tag"}, finding.code) for finding in own[:3]], "")

@@ -1,0 +1,135 @@
+"""The pages of the dashboard and their JSON, each view computed once a second however many tabs are open."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from perfkit.config.sections import HttpSettings
+from perfkit.core.clock import Clock
+from perfkit.core.message import Request, Response
+from perfkit.http.dashboard.kept import Computed, Kept, KeptViews
+from perfkit.http.negotiate import accepts_gzip, gzipped
+from perfkit.http.peers import PeerWindow, peer_group
+from perfkit.http.responses import entity_tag, is_unchanged, reply, text
+
+if TYPE_CHECKING:
+    from perfkit.dashboard import Entry, Given, OverviewData
+
+    Gather = Callable[[Entry, OverviewData, Given], object]
+
+__all__ = ["RATE", "Pages"]
+
+RATE = 20
+"""Requests a second that one peer may make to the JSON, and views that it may have computed."""
+
+_VARY = ("vary", "Accept-Encoding")
+_HOST = re.compile(r"[A-Za-z0-9.\-:\[\]]{1,260}")
+
+
+class Pages:
+    """All pages. Thread-safe."""
+
+    __slots__ = ("_asked", "_clock", "_compute", "_computing", "_gather", "_links", "_mount", "_shared", "_views")
+
+    def __init__(
+        self, compute: Callable[[], OverviewData], gather: Gather, *, http: HttpSettings, clock: Clock
+    ) -> None:
+        """Show what *compute* returns on all pages, and on each what *gather* returns for it."""
+        self._compute, self._gather, self._clock = compute, gather, clock
+        self._mount = f"{http.prefix}{http.dashboard_path}"
+        self._links = _links(http, self._mount)
+        self._shared: Kept[OverviewData] = Kept(clock)
+        self._views: KeptViews[tuple[OverviewData, object]] = KeptViews(clock)
+        self._asked = PeerWindow(limit=RATE, seconds=1.0)
+        self._computing = PeerWindow(limit=RATE, seconds=1.0)
+
+    def page(self, request: Request, name: str) -> Response:
+        """Answer with the page called *name*; 304 where the reader has it."""
+        from perfkit.dashboard import given_of, live_interval, page_entry, render
+
+        entry = page_entry(name)
+        given = given_of(entry, request.query)
+        view = self._view(request, entry, given)
+        if view is None:
+            return _TOO_MANY
+        live, url = live_interval(request.query), self._url(request)
+
+        def make() -> bytes:
+            shown, found = view.data
+            here = msgspec.structs.replace(shown, live=live, **({"page_url": url} if url else {}), **self._links)
+            return render(entry, here, found, given).encode("utf-8", "replace")
+
+        return _reply(request, view, (live, url), make, "text/html; charset=utf-8")
+
+    def document(self, request: Request, name: str) -> Response:
+        """Answer with the JSON of the page called *name*; 304 where the reader has it."""
+        from perfkit.dashboard import encode, given_of, page_entry
+
+        if not self._asked.add(peer_group(request.peer), self._clock.monotonic()):
+            return _TOO_MANY
+        entry = page_entry(name)
+        given = given_of(entry, request.query)
+        view = self._view(request, entry, given)
+        if view is None:
+            return _TOO_MANY
+        return _reply(request, view, "json", lambda: encode(entry, *view.data, given), "application/json")
+
+    def _view(self, request: Request, entry: Entry, given: Given) -> Computed[tuple[OverviewData, object]] | None:
+        """Return what is shown; None where the peer has had too much computed within a second."""
+        kept = self._views.of((entry.name, given.key))
+        if not kept.is_fresh and not self._computing.add(peer_group(request.peer), self._clock.monotonic()):
+            return None
+
+        def compute() -> tuple[OverviewData, object]:
+            shown = self._shared.get(self._compute).data
+            return shown, self._gather(entry, shown, given)
+
+        return kept.get(compute)
+
+    def _url(self, request: Request) -> str:
+        """Return the overview's absolute URL as the visitor reached it; empty if its Host is no host."""
+        host = request.headers.get("host", "")
+        if not _HOST.fullmatch(host):
+            return ""
+        return f"{'https' if request.scheme == 'https' else 'http'}://{host}{request.root_path}{self._mount}/"
+
+
+_TOO_MANY = text(
+    f"More than {RATE} requests a second came from your address. Try again in a second.",
+    status=429,
+    headers=(("retry-after", "1"),),
+)
+
+
+def _reply(
+    request: Request,
+    view: Computed[tuple[OverviewData, object]],
+    key: object,
+    make: Callable[[], bytes],
+    content_type: str,
+) -> Response:
+    """Return what *make* makes, compressed for who takes that: a page of 60 kB shrinks to 10."""
+    body = view.body((key, "plain"), make)
+    tag = view.body((key, "tag"), lambda: entity_tag(body).encode()).decode()
+    headers: tuple[tuple[str, str], ...] = (("etag", tag), _VARY)
+    if is_unchanged(request, tag):
+        return reply(b"", content_type="", status=304, headers=headers)
+    if accepts_gzip(request.headers.get("accept-encoding", "")):
+        plain = body
+        body = view.body((key, "gzip"), lambda: gzipped(plain))
+        headers = (*headers, ("content-encoding", "gzip"))
+    return reply(body, content_type=content_type, headers=headers)
+
+
+def _links(http: HttpSettings, mount: str) -> dict[str, str]:
+    """Return where the page finds its neighbours, relative to itself: a proxy may have put it below any prefix."""
+    up = "../" * mount.count("/")
+
+    def link(path: str | None) -> str:
+        return up + f"{http.prefix}{path}".removeprefix("/") if path else ""
+
+    return {"home_url": up, "health_url": link(http.health_path), "metrics_url": link(http.metrics_path)}
