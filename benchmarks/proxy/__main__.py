@@ -1,9 +1,10 @@
 """Throughput of the proxy, beside asgiproxy's and beside the server behind asked directly.
 
-All run under the same uvicorn, in processes of their own, with the same server behind them. Sixteen kept connections
-ask one after the other; contestants take turns, so that a busy machine is busy for all. Shown are requests a second
-(the median of the rounds), and CPU of the proxy's process for each request, which does not depend on who else is at
-work.
+All run under the same uvicorn, in processes of their own, with the same server behind them. Kept connections ask one
+after the other; contestants take turns, so that a busy machine is busy for all. Bodies of every size go both ways: a
+GET whose answer is as long, a POST as long whose answer is empty. Shown are requests a second (the median of the
+rounds), and CPU of the proxy's process for each request (the least of the rounds). The goal is held against the CPU:
+one process serves as many requests as its CPU lasts for, and that does not depend on who else is at work.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 
 import psutil
@@ -23,14 +24,25 @@ from benchmarks.harness.table import options, print_json, print_rows
 
 CONNECTIONS = 16
 GOAL = 1.3
-"""Times the throughput of asgiproxy."""
+"""Requests for each second of CPU, times those of asgiproxy."""
+
+SIZES = {"empty": 0, "1 KiB": 1024, "64 KiB": 65_536, "256 KiB": 262_144, "8 MiB": 8 * 1024 * 1024}
+NAMES = ("behind", "asgiproxy", "ours")
+
+
+def _get(size: int) -> bytes:
+    return b"GET /%d HTTP/1.1\r\nHost: shop\r\nUser-Agent: bench\r\nAccept: */*\r\n\r\n" % size
+
+
+def _post(size: int) -> bytes:
+    head = b"POST /0 HTTP/1.1\r\nHost: shop\r\nContent-Type: application/octet-stream\r\nContent-Length: %d\r\n\r\n"
+    return head % size + b"y" * size
+
 
 REQUESTS = {
-    "GET, 1 KiB": b"GET /small HTTP/1.1\r\nHost: shop\r\nUser-Agent: bench\r\nAccept: */*\r\n\r\n",
-    "POST, 4 KiB to 1 KiB": b"POST /small HTTP/1.1\r\nHost: shop\r\nContent-Length: 4096\r\n\r\n" + b"y" * 4096,
-    "GET, 256 KiB": b"GET /large HTTP/1.1\r\nHost: shop\r\nUser-Agent: bench\r\nAccept: */*\r\n\r\n",
+    **{f"GET, {name}": _get(size) for name, size in SIZES.items()},
+    **{f"POST, {name}": _post(size) for name, size in SIZES.items()},
 }
-NAMES = ("behind", "asgiproxy", "ours")
 
 
 class Client(asyncio.Protocol):
@@ -80,19 +92,19 @@ class Client(asyncio.Protocol):
             self.done.set_exception(RuntimeError("The connection ended. It must be kept. Look at the server."))
 
 
-async def ask(port: int, request: bytes, seconds: float) -> float:
-    """Return requests a second."""
+async def ask(port: int, request: bytes, seconds: float, connections: int) -> tuple[int, float]:
+    """Return the requests that were answered, and the seconds that they took."""
     loop = asyncio.get_running_loop()
     began = time.monotonic()
     clients = []
-    for _ in range(CONNECTIONS):
+    for _ in range(connections):
         _, client = await loop.create_connection(lambda: Client(request, began + seconds), "127.0.0.1", port)
         clients.append(client)
     await asyncio.gather(*(client.done for client in clients))
-    rate = sum(client.count for client in clients) / (time.monotonic() - began)
+    took = time.monotonic() - began
     for client in clients:
         client._transport.close()
-    return rate
+    return sum(client.count for client in clients), took
 
 
 @contextmanager
@@ -121,8 +133,9 @@ def _await_port(port: int, process: subprocess.Popen[bytes]) -> None:
     raise RuntimeError("A server did not start. Its traceback stands above.")
 
 
-def measure(rounds: int, seconds: float) -> dict[str, dict[str, tuple[float, float]]]:
+def measure(rounds: int, seconds: float, kinds: Iterable[str]) -> dict[str, dict[str, tuple[float, float]]]:
     """Return requests a second and CPU microseconds a request, by kind of request and contestant."""
+    requests = {kind: REQUESTS[kind] for kind in kinds}
     rates: dict[tuple[str, str], list[float]] = {}
     costs: dict[tuple[str, str], list[float]] = {}
     with ExitStack() as stack:
@@ -130,38 +143,47 @@ def measure(rounds: int, seconds: float) -> dict[str, dict[str, tuple[float, flo
         for name in NAMES[1:]:
             ends[name] = stack.enter_context(running(name, ends["behind"][0]))
         for turn in range(rounds + 1):
-            for kind, request in REQUESTS.items():
+            for kind, request in requests.items():
+                connections = CONNECTIONS // 4 if kind.endswith("MiB") else CONNECTIONS
                 for name, (port, process) in ends.items():
                     before = sum(process.cpu_times()[:2])
-                    began = time.monotonic()
-                    rate = asyncio.run(ask(port, request, seconds if turn else min(0.3, seconds)))
-                    count = rate * (time.monotonic() - began)
+                    count, took = asyncio.run(ask(port, request, seconds if turn else min(0.3, seconds), connections))
                     if turn:
-                        rates.setdefault((kind, name), []).append(rate)
+                        rates.setdefault((kind, name), []).append(count / took)
                         costs.setdefault((kind, name), []).append((sum(process.cpu_times()[:2]) - before) / count * 1e6)
     return {
         kind: {name: (statistics.median(rates[kind, name]), min(costs[kind, name])) for name in NAMES}
-        for kind in REQUESTS
+        for kind in requests
     }
 
 
 def main() -> None:
     """Measure and print."""
-    arguments = options(__doc__ or "", rounds=7).parse_args()
-    found = measure(1, 0.1) if arguments.quick else measure(arguments.rounds, 1.5)
+    arguments = options(__doc__ or "", rounds=7, parts=tuple(REQUESTS)).parse_args()
+    kinds = arguments.only or list(REQUESTS)
+    found = measure(1, 0.1, kinds) if arguments.quick else measure(arguments.rounds, 1.0, kinds)
     if arguments.json:
         print_json({"requests_per_second_and_cpu_microseconds": found})
         return
     for kind, figures in found.items():
-        rows = [["proxy", "requests/s", "CPU µs", "× asgiproxy", "× direct", ""]]
+        rows = [["proxy", "requests/s", "× asgiproxy", "× direct", "CPU µs", "requests for its CPU, × asgiproxy", ""]]
+        peer, direct = figures["asgiproxy"], figures["behind"]
         for name, (rate, cost) in figures.items():
-            times = rate / figures["asgiproxy"][0]
-            told = "" if name != "ours" else ("ok" if times >= GOAL else f"below {GOAL}")
+            times = peer[1] / cost
+            told = "" if name != "ours" else ("pass" if times >= GOAL else f"below {GOAL}")
             label = "none: the server itself" if name == "behind" else name
             rows.append(
-                [label, f"{rate:.0f}", f"{cost:.0f}", f"{times:.2f}", f"{rate / figures['behind'][0]:.2f}", told]
+                [
+                    label,
+                    f"{rate:.0f}",
+                    f"{rate / peer[0]:.2f}",
+                    f"{rate / direct[0]:.2f}",
+                    f"{cost:.0f}",
+                    f"{times:.2f}",
+                    told,
+                ]
             )
-        print_rows(kind, rows, left={0, 5})
+        print_rows(kind, rows, left={0, 6})
 
 
 if __name__ == "__main__":

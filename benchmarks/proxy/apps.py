@@ -10,17 +10,20 @@ import uvicorn
 
 __all__ = ["asgiproxy", "ours"]
 
-SMALL = b"x" * 1024
-LARGE = b"x" * 262_144
+BODIES: dict[str, bytes] = {}
+"""Answers by path, made once."""
 
 
 async def behind(scope: Any, receive: Any, send: Any) -> None:
-    """Answer with 1 KiB, or with 256 KiB below ``/large``; a body is read to its end."""
+    """Answer with as many bytes as the path says; a body is read to its end."""
     if scope["type"] != "http":
         return
     while (await receive()).get("more_body"):
         continue
-    body = LARGE if scope["path"] == "/large" else SMALL
+    path = scope["path"]
+    body = BODIES.get(path)
+    if body is None:
+        body = BODIES[path] = b"x" * int(path[1:])
     headers = [(b"content-length", b"%d" % len(body)), (b"content-type", b"text/plain")]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": body})

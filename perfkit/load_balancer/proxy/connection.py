@@ -1,6 +1,8 @@
 """One connection to a server: a request is written, an answer read, with back-pressure both ways.
 
-A plain `asyncio.Protocol`: a stream reader and writer cost a fifth of what the whole proxy takes for a small request.
+A plain protocol: a stream reader and writer cost a fifth of what the whole proxy takes for a small request. All
+connections of a loop read into one buffer, which is parsed at once: with a new object for each read, as `data_received`
+has it, half of the time that a large answer takes goes into the pages of memory that are got and given back.
 """
 
 from __future__ import annotations
@@ -16,13 +18,13 @@ from perfkit.load_balancer.proxy.response import Answer
 __all__ = ["Connection"]
 
 HIGH_WATER = 262_144
-"""Bytes of an answer that wait for the client before the server is read no further: what asyncio reads at once."""
+"""Bytes of an answer that wait for the client before the server is read no further."""
 
 WATCH_AFTER = 0.05
 """Seconds after which somebody looks whether the client is still there; most answers have come by then."""
 
 
-class Connection(asyncio.Protocol):
+class Connection(asyncio.BufferedProtocol):
     """A connection of a pool. Belongs to one loop, and to one exchange at a time.
 
     Attributes:
@@ -33,6 +35,7 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_answer",
+        "_buffer",
         "_deadline",
         "_drained",
         "_loop",
@@ -50,9 +53,11 @@ class Connection(asyncio.Protocol):
         "uses",
     )
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, parser: Any, options: ProxyOptions) -> None:
-        """Wait to be connected."""
-        self._loop, self._parser, self._options = loop, parser, options
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, parser: Any, options: ProxyOptions, buffer: memoryview
+    ) -> None:
+        """Wait to be connected; what comes is read into *buffer*, which may be that of other connections too."""
+        self._loop, self._parser, self._options, self._buffer = loop, parser, options, buffer
         self._transport: Any = None
         self._answer: Answer | None = None
         self._waiter: asyncio.Future[None] | None = None
@@ -81,14 +86,18 @@ class Connection(asyncio.Protocol):
         self._wake()
         self.resume_writing()
 
-    def data_received(self, data: bytes) -> None:
-        """Take bytes of the answer; those that nobody asked for end the connection."""
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Return where to put what comes next."""
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Take *nbytes* of the answer; those that nobody asked for end the connection."""
         answer = self._answer
         if answer is None:
             self.close()
             return
         try:
-            answer.feed(data)
+            answer.feed(self._buffer[:nbytes])
         except UpstreamBroken as error:
             self.fail(error)
             return

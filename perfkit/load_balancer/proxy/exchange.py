@@ -48,6 +48,7 @@ class Exchange:
         "_is_started",
         "_options",
         "_outbound",
+        "_pool",
         "_proxy",
         "_receive",
         "_scope",
@@ -58,7 +59,7 @@ class Exchange:
     def __init__(self, proxy: Proxy, scope: Any, receive: Receive, send: Send) -> None:
         """Serve the request of *scope*."""
         self._proxy, self._scope, self._receive, self._send = proxy, scope, receive, send
-        self._options = proxy.options
+        self._options, self._pool = proxy.options, proxy.pool
         self._is_started = self._is_sent = False
         self._connection: Connection | None = None
         self._side: asyncio.Task[None] | None = None
@@ -119,7 +120,7 @@ class Exchange:
 
     async def _head_from(self, lease: Lease) -> Answer:
         """Send the request to the server of *lease* and return its answer once the head is there."""
-        pool, outbound = self._proxy.pool, self._outbound
+        pool, outbound = self._pool, self._outbound
         fresh = False
         while True:
             connection = self._connection = await pool.take(lease.server, fresh=fresh)
@@ -138,8 +139,7 @@ class Exchange:
 
     async def _send_rest(self, connection: Connection, answer: Answer) -> None:
         """Have the rest of the body sent beside, or somebody look after the client if the answer takes long."""
-        outbound = self._outbound
-        loop = asyncio.get_running_loop()
+        outbound, loop = self._outbound, self._pool.loop
         if not outbound.is_streamed:
             self._is_sent = True
             connection.watch(lambda: self._watch(loop, connection))
@@ -265,7 +265,7 @@ class Exchange:
         if connection is not None:
             if not self._is_sent:
                 connection.abort()
-            self._proxy.pool.give_back(lease.server, connection)
+            self._pool.give_back(lease.server, connection)
 
 
 def refusal(status: int, reason: str) -> tuple[Headers, bytes]:

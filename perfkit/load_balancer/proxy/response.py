@@ -85,7 +85,7 @@ class Answer:
         self.size = 0
         self._size, self._left = 0, MOST_INTERIM
 
-    def feed(self, data: bytes) -> None:
+    def feed(self, data: bytes | memoryview) -> None:
         """Take *data*.
 
         Raises:
