@@ -1,0 +1,1 @@
+"""`perfkit run`: an app found by name, perfkit around it, a server below it."""
