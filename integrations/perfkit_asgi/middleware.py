@@ -19,7 +19,7 @@ from bisect import bisect_left
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from perfkit.core.spans import OPEN, PRODUCERS, SEALED, Exchange, set_exchange
+from perfkit.core.spans import OPEN, PRODUCERS, Exchange, set_exchange
 from perfkit.store.exchanges import BOUNDS, IS_LOCKED, SUM, count_begun, count_ended
 from perfkit.store.layout import FINISHED, STARTED
 from perfkit_asgi.answers import own_path
@@ -152,7 +152,7 @@ class PerfkitMiddleware:
                             values[index + SUM] += seconds
                             values[FINISHED] += 1.0
                         if spans is not None:
-                            spans[0] = SEALED
+                            spans[0] = row
             except Exception as error:  # noqa: BLE001 - the message must reach the client whatever happens to us
                 self._life.lose(error, spans, is_begun=status == RECORDED)
             return send(message)

@@ -18,7 +18,7 @@ from typing import Any
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 
-from perfkit.core.spans import OPEN, PRODUCERS, SEALED, Exchange, set_exchange
+from perfkit.core.spans import OPEN, PRODUCERS, Exchange, set_exchange
 from perfkit.store.exchanges import BOUNDS, IS_LOCKED, SUM, count_begun, count_ended
 from perfkit.store.layout import FINISHED, STARTED
 from perfkit_django.exchange import IN_ENVIRON, IN_SCOPE, finish, finish_broken, watch_stream
@@ -107,7 +107,7 @@ class PerfkitMiddleware:
                 values[index + SUM] += seconds
                 values[FINISHED] += 1.0
             if spans is not None:
-                spans[0] = SEALED
+                spans[0] = row
         except Exception as error:  # noqa: BLE001 - the answer must reach the client whatever happens to us
             site.lose(error, spans, is_begun=True)
         return response
@@ -171,7 +171,7 @@ class PerfkitMiddleware:
                 values[index + SUM] += seconds
                 values[FINISHED] += 1.0
             if spans is not None:
-                spans[0] = SEALED
+                spans[0] = row
         except Exception as error:  # noqa: BLE001 - the answer must reach the client whatever happens to us
             site.lose(error, spans, is_begun=True)
         return response

@@ -22,7 +22,7 @@ from flask import Flask, Request, got_request_exception, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from perfkit.config import PerformanceConfig, get_performance_config
-from perfkit.core.spans import OPEN, PRODUCERS, SEALED, set_exchange
+from perfkit.core.spans import OPEN, PRODUCERS, set_exchange
 from perfkit.core.spans import Exchange as Spans
 from perfkit.http.attachment import AppFacts, error_name
 from perfkit.store.exchanges import BOUNDS, IS_LOCKED, SUM, count_begun, count_ended
@@ -142,7 +142,7 @@ class FlaskMiddleware(PerfkitMiddleware):
                 values[index + SUM] += seconds
                 values[FINISHED] += 1.0
             if spans is not None:
-                spans[0] = SEALED
+                spans[0] = row
         except Exception as error:  # noqa: BLE001 - the answer must reach the client whatever happens to us
             self.lose(error, spans, is_begun=True)
         return result

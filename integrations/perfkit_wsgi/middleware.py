@@ -18,7 +18,7 @@ from collections.abc import Callable, Hashable, Iterable, Mapping
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
-from perfkit.core.spans import OPEN, PRODUCERS, SEALED, set_exchange
+from perfkit.core.spans import OPEN, PRODUCERS, set_exchange
 from perfkit.core.spans import Exchange as Spans
 from perfkit.http.attachment import AppFacts, Attachment
 from perfkit.http.queueing import variable_of
@@ -155,7 +155,7 @@ class PerfkitMiddleware:
                 values[index + SUM] += seconds
                 values[FINISHED] += 1.0
             if spans is not None:
-                spans[0] = SEALED
+                spans[0] = row
         except Exception as error:  # noqa: BLE001 - the answer must reach the client whatever happens to us
             self.lose(error, spans, is_begun=True)
         return result

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from perfkit.core.names import route_name
+
 __all__ = [
     "NOTHING",
     "age",
@@ -108,12 +110,6 @@ def window(value: float) -> str:
     if value < 120.0:
         return f"{max(1, round(value))} s"
     return f"{round(value / 60.0)} min" if value < 7200.0 else f"{round(value / 3600.0)} h"
-
-
-def route_name(method: str, route: str) -> str:
-    """Say which route: method and template; paths that matched none and what overflowed have own names."""
-    named = {"": "(no route)", "_other": "(other routes)"}.get(route, route)
-    return f"{'(any method)' if method == '_OTHER' else method} {named}"
 
 
 def listed(names: Iterable[str], limit: int = 3) -> str:

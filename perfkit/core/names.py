@@ -24,6 +24,7 @@ __all__ = [
     "WEBSOCKETS",
     "WEBSOCKET_DURATION",
     "WORKER_CPU",
+    "route_name",
 ]
 
 OTHER = "_other"
@@ -140,3 +141,9 @@ WORKER_CPU = Definition(
     type=MetricType.GAUGE,
     description="Cores that the live workers used over the last second.",
 )
+
+
+def route_name(method: str, route: str) -> str:
+    """Say which route: method and template; paths that matched none and what overflowed have own names."""
+    named = {"": "(no route)", OTHER: "(other routes)"}.get(route, route)
+    return f"{'(any method)' if method == OTHER_METHOD else method} {named}"

@@ -1,9 +1,11 @@
 """The current exchange: what the parts of perfkit did for the request that is being answered.
 
 Kept as small as can be, as every request pays for it: the context variable holds one list. Its first entry tells
-whether it is sealed, the others are spans. Components append to it; at the end it is sealed, so that a task which
-outlives its request writes nowhere. Measured with CPython 3.11, an object with attributes in its place costs three
-times as much, and a struct for each span two and a half times the tuple that stands for it until somebody reads.
+whether it is sealed and by what, the others are spans. Components append to it; at the end it is sealed, so that a
+task which outlives its request writes nowhere. Adapters seal it with the series in which they counted the request:
+whoever looks at it later knows its route, and the request has paid nothing for that. Measured with CPython 3.11, an
+object with attributes in place of the list costs three times as much, and a struct for each span two and a half times
+the tuple that stands for it until somebody reads.
 
 The variable is set and never reset: an adapter may finish in another context than the one it began in. Setting it is
 the dearest step of a request, so no exchange is opened while `PRODUCERS` is empty: an app without a cache, captured
@@ -28,6 +30,8 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from perfkit.core.names import route_name
+
 __all__ = [
     "MAX_ATTRIBUTES",
     "MAX_SPANS",
@@ -44,6 +48,7 @@ __all__ = [
     "expect_spans",
     "get_exchange",
     "record_span",
+    "route_of",
     "seal_exchange",
     "set_exchange",
     "spans_of",
@@ -62,7 +67,7 @@ Attributes: TypeAlias = "tuple[tuple[str, str | int | float | bool], ...]"
 """Names and values, in OpenTelemetry's words where it has one: ``(("db.system", "sqlite"), ("db.rows", 3))``."""
 
 Exchange: TypeAlias = list[Any]
-"""`OPEN` or `SEALED`, then the spans as they were recorded; `spans_of` reads them."""
+"""`OPEN` or what sealed it, then the spans as they were recorded; `spans_of` and `route_of` read them."""
 
 
 class Span(msgspec.Struct, frozen=True, gc=False):
@@ -88,7 +93,7 @@ class Span(msgspec.Struct, frozen=True, gc=False):
 
 
 OPEN, SEALED = False, True
-"""The first entry of an exchange, before and after `seal_exchange`."""
+"""The first entry of an exchange, before and after `seal_exchange`; anything true seals it."""
 
 PRODUCERS: list[str] = []
 """Who adds spans in this process; adapters open exchanges while there is anybody."""
@@ -159,10 +164,24 @@ def spans_of(exchange: Exchange) -> tuple[Span, ...]:
     return tuple(_bounded(*fields) for fields in exchange[1:])
 
 
-def seal_exchange(exchange: Exchange | None) -> None:
-    """Let nothing more be added to *exchange*, whose spans stay readable. None is no exchange."""
+def seal_exchange(exchange: Exchange | None, name: str = "") -> None:
+    """Let nothing more be added to *exchange*, whose spans stay readable. None is no exchange.
+
+    Args:
+        exchange: What `begin_exchange` returned.
+        name: Of the task or script that it was, which `route_of` returns.
+    """
     if exchange is not None:
-        exchange[0] = SEALED
+        exchange[0] = name or SEALED
+
+
+def route_of(exchange: Exchange) -> str:
+    """Return method and route of the request that *exchange* was, or the name of the task; empty where unknown."""
+    sealed = exchange[0]
+    if isinstance(sealed, str):
+        return sealed
+    labels: tuple[str, ...] = getattr(sealed, "labels", ())
+    return route_name(*labels[:2]) if len(labels) > 1 else ""
 
 
 def _bounded(

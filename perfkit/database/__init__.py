@@ -16,10 +16,12 @@ if TYPE_CHECKING:
     from perfkit.database.patterns.request import find_request_patterns
     from perfkit.database.patterns.statements import find_statement_patterns
     from perfkit.database.query.result import Plan, QueryResult
-    from perfkit.database.report.statistics import Caller, SlowQuery
+    from perfkit.database.report.statistics import SlowQuery
+    from perfkit.database.report.texts import Caller, RouteUse
     from perfkit.database.settings import DatabaseSettings
     from perfkit.database.shapes.shape import QueryShape, fingerprint
     from perfkit.database.snapshot import CaptureState, DatabaseSnapshot
+    from perfkit.database.workload.state import IndexState
 
 __all__ = [
     "Analysis",
@@ -29,11 +31,13 @@ __all__ = [
     "DatabaseSettings",
     "DatabaseSnapshot",
     "IndexAdvice",
+    "IndexState",
     "LeftOut",
     "ObservedQuery",
     "Plan",
     "QueryResult",
     "QueryShape",
+    "RouteUse",
     "SlowQuery",
     "Verification",
     "analyze",
@@ -54,7 +58,9 @@ __getattr__ = lazily(
         "LeftOut": "perfkit.database.indexes.advice",
         "Verification": "perfkit.database.indexes.advice",
         "recommend_indexes": "perfkit.database.indexes.recommend",
-        "Caller": "perfkit.database.report.statistics",
+        "Caller": "perfkit.database.report.texts",
+        "IndexState": "perfkit.database.workload.state",
+        "RouteUse": "perfkit.database.report.texts",
         "CaptureState": "perfkit.database.snapshot",
         "DatabaseOptimizer": "perfkit.database.optimizer",
         "DatabaseSettings": "perfkit.database.settings",

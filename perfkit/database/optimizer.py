@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Awaitable, Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from types import FrameType
 from typing import Any, Self, TypeVar
 
@@ -29,9 +29,12 @@ from perfkit.database.query.runner import Runner
 from perfkit.database.query.target import Target, target_of
 from perfkit.database.report.digest import Digest
 from perfkit.database.report.notes import Notes
+from perfkit.database.report.routes import with_routes
 from perfkit.database.report.statistics import SlowQuery, Statistics
 from perfkit.database.settings import DatabaseSettings
 from perfkit.database.snapshot import CaptureState, DatabaseSnapshot
+from perfkit.database.workload.advisor import IndexAdvisor
+from perfkit.database.workload.sources import Sources
 
 __all__ = ["DatabaseOptimizer"]
 
@@ -77,8 +80,8 @@ class DatabaseOptimizer(Component):
         self.settings = settings or DatabaseSettings()
         self._context, self._store = context, context.store
         self.recorder = Recorder(context, self.settings)
-        self._pools = Pools(context)
-        self._sqlalchemy = SQLAlchemyCapture(self.recorder, self._pools)
+        self._pools, self._sources = Pools(context), Sources()
+        self._sqlalchemy = SQLAlchemyCapture(self.recorder, self._pools, self._sources.add_pool)
         self._asyncpg = AsyncpgCapture(self.recorder)
         self._retry = Retry(context, self.settings)
         self._runner = Runner(self.recorder, self._retry, self.settings.slow_query_threshold)
@@ -87,6 +90,7 @@ class DatabaseOptimizer(Component):
         self._digest = Digest(self.recorder, context, self.settings)
         self._notes = Notes(self._store)
         self._statistics = Statistics(self.recorder, context, self.settings.slow_query_threshold)
+        self._indexes = IndexAdvisor(context, self.settings, self._sources, self._notes)
         self._captures: dict[str, CaptureState] = {}
         self._is_running = False
         self._stops = 0
@@ -98,6 +102,7 @@ class DatabaseOptimizer(Component):
         self._lock = threading.Lock()
         self._is_digesting = False
         self._looked_at = float("-inf")
+        self._looking = threading.Lock()
 
     @classmethod
     def from_settings(cls, settings: Any, context: Context) -> Self:
@@ -126,18 +131,34 @@ class DatabaseOptimizer(Component):
         self._hook()
         with self._context.errors.guarded(self.name, "a pool could not be looked at"):
             self._pools.tick()
-        if (self.recorder.pending or self.recorder.slow or now - self._looked_at >= LOOKED_EVERY) and (
-            not self._is_digesting
-        ):
+        if self._is_digesting:
+            return
+        is_due = self._indexes.is_due(now, len(self.recorder.records))
+        if self.recorder.pending or self.recorder.slow or now - self._looked_at >= LOOKED_EVERY or is_due:
             self._is_digesting = True
-            shells.defer(self._digest_later)
+            shells.defer(self._digest_later, is_due)
 
-    def _digest_later(self) -> None:
+    def _digest_later(self, is_look_due: bool) -> None:
         try:
             with self._context.errors.guarded(self.name, "statements could not be looked at"):
                 self.digest()
+            if is_look_due:
+                with self._context.errors.guarded(self.name, "the indexes could not be looked at"):
+                    self.look_at_indexes()
         finally:
             self._is_digesting = False
+
+    def look_at_indexes(self) -> None:
+        """Have the databases asked which indexes the statements of all workers want; `findings` tells what came of it.
+
+        The leader does so by itself, every `database.index_advice_interval` seconds. Blocks while the databases answer;
+        only reads, over a connection of its own.
+        """
+        self._notice_fork()
+        records = list(self.recorder.records.items())
+        texts = {shape: record.facts.shape.text for (_, shape), record in records}
+        with self._looking:
+            self._indexes.look(self._context.clock.monotonic(), self._statistics.shapes(), texts, len(records))
 
     def digest(self) -> None:
         """Look at all that was captured and has ended: for who reads right after a request."""
@@ -156,7 +177,7 @@ class DatabaseOptimizer(Component):
         """Return what is wrong with the statements of all workers, the most urgent first."""
         with self._context.errors.guarded(self.name, "statements could not be looked at"):
             self.digest()
-        return self._notes.all()
+        return list(with_routes(self._notes.all(), self._statistics.texts(), self._statistics.seconds_by_route()))
 
     def get_optimization_suggestions(self) -> list[Finding]:
         """Return what should be changed, the most urgent first: each with its line, evidence and fix."""
@@ -245,7 +266,7 @@ class DatabaseOptimizer(Component):
         try:
             yield
         finally:
-            seal_exchange(spans)
+            seal_exchange(spans, name)
             set_exchange(before)
 
     def instrument(self, engine: Any) -> None:
@@ -259,7 +280,19 @@ class DatabaseOptimizer(Component):
         What is returned does all that the connection does; hand it on in its place.
         """
         expect_spans(self.name)
+        with self._context.errors.guarded(self.name, "a connection could not be looked at"):
+            self._sources.add_connection(connection)
         return CapturedConnection(connection, self.recorder)
+
+    def advise_on(self, name: str, system: str, connect: Callable[[], AbstractContextManager[Any]]) -> None:
+        """Look at the indexes of the database *name*, whose DB-API connections *connect* gives. For adapters.
+
+        Args:
+            name: Tells it from others.
+            system: ``postgresql``, ``sqlite``, ``mysql``, ``mariadb``…
+            connect: Called in the thread for slow work; what it gives is used there alone and taken back at the end.
+        """
+        self._sources.add_factory(name, system, connect)
 
     def watch_pool(self, pool: Any, name: str) -> None:
         """Show the numbers of *pool*, one of psycopg_pool's, under *name*; SQLAlchemy's are found by themselves."""
@@ -310,6 +343,7 @@ class DatabaseOptimizer(Component):
             slow=sum(each.slow for each in shapes),
             top=tuple(shapes[:MOST_SHOWN]),
             captures=tuple(self._captures.values()),
+            indexes=self._indexes.state,
         )
 
     def _hook(self) -> None:
@@ -332,3 +366,4 @@ class DatabaseOptimizer(Component):
             self._digest.forget()
             self._notes.forget()
             self._statistics.forget()
+            self._indexes.forget()

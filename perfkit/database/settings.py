@@ -39,6 +39,13 @@ class DatabaseSettings(Settings, frozen=True):
     wide_row: Annotated[
         int, Meta(ge=256, description="Bytes a row, in the mean, from which a SELECT of many columns is told.")
     ] = 8192
+    index_advice: Annotated[
+        bool,
+        Meta(description="Look for missing indexes off the request, by a connection that only reads; never makes one."),
+    ] = True
+    index_advice_interval: Annotated[
+        float, Meta(ge=10, le=86_400, description="Seconds between two looks while the statements stay the same.")
+    ] = 300.0
     explain: Annotated[
         bool, Meta(description="Allow EXPLAIN of stored shapes on demand; it reads only and never runs the statement.")
     ] = True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from perfkit.database.report.statistics import SlowQuery
+from perfkit.database.workload.state import IndexState
 
 __all__ = ["CaptureState", "DatabaseSnapshot"]
 
@@ -33,6 +34,7 @@ class DatabaseSnapshot(msgspec.Struct, frozen=True, kw_only=True):
         slow: How many were slow.
         top: The shapes that took most time.
         captures: What is hooked into, in this worker.
+        indexes: How the last look at the indexes went.
     """
 
     statements: int
@@ -41,3 +43,4 @@ class DatabaseSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     slow: int
     top: tuple[SlowQuery, ...] = ()
     captures: tuple[CaptureState, ...] = ()
+    indexes: IndexState = IndexState()

@@ -14,7 +14,7 @@ from time import perf_counter
 
 from perfkit.core.locks import OwnLock
 from perfkit.core.names import KNOWN_METHODS, OTHER, OTHER_METHOD, REQUEST_DURATION, WEBSOCKET_DURATION, WEBSOCKETS
-from perfkit.core.spans import OPEN, PRODUCERS, SEALED, Exchange, seal_exchange, set_exchange
+from perfkit.core.spans import OPEN, PRODUCERS, Exchange, seal_exchange, set_exchange
 from perfkit.http.queueing import QueueTime
 from perfkit.store import Row
 from perfkit.store.exchanges import BOUNDS, IS_LOCKED, SUM, count_begun, count_ended
@@ -88,7 +88,7 @@ class Instrumentation:
                 values[index + SUM] += seconds
                 values[FINISHED] += 1.0  # last: what fails before is an exchange that has not ended
             if spans is not None:
-                spans[0] = SEALED
+                spans[0] = row
             return True
 
         return begin, record

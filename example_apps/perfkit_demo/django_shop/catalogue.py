@@ -56,7 +56,8 @@ def search(request: HttpRequest) -> HttpResponse:
     """Find products by the start of their SKU. Problem 2: without an index all 2,000 are read for a dozen."""
     least, above = search_range(text(request.GET, "q", longest=LONGEST_SEARCH))
     products = Product.objects.filter(sku__gte=least, sku__lt=above).order_by("sku")
-    return JsonResponse(answers.found(products.values_list("id", "sku", "name")[:FOUND]), safe=False)
+    found = list(products.values_list("id", "sku", "name")[:FOUND])
+    return JsonResponse(answers.found(found), safe=False)
 
 
 @audited

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["capture", "forget"]
 
 UID = "perfkit_django.sql"
+SYSTEMS = {"sqlite3": "sqlite", "postgis": "postgresql", "spatialite": "sqlite"}
+"""Names of Django's backends where they are not those of the systems."""
 MARK = "_perfkit_recorder"
 
 
@@ -36,6 +41,9 @@ def capture(system: PerformanceSystem) -> None:
         _wrap(connection, database)
     database.recognise_with(recognise)
     database.find_with(awaiting)
+    for alias, settings in connections.settings.items():
+        vendor = str(settings.get("ENGINE", "")).rpartition(".")[2]
+        database.advise_on(f"django {alias}", SYSTEMS.get(vendor, vendor), partial(_beside, alias))
     database.test_capture("django", _self_test)
 
 
@@ -52,6 +60,19 @@ def _wrap(connection: Any, database: Any) -> None:
     if not any(getattr(each, MARK, None) is database.recorder for each in wrappers):
         wrappers[:] = [each for each in wrappers if not hasattr(each, MARK)]
         wrappers.insert(0, wrapper_of(database, connection.vendor))
+
+
+@contextmanager
+def _beside(alias: str) -> Iterator[Any]:
+    """Give a connection of the driver's to the database *alias* that is nobody else's."""
+    own = connections.create_connection(alias)
+    own.execute_wrappers.clear()
+    own.inc_thread_sharing()
+    try:
+        own.connect()
+        yield own.connection
+    finally:
+        own.close()
 
 
 def wrapper_of(database: Any, vendor: str) -> Any:

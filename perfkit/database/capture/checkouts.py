@@ -12,7 +12,10 @@ from typing import Any, Protocol
 
 from perfkit.core.locks import OwnLock
 
-__all__ = ["CHECKOUTS", "PoolListener"]
+__all__ = ["CHECKOUTS", "OURS", "PoolListener"]
+
+OURS = "_perfkit_own"
+"""Attribute of pools whose connections are our own and not the app's."""
 
 
 class PoolListener(Protocol):

@@ -21,7 +21,7 @@ from weakref import WeakSet
 
 from perfkit.core.spans import expect_spans, get_exchange
 from perfkit.database.callsites import RECOGNISERS
-from perfkit.database.capture.checkouts import CHECKOUTS
+from perfkit.database.capture.checkouts import CHECKOUTS, OURS
 from perfkit.database.capture.recorder import Recorder
 from perfkit.database.patterns.observed import Relation
 from perfkit.database.pool.pools import Pools
@@ -30,7 +30,6 @@ __all__ = ["SQLAlchemyCapture"]
 
 METHODS = ("do_execute", "do_executemany", "do_execute_no_params", "do_commit")
 MARK = "_perfkit_captured"
-TESTED = "_perfkit_self_test"
 
 
 class SQLAlchemyCapture:
@@ -40,9 +39,9 @@ class SQLAlchemyCapture:
         is_active: Whether SQLAlchemy is there and listened to.
     """
 
-    def __init__(self, recorder: Recorder, pools: Pools) -> None:
-        """Report statements to *recorder*, and connections to *pools*."""
-        self._recorder, self._pools = recorder, pools
+    def __init__(self, recorder: Recorder, pools: Pools, on_pool: Callable[[Any], object] = id) -> None:
+        """Report statements to *recorder* and connections to *pools*; call *on_pool* with each pool that is met."""
+        self._recorder, self._pools, self._on_pool = recorder, pools, on_pool
         # Weak: an app may make engines without end, one a tenant or one a task, and each has a dialect of its own.
         self._dialects: WeakSet[Any] = WeakSet()
 
@@ -76,7 +75,7 @@ class SQLAlchemyCapture:
     def self_test(self, statement: str) -> None:
         """Send *statement* to an empty database in memory."""
         engine = importlib.import_module("sqlalchemy").create_engine("sqlite://")
-        setattr(engine.pool, TESTED, True)
+        setattr(engine.pool, OURS, True)
         try:
             with engine.connect() as connection:
                 connection.exec_driver_sql(statement)
@@ -88,6 +87,7 @@ class SQLAlchemyCapture:
         engine = getattr(engine, "sync_engine", engine)
         self._wrap(engine.dialect)
         self._pools.watch(engine.pool)
+        self._on_pool(engine.pool)
 
     def on_checkout(self, record: Any, fairy: Any) -> None:
         """Meet the engine of a connection that was taken out, and time it."""
@@ -97,7 +97,8 @@ class SQLAlchemyCapture:
                 dialect = getattr(pool, "_dialect", None)
                 if dialect is not None and dialect not in self._dialects:
                     self._wrap(dialect)
-                if not hasattr(pool, TESTED):
+                    self._on_pool(pool)
+                if not hasattr(pool, OURS):
                     self._pools.taken(pool, record)
 
     def on_checkin(self, record: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from perfkit.core.names import OTHER
 from perfkit.core.spans import Exchange
 from perfkit.database.patterns.facts import Facts, Role
 from perfkit.database.patterns.observed import Relation
@@ -13,6 +14,9 @@ __all__ = ["Entry", "ShapeRecord", "Work"]
 
 MOST_SITES = 20
 """Call sites remembered of one shape."""
+
+MOST_ROUTES = 20
+"""Routes remembered of one shape; more count as `OTHER`."""
 
 
 class ShapeRecord:
@@ -25,13 +29,14 @@ class ShapeRecord:
         count: Statements since the start, for choosing which ones are weighed.
         sites: Call site → (times seen, function).
         relations: Call site → what an ORM was loading there.
+        routes: Route → [requests, statements, seconds], of the exchanges that were looked at.
         samples, fetched: Statements whose rows were counted as they were fetched, and these rows.
         weighed, bytes: Rows that were weighed, and their bytes in all.
         columns: Column → bytes of the rows that were weighed.
         longest: The longest time, seconds.
         likes: Whether it has a LIKE with a parameter or a value.
         has_wildcard: Whether such a parameter was seen to begin with a wildcard.
-        is_told: Whether the other workers know its text.
+        told: Statements when the other workers were last told of it; 0 where they do not know it.
         sample: A text of this shape, for EXPLAIN and for looking at the statement; it may hold values: never shown.
     """
 
@@ -42,10 +47,10 @@ class ShapeRecord:
         "facts",
         "fetched",
         "has_wildcard",
-        "is_told",
         "likes",
         "longest",
         "relations",
+        "routes",
         "row",
         "rows",
         "sample",
@@ -53,6 +58,7 @@ class ShapeRecord:
         "sites",
         "slow",
         "system",
+        "told",
         "weighed",
     )
 
@@ -60,14 +66,14 @@ class ShapeRecord:
         """Begin with nothing counted."""
         self.facts, self.system, self.sample = facts, system, sample
         self.row, self.rows, self.slow = row, rows, slow
-        self.count = self.samples = self.fetched = self.weighed = self.bytes = 0
+        self.count = self.samples = self.fetched = self.weighed = self.bytes = self.told = 0
         self.columns: dict[str, int] = {}
         self.sites: dict[str, list[Any]] = {}
         self.relations: dict[str, Relation | None] = {}
+        self.routes: dict[str, list[float]] = {}
         self.longest = 0.0
         self.likes = any(slot.role is Role.LIKE for slot in facts.slots)
         self.has_wildcard = False
-        self.is_told = False
 
     def note(self, site: str, function: str) -> None:
         """Count a call site."""
@@ -76,6 +82,18 @@ class ShapeRecord:
             known[0] += 1
         elif len(self.sites) < MOST_SITES:
             self.sites[site] = [1, function]
+
+    def add_route(self, route: str, statements: int, seconds: float) -> None:
+        """Count a request of *route* that sent it; by whoever looks at exchanges, never by a request."""
+        known = self.routes.get(route)
+        if known is None:
+            if len(self.routes) >= MOST_ROUTES:
+                route = OTHER
+            known = self.routes.setdefault(route, [0.0, 0.0, 0.0])
+            self.told = 0
+        known[0] += 1.0
+        known[1] += statements
+        known[2] += seconds
 
 
 class Entry:

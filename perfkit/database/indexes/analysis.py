@@ -20,7 +20,7 @@ from perfkit.database.schema.catalog import Catalog, Table
 from perfkit.database.schema.reading import read_catalog
 from perfkit.database.shapes.shape import fingerprint
 
-__all__ = ["analyze"]
+__all__ = ["analyze", "casts", "missing_index"]
 
 WIDE_COLUMNS, WIDE_BYTES = 5, 100
 """From so many columns, or bytes a row, it is told that all of them are read."""
@@ -63,7 +63,7 @@ def analyze(
     with opened(connection, schema) as session:
         catalog = read_catalog(session, schema, pairs)
         result = search(session, catalog, pairs, writes=writes)
-    findings = [_missing(advice, catalog) for advice in result.indexes]
+    findings = [missing_index(advice, catalog) for advice in result.indexes]
     for demand in result.demands:
         findings.extend(_of_statement(demand, catalog, result.rows.get(demand.text)))
     told = {demand.text for demand in result.demands}
@@ -91,7 +91,8 @@ def _rank(finding: Finding) -> tuple[int, str, str, str]:
     return _RANKS[finding.priority], finding.code, finding.object or "", finding.message
 
 
-def _missing(advice: IndexAdvice, catalog: Catalog) -> Finding:
+def missing_index(advice: IndexAdvice, catalog: Catalog) -> Finding:
+    """Return the finding that *advice* is."""
     statement = advice.statements[0]
     return found(
         "missing_index",
@@ -115,7 +116,7 @@ def _missing(advice: IndexAdvice, catalog: Catalog) -> Finding:
 
 def _of_statement(demand: Demand, catalog: Catalog, rows: int | None) -> Iterator[Finding]:
     yield from _of_text(demand.text, catalog, rows)
-    yield from _casts(demand, catalog)
+    yield from casts(demand, catalog)
 
 
 def _of_text(sql: str, catalog: Catalog, rows: int | None) -> Iterator[Finding]:
@@ -181,7 +182,7 @@ def _normal(text: str) -> str:
     return re.sub(r"::[\w ]+|[\s()\"`]", "", text).lower()
 
 
-def _casts(demand: Demand, catalog: Catalog) -> Iterator[Finding]:
+def casts(demand: Demand, catalog: Catalog) -> Iterator[Finding]:
     """Yield comparisons of a column with what is of another type, which only the types of the columns tell."""
     for access in demand.accesses:
         table = catalog.table(access.table)

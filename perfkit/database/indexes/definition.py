@@ -100,15 +100,18 @@ class Definition:
             text = key.text
         return text + (f" {key.opclass}" if key.opclass else "") + (" DESC" if key.is_descending else "")
 
-    def django(self) -> str:
+    def django(self, dialect: str = "postgresql") -> str:
         """Return the operation of a Django migration that makes it, without locking writes out on PostgreSQL."""
         name = self.name[:30].rstrip("_")
         if any(key.is_expression or key.opclass for key in self.keys):
-            return f"migrations.RunSQL({self.ddl('postgresql')!r}, {f'DROP INDEX {self.name}'!r})  # atomic = False"
+            undo = f"DROP INDEX {self.name}" + (f" ON {self.table}" if dialect in ("mysql", "mariadb") else "")
+            note = "  # atomic = False" if dialect == "postgresql" else ""
+            return f"migrations.RunSQL({self.ddl(dialect)!r}, {undo!r}){note}"
         fields = [("-" if key.is_descending else "") + key.text for key in self.keys]
         more = f", include={list(self.include)!r}" if self.include else ""
         more += f", condition=Q(…)  # WHERE {self.where}" if self.where else ""
-        return f"AddIndexConcurrently({self.table!r}, models.Index(fields={fields!r}, name={name!r}{more}))"
+        operation = "AddIndexConcurrently" if dialect == "postgresql" else "migrations.AddIndex"
+        return f"{operation}({self.table!r}, models.Index(fields={fields!r}, name={name!r}{more}))"
 
     def alembic(self, dialect: str) -> str:
         """Return the operation of an Alembic migration that makes it."""

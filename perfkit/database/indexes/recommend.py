@@ -206,7 +206,7 @@ def _advice(chosen: Chosen, demands: Sequence[Demand], catalog: Catalog, verifie
         name=wanted.name,
         where=wanted.where,
         include=wanted.include,
-        django=wanted.django(),
+        django=wanted.django(catalog.dialect),
         alembic=wanted.alembic(catalog.dialect),
         statements=texts,
         write_cost=chosen.written,

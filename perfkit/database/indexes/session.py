@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from perfkit.core.errors import DatabaseError
-from perfkit.database.query.target import engine_of, target_of
+from perfkit.database.query.target import Target, engine_of, target_of
 
-__all__ = ["Session", "opened"]
+__all__ = ["Session", "beside", "opened"]
 
 CATALOG_TIMEOUT_MS = 10_000
 PLAN_TIMEOUT_MS = 500
@@ -58,7 +58,7 @@ def opened(database: Any, schema: str | None = None) -> Iterator[Session]:
         finally:
             engine.dispose()
         return
-    target = target_of(_plain(database))
+    target = database if isinstance(database, Target) else target_of(_plain(database))
     with target.connection() as connection:
         begin = _BEGINNINGS.get(target.system)
         if begin is None:
@@ -88,7 +88,7 @@ def _is_captured(database: Any) -> bool:
 def _postgresql(connection: Any, schema: str | None) -> Iterator[Session]:
     status = _status_of(connection)
     if status == "idle":
-        own = _beside(connection)
+        own = beside(connection)
         if own is not None:
             try:
                 with _reading(own, schema, "BEGIN READ ONLY", "ROLLBACK") as session:
@@ -146,7 +146,7 @@ def _status_of(connection: Any) -> str:
     return "idle" if int(status) == 0 else "busy"
 
 
-def _beside(connection: Any) -> Any:
+def beside(connection: Any) -> Any:
     """Return another connection to where *connection* leads, or None where it cannot be made."""
     package = type(connection).__module__.partition(".")[0]
     info = getattr(connection, "info", None)

@@ -69,7 +69,7 @@ def _foreign_keys(table: Table, dialect: str) -> Iterator[Finding]:
             evidence={"rows": round(table.rows), "target": key.target, "columns": list(key.columns)},
             fix={
                 "sql": wanted.ddl(dialect) + ";",
-                "django": wanted.django(),
+                "django": wanted.django(dialect),
                 "sqlalchemy": f"mapped_column(ForeignKey('{key.target}.…'), index=True)",
                 "alembic": wanted.alembic(dialect),
             },

@@ -6,11 +6,11 @@ from typing import Any
 
 from perfkit.database.indexes.advice import IndexAdvice, Verification
 from perfkit.database.indexes.recommend import measured
-from perfkit.database.indexes.session import opened
-from perfkit.database.schema.catalog import Index, Table
+from perfkit.database.indexes.session import Session, opened
+from perfkit.database.schema.catalog import Catalog, Index, Table
 from perfkit.database.schema.reading import read_catalog
 
-__all__ = ["verify_applied"]
+__all__ = ["verified", "verify_applied"]
 
 STILL_CLAIMED = 0.7
 """Part of the promised saving from which the advice has kept its word."""
@@ -29,8 +29,12 @@ def verify_applied(connection: Any, advice: IndexAdvice, *, schema: str | None =
     """
     pairs = [(sql, 1.0) for sql in advice.statements]
     with opened(connection, schema) as session:
-        catalog = read_catalog(session, schema, pairs)
-        costs = measured(session, catalog, pairs)
+        return verified(session, read_catalog(session, schema, pairs), advice)
+
+
+def verified(session: Session, catalog: Catalog, advice: IndexAdvice) -> Verification:
+    """Do the work of `verify_applied` on an open session whose catalog is read."""
+    costs = measured(session, catalog, [(sql, 1.0) for sql in advice.statements])
     table = catalog.table(advice.table)
     index = next((each for each in table.indexes if _is_it(each, advice)), None) if table is not None else None
     now = sum(cost for cost, _ in costs) / len(costs) if costs else None

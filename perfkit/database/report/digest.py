@@ -8,6 +8,7 @@ from typing import Any
 from perfkit.core.context import Context
 from perfkit.core.findings import Finding
 from perfkit.core.names import OTHER
+from perfkit.core.spans import route_of
 from perfkit.database.capture.recorder import Recorder
 from perfkit.database.capture.work import Entry, ShapeRecord, Work
 from perfkit.database.patterns.facts import values_of
@@ -48,9 +49,21 @@ class Digest:
                     yield from self.of_work(work)
 
     def of_work(self, work: Work) -> Iterator[Finding]:
-        """Yield what is wrong with the statements of *work*."""
+        """Yield what is wrong with the statements of *work*, each with its route; count the route at their shapes."""
+        route = route_of(work.spans)
+        if route:
+            sums: dict[ShapeRecord, list[float]] = {}
+            for entry, _, _, _, seconds, _ in work.queries:
+                each = sums.setdefault(entry.record, [0.0, 0.0])
+                each[0] += 1.0
+                each[1] += seconds
+            for record, (statements, spent) in sums.items():
+                record.add_route(route, int(statements), spent)
         if len(work.queries) > 1:
-            yield from patterns_of([_seen(*query) for query in work.queries])
+            for finding in patterns_of([_seen(*query) for query in work.queries]):
+                if route:
+                    finding.evidence["route"] = route
+                yield finding
 
     def new_shapes(self) -> Iterator[Finding]:
         """Yield what is wrong with the statements of shapes that were not looked at yet."""

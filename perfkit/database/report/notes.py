@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -27,17 +27,32 @@ REPEAT_INTERVAL = 300.0
 HELD = 2.0
 """Seconds for which what was read of the others is good: a read is some ms a worker, and pages ask each second."""
 
+MOST_ROUTES = 20
+"""Routes remembered of one finding."""
+
+SHOWN_ROUTES = 5
+"""Routes told of one finding."""
+
 _RANK = {"critical": 0, "high": 1, "medium": 2, "low": 3}
 
 
 class _Note:
-    """One finding, and how often it was found."""
+    """One finding, how often it was found, and on which routes: requests and seconds of each."""
 
-    __slots__ = ("at", "finding", "is_changed", "requests", "told_at", "worst")
+    __slots__ = ("at", "finding", "is_changed", "requests", "routes", "told_at", "worst")
 
     def __init__(self, finding: Finding) -> None:
         self.finding, self.requests, self.is_changed = finding, 0, True
         self.told_at, self.at, self.worst = float("-inf"), 0.0, -1.0
+        self.routes: dict[str, list[float]] = {}
+
+    def add_routes(self, routes: Mapping[str, Sequence[float]]) -> None:
+        for route, (requests, seconds) in routes.items():
+            if route not in self.routes and len(self.routes) >= MOST_ROUTES:
+                continue
+            sums = self.routes.setdefault(route, [0.0, 0.0])
+            sums[0] += requests
+            sums[1] += seconds
 
 
 class Notes:
@@ -65,6 +80,9 @@ class Notes:
                 self._notes[finding.fingerprint] = note
                 note.requests += 1
                 note.at = self._store.clock.time()
+                route = finding.evidence.get("route")
+                if route:
+                    note.add_routes({route: (1.0, float(finding.evidence.get("seconds") or 0.0))})
                 worst = float(finding.evidence.get("count") or finding.evidence.get("repeats") or 0)
                 if worst >= note.worst:
                     note.finding, note.worst = finding, worst
@@ -94,23 +112,22 @@ class Notes:
         for note in notes:
             self._tell(note, now)
 
+    def drop(self, fingerprint: str, now: float) -> None:
+        """Take a finding about a state back, at *now* monotonic seconds, from whomever it is."""
+        with self._lock:
+            note = self._notes.pop(fingerprint, None)
+            if note is None or not note.requests:
+                return
+            self._notes[fingerprint] = gone = _Note(note.finding)
+            gone.at = self._store.clock.time()
+        self._tell(gone, now)
+
     def all(self) -> list[Finding]:
         """Return the findings of all workers, the most urgent first; reads the texts."""
-        merged: dict[str, tuple[int, Finding, float]] = {}
-        taken: set[tuple[str, str]] = set()
-        for worker, note in self._everyones():
-            fingerprint = note.finding.fingerprint
-            if (worker, fingerprint) in taken:
-                continue
-            taken.add((worker, fingerprint))
-            requests, finding, worst = merged.get(fingerprint, (0, note.finding, note.worst))
-            if note.worst > worst:
-                finding, worst = note.finding, note.worst
-            merged[fingerprint] = (requests + note.requests, finding, worst)
-        told = [
-            msgspec.structs.replace(finding, evidence={**finding.evidence, "requests": requests})
-            for requests, finding, _ in merged.values()
-        ]
+        known: dict[str, dict[str, _Note]] = {}
+        for worker, note in self._everyones():  # of each worker its newest word comes first
+            known.setdefault(note.finding.fingerprint, {}).setdefault(worker, note)
+        told = [finding for notes in known.values() if (finding := _merged(notes.values())) is not None]
         return sorted(told, key=lambda finding: (_RANK[finding.priority], finding.code, -finding.evidence["requests"]))
 
     def _everyones(self) -> Iterable[tuple[str, _Note]]:
@@ -122,6 +139,8 @@ class Notes:
             try:
                 note = _Note(msgspec.convert(record["finding"], Finding))
                 note.requests, note.worst = int(record["requests"]), float(record["worst"])
+                note.at = float(record["at"])
+                note.add_routes(record["routes"])
                 yield str(record["worker"]), note
             except (KeyError, TypeError, ValueError):  # of another version of perfkit
                 continue
@@ -144,5 +163,26 @@ class Notes:
                 "finding": msgspec.to_builtins(note.finding),
                 "requests": note.requests,
                 "worst": note.worst,
+                "at": note.at,
+                "routes": dict(note.routes),
             }
             self._store.texts.append(KIND, record)
+
+
+def _merged(notes: Collection[_Note]) -> Finding | None:
+    """Return the worst of *notes*, of one problem, with the requests of all; None where the newest takes it back."""
+    worst = max(notes, key=lambda note: (note.worst, note.at))
+    if not worst.requests:
+        return None
+    evidence = {**worst.finding.evidence, "requests": sum(note.requests for note in notes)}
+    sums = _Note(worst.finding)
+    for note in notes:
+        sums.add_routes(note.routes)
+    if sums.routes:
+        # The costliest route first: it is the one that the finding is about.
+        ordered = sorted(sums.routes.items(), key=lambda item: (-item[1][1], -item[1][0]))
+        evidence["route"] = ordered[0][0]
+        evidence["routes"] = {
+            route: {"requests": int(requests), "seconds": spent} for route, (requests, spent) in ordered[:SHOWN_ROUTES]
+        }
+    return msgspec.structs.replace(worst.finding, evidence=evidence)

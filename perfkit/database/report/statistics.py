@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -15,9 +14,11 @@ from perfkit.core.names import OTHER, REQUEST_DURATION
 from perfkit.database.capture.metrics import ERRORS, ROWS, SLOW, STATEMENTS
 from perfkit.database.capture.recorder import Recorder, SlowStatement
 from perfkit.database.capture.work import ShapeRecord
+from perfkit.database.report.routes import seconds_by_route
+from perfkit.database.report.texts import MOST_CALLERS, Caller, RouteUse, ShapeText, converted, dearest, joined
 from perfkit.store.quantiles import quantile
 
-__all__ = ["Caller", "ShapeText", "SlowQuery", "Statistics"]
+__all__ = ["Caller", "SlowQuery", "Statistics"]
 
 logger = logging.getLogger("perfkit.database")
 
@@ -28,33 +29,14 @@ LOG_INTERVAL = 60.0
 TELL_INTERVAL = 60.0
 """Seconds between two looks whether the texts of this worker are still in the ring."""
 
+MUCH_MORE = 2.0
+"""Times as many statements as when it was told last from which a shape is told again: its callers may be others."""
+
 HELD = 2.0
 """Seconds for which what was read of the others is good: a read is some ms a worker, and pages ask each second."""
 
 MOST_TOLD = 200
-MOST_CALLERS = 5
 MOST_TEXT = 1_000
-
-
-class Caller(msgspec.Struct, frozen=True):
-    """A line that sends a statement: ``path:line``, the function, how often it was seen there."""
-
-    site: str
-    function: str
-    count: int
-
-
-class ShapeText(msgspec.Struct, frozen=True):
-    """What the workers tell of a shape: no number that the store has."""
-
-    worker: str
-    system: str
-    id: str
-    text: str
-    summary: str
-    callers: tuple[Caller, ...] = ()
-    rows: float = -1.0
-    longest: float = 0.0
 
 
 class SlowQuery(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,6 +53,7 @@ class SlowQuery(msgspec.Struct, frozen=True, kw_only=True):
         errors: How often it failed.
         share: Its part of the time of all requests, 0 to 1; None without requests.
         callers: The lines that send it, the most frequent first.
+        routes: Where it is sent from, the one that spends most on it first.
     """
 
     sql: str
@@ -87,6 +70,7 @@ class SlowQuery(msgspec.Struct, frozen=True, kw_only=True):
     errors: int = 0
     share: float | None = None
     callers: tuple[Caller, ...] = ()
+    routes: tuple[RouteUse, ...] = ()
 
 
 class Statistics:
@@ -130,16 +114,20 @@ class Statistics:
         if not self._store.is_shared:
             return
         records = self._recorder.records.values()
-        new = [record for record in list(records) if not record.is_told and record.facts.shape.id != OTHER]
+        new = [record for record in list(records) if not record.told and record.facts.shape.id != OTHER]
         if now - self._told_at >= TELL_INTERVAL:
             self._told_at = now
             kept = {
                 text["id"] for text in self._store.texts.read(SHAPES, limit=5_000) if text["worker"] == self._worker
             }
-            missing = [record for record in list(records) if record.is_told and record.facts.shape.id not in kept]
+            missing = [
+                record
+                for record in list(records)
+                if record.told and (record.facts.shape.id not in kept or record.count >= MUCH_MORE * record.told)
+            ]
             new.extend(sorted(missing, key=lambda record: -record.count)[:50])
         for record in new[:MOST_TOLD]:
-            record.is_told = True
+            record.told = record.count
             self._store.texts.append(SHAPES, msgspec.to_builtins(self._text_of(record)))
 
     def _text_of(self, record: ShapeRecord) -> ShapeText:
@@ -154,18 +142,22 @@ class Statistics:
             tuple(Caller(site, function, count) for site, (count, function) in sites),
             record.fetched / record.samples if record.samples else -1.0,
             record.longest,
+            tuple(
+                RouteUse(route, int(requests), int(statements), seconds)
+                for route, (requests, statements, seconds) in dearest(record.routes)
+            ),
         )
 
     def texts(self) -> dict[str, ShapeText]:
         """Return what is known of each shape, by its id, from all workers."""
         known: dict[str, ShapeText] = {}
-        others = (_converted(each) for each in self._of_others())
+        others = (converted(each) for each in self._of_others())
         own = [self._text_of(record) for record in list(self._recorder.records.values())]
         taken: set[tuple[str, str]] = set()
         for text in (*own, *(each for each in others if each is not None)):
             if (text.worker, text.id) not in taken:
                 taken.add((text.worker, text.id))
-                known[text.id] = _joined(known[text.id], text) if text.id in known else text
+                known[text.id] = joined(known[text.id], text) if text.id in known else text
         return known
 
     def _of_others(self) -> list[dict[str, Any]]:
@@ -182,10 +174,8 @@ class Statistics:
         texts = self.texts()
         errors = _by_shape(families.get(ERRORS.name))
         rows, slow = _by_shape(families.get(ROWS.name)), _by_shape(families.get(SLOW.name))
-        requests = families.get(REQUEST_DURATION.name)
-        spent = (
-            sum(point.value.sum for point in requests.points if isinstance(point.value, Histogram)) if requests else 0.0
-        )
+        by_route = seconds_by_route(families.get(REQUEST_DURATION.name))
+        spent = sum(by_route.values())
         found = []
         for point in families[STATEMENTS.name].points if STATEMENTS.name in families else ():
             histogram = point.value
@@ -213,9 +203,15 @@ class Statistics:
                     errors=int(errors.get((system, shape), 0.0)),
                     share=min(1.0, histogram.sum / spent) if spent else None,
                     callers=text.callers if text is not None else (),
+                    routes=_with_shares(text.routes, histogram.sum, by_route) if text is not None else (),
                 )
             )
         return sorted(found, key=lambda each: -each.total)
+
+    def seconds_by_route(self) -> dict[str, float]:
+        """Return the seconds of all requests of all workers by route."""
+        families = {family.definition.name: family for family in self._store.families({REQUEST_DURATION.name})}
+        return seconds_by_route(families.get(REQUEST_DURATION.name))
 
     def slow(self) -> list[SlowQuery]:
         """Return the shapes that were slow at least once, or are so in the mean; those that took most time first."""
@@ -234,23 +230,12 @@ def _by_shape(family: Any) -> dict[tuple[str, str], float]:
     return sums
 
 
-def _converted(record: dict[str, Any]) -> ShapeText | None:
-    try:
-        return msgspec.convert(record, ShapeText)
-    except msgspec.ValidationError:  # of another version of perfkit
-        return None
-
-
-def _joined(one: ShapeText, other: ShapeText) -> ShapeText:
-    counts: dict[tuple[str, str], int] = {}
-    callers: Iterable[Caller] = (*one.callers, *other.callers)
-    for caller in callers:
-        key = (caller.site, caller.function)
-        counts[key] = counts.get(key, 0) + caller.count
-    ordered = sorted(counts.items(), key=lambda item: -item[1])[:MOST_CALLERS]
-    return msgspec.structs.replace(
-        one,
-        callers=tuple(Caller(site, function, count) for (site, function), count in ordered),
-        rows=max(one.rows, other.rows),
-        longest=max(one.longest, other.longest),
+def _with_shares(routes: tuple[RouteUse, ...], total: float, by_route: dict[str, float]) -> tuple[RouteUse, ...]:
+    """Return *routes* with their part of each route's time: of the *total* seconds of a shape by what was seen."""
+    seen = sum(use.seconds for use in routes)
+    return tuple(
+        msgspec.structs.replace(use, share=min(1.0, total * use.seconds / seen / by_route[use.route]))
+        if seen and by_route.get(use.route)
+        else use
+        for use in routes
     )

@@ -6,9 +6,12 @@ from collections import defaultdict
 from typing import Any
 
 from perfkit.database.schema.catalog import PAGE, Catalog, Column, ForeignKey, Index, Table
-from perfkit.database.schema.sample import PART_ROWS, PARTS, column_of
+from perfkit.database.schema.sample import MOST_VALUE, PART_ROWS, PARTS, WIDTH_ROWS, column_of
 
 __all__ = ["read_mysql"]
+
+_WIDE = ("text", "blob", "json")
+"""Endings of the types whose values may be long."""
 
 
 def read_mysql(cursor: Any, dialect: str, schema: str | None, texts: str) -> Catalog:
@@ -34,6 +37,7 @@ def read_mysql(cursor: Any, dialect: str, schema: str | None, texts: str) -> Cat
     ):
         count, is_sampled = float(told or 0), name.lower() in texts
         sample = _sample(rows, home, name, columns[name], indexes[name]) if is_sampled else []
+        widths = _widths(rows, home, name, columns[name]) if sample else {}
         if sample and len(sample) < PARTS * PART_ROWS / 2:
             count = max(count, float(len(sample)))
         tables.append(
@@ -44,7 +48,12 @@ def read_mysql(cursor: Any, dialect: str, schema: str | None, texts: str) -> Cat
                 pages=max(1.0, float(size or 0) / PAGE),
                 columns={
                     row[1]: column_of(
-                        row[1], row[2], [values[at] for values in sample], count, is_nullable=row[3] == "YES"
+                        row[1],
+                        row[2],
+                        [values[at] for values in sample],
+                        count,
+                        is_nullable=row[3] == "YES",
+                        width=widths.get(row[1]),
                     )
                     if sample
                     else Column(name=row[1], type=row[2], is_nullable=row[3] == "YES")
@@ -106,7 +115,10 @@ def _foreign_keys(rows: Any, where: str) -> dict[str, list[ForeignKey]]:
 
 def _sample(rows: Any, home: str, name: str, columns: list[Any], indexes: list[Index]) -> list[Any]:
     """Return rows from all over a table where its key is a number, else its first ones."""
-    listed = ", ".join(_quoted(row[1]) for row in columns)
+    listed = ", ".join(
+        f"LEFT({_quoted(row[1])}, {MOST_VALUE})" if str(row[4]).lower().endswith(_WIDE) else _quoted(row[1])
+        for row in columns
+    )
     table = f"{_quoted(home)}.{_quoted(name)}"
     primary = next((index.keys for index in indexes if index.is_primary), ())
     kinds = {row[1]: row[4] for row in columns}
@@ -124,6 +136,17 @@ def _sample(rows: Any, home: str, name: str, columns: list[Any], indexes: list[I
                 )
             ]
     return list(rows(f"SELECT {listed} FROM {table} LIMIT {PARTS * PART_ROWS}"))
+
+
+def _widths(rows: Any, home: str, name: str, columns: list[Any]) -> dict[str, float]:
+    """Return the mean bytes of the values of those columns that may hold long ones."""
+    wide = [row[1] for row in columns if str(row[4]).lower().endswith(_WIDE)]
+    if not wide:
+        return {}
+    listed, means = ", ".join(map(_quoted, wide)), ", ".join(f"avg(length({_quoted(each)}))" for each in wide)
+    table = f"{_quoted(home)}.{_quoted(name)}"
+    found = rows(f"SELECT {means} FROM (SELECT {listed} FROM {table} LIMIT {WIDTH_ROWS}) AS some")[0]
+    return {column: float(mean) for column, mean in zip(wide, found, strict=True) if mean is not None}
 
 
 def _quoted(name: str) -> str:

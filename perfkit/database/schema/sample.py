@@ -12,7 +12,7 @@ from typing import Any
 
 from perfkit.database.schema.catalog import Column
 
-__all__ = ["PARTS", "PART_ROWS", "column_of"]
+__all__ = ["MOST_VALUE", "PARTS", "PART_ROWS", "WIDTH_ROWS", "column_of"]
 
 PARTS = 40
 """Places of a table that are looked at."""
@@ -20,12 +20,29 @@ PARTS = 40
 PART_ROWS = 100
 """Rows read at each."""
 
+MOST_VALUE = 200
+"""Characters or bytes of a value that are read: a table of photos would else be read whole."""
+
+WIDTH_ROWS = 200
+"""Rows whose values are weighed where only so much of each was read."""
+
 MOST_COMMON = 50
 MOST_BOUNDS = 100
 
 
-def column_of(name: str, kind: str, values: Sequence[Any], total: float, *, is_nullable: bool = True) -> Column:
-    """Return what *values*, a sample of a table of *total* rows, say about a column."""
+def column_of(
+    name: str, kind: str, values: Sequence[Any], total: float, *, is_nullable: bool = True, width: float | None = None
+) -> Column:
+    """Return what *values*, a sample of a table of *total* rows, say about a column.
+
+    Args:
+        name: Of the column.
+        kind: Its type.
+        values: At most `MOST_VALUE` of each.
+        total: Rows of the table.
+        is_nullable: Whether there may be none.
+        width: Mean bytes of a value, where it was asked for.
+    """
     count = len(values)
     if not count:
         return Column(name=name, type=kind, is_nullable=is_nullable)
@@ -36,7 +53,7 @@ def column_of(name: str, kind: str, values: Sequence[Any], total: float, *, is_n
         type=kind,
         distinct=_distinct(shown, len(known), total * len(known) / count),
         null_ratio=1 - len(known) / count,
-        width=sum(map(_width, known)) / max(1, len(known)),
+        width=sum(map(_width, known)) / max(1, len(known)) if width is None else width + 1.0,
         common={
             value: seen / count
             for value, seen in shown.most_common(MOST_COMMON)
@@ -69,7 +86,9 @@ def _bounds(known: Sequence[Any]) -> tuple[str, ...]:
 def _text(value: Any) -> str:
     if isinstance(value, bool):
         return "t" if value else "f"
-    return str(value)[:200]
+    if isinstance(value, bytes):
+        return value[:MOST_VALUE].hex()
+    return str(value)[:MOST_VALUE]
 
 
 def _width(value: Any) -> float:

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from perfkit.database.schema.catalog import PAGE, Catalog, Column, ForeignKey, Index, Table
-from perfkit.database.schema.sample import PART_ROWS, PARTS, column_of
+from perfkit.database.schema.sample import MOST_VALUE, PART_ROWS, PARTS, WIDTH_ROWS, column_of
 
 __all__ = ["read_sqlite"]
 
@@ -37,10 +37,14 @@ def _table(rows: Any, name: str, sql: str, is_sampled: bool, told: float | None)
     infos = rows(f"PRAGMA table_xinfo({_quoted(name)})")
     has_number = not re.search(r"\bWITHOUT\s+ROWID\b", sql, re.IGNORECASE)
     count = _count(rows, name, has_number)
-    sample = _sample(rows, name, [info[1] for info in infos], has_number) if is_sampled and count else []
+    names = [info[1] for info in infos]
+    sample = _sample(rows, name, names, has_number) if is_sampled and count else []
+    widths = _widths(rows, name, names) if sample else {}
     columns: dict[str, Column] = {}
     for at, (_, column, kind, is_filled, *_rest) in enumerate(infos):
-        columns[column] = column_of(column, kind, [row[at] for row in sample], count, is_nullable=not is_filled)
+        columns[column] = column_of(
+            column, kind, [row[at] for row in sample], count, is_nullable=not is_filled, width=widths.get(column)
+        )
     width = sum(column.width for column in columns.values()) + 10
     primary = tuple(info[1] for info in sorted(infos, key=lambda info: info[5]) if info[5])
     return Table(
@@ -68,7 +72,8 @@ def _count(rows: Any, name: str, has_number: bool) -> float:
 
 def _sample(rows: Any, name: str, columns: list[str], has_number: bool) -> list[Any]:
     """Return rows from all over a table, few enough to be read at once."""
-    listed, table = ", ".join(map(_quoted, columns)), _quoted(name)
+    table = _quoted(name)
+    listed = ", ".join(map(_part, map(_quoted, columns)))
     if not has_number:
         return list(rows(f"SELECT {listed} FROM {table} LIMIT {PARTS * PART_ROWS}"))
     low, high = rows(f"SELECT min(rowid), max(rowid) FROM {table}")[0]
@@ -83,6 +88,21 @@ def _sample(rows: Any, name: str, columns: list[str], has_number: bool) -> list[
             f"ORDER BY rowid LIMIT {PART_ROWS}"
         )
     ]
+
+
+def _part(column: str) -> str:
+    """Return an expression for the beginning of a long value and the whole of any other."""
+    return f"CASE WHEN typeof({column}) IN ('text', 'blob') THEN substr({column}, 1, {MOST_VALUE}) ELSE {column} END"
+
+
+def _widths(rows: Any, name: str, columns: list[str]) -> dict[str, float]:
+    """Return the mean bytes of the values of those columns that hold text or bytes."""
+    listed = ", ".join(
+        f"avg(CASE WHEN typeof({column}) IN ('text', 'blob') THEN length({column}) END)"
+        for column in map(_quoted, columns)
+    )
+    means = rows(f"SELECT {listed} FROM (SELECT * FROM {_quoted(name)} LIMIT {WIDTH_ROWS})")[0]
+    return {column: float(mean) for column, mean in zip(columns, means, strict=True) if mean is not None}
 
 
 def _indexes(rows: Any, name: str, primary: tuple[str, ...]) -> list[Index]:
