@@ -122,8 +122,9 @@ def _time_share(finding: Finding, load: Load) -> float | None:
 
 
 def _seconds_saved(finding: Finding) -> float | None:
-    """Return the seconds saved since the start: of each request times requests, or told as a whole."""
+    """Return the seconds saved since the start: told as a sum over all workers, else of each request times requests."""
+    told = finding.estimate.get("load_seconds_saved")
+    if told is not None:
+        return told
     each, requests = finding.estimate.get("seconds_saved"), finding.evidence.get("requests")
-    if each is not None and isinstance(requests, (int, float)):
-        return each * requests
-    return finding.estimate.get("load_seconds_saved")
+    return each * requests if each is not None and isinstance(requests, (int, float)) else None

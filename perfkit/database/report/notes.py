@@ -1,15 +1,22 @@
-"""The findings of all workers: each keeps its own, tells them through the store's texts, and anyone may ask for all."""
+"""The findings of all workers: each keeps its own, tells them through the store's texts, and anyone may ask for all.
+
+How often each was met, and the seconds that this cost, are counted in the store: so they are sums over all workers,
+those that have ended included, and a finding is told again only when it has changed.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import threading
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
+from perfkit.core.families import Histogram
 from perfkit.core.findings import Finding
+from perfkit.database.capture.metrics import FOUND, SAVED, STATEMENTS
 from perfkit.store import Store
 
 __all__ = ["Notes"]
@@ -31,20 +38,34 @@ _RANK = {"critical": 0, "high": 1, "medium": 2, "low": 3}
 
 
 class _Note:
-    """One finding, and how often it was found."""
+    """One finding of one worker.
 
-    __slots__ = ("at", "finding", "is_changed", "requests", "told_at", "worst")
+    Attributes:
+        source: Who reports it, where it is a state: empty for what is met in requests.
+        worst: How bad it was, the worst time; that time is shown.
+        is_over: The state was, and is no more.
+    """
 
-    def __init__(self, finding: Finding) -> None:
-        self.finding, self.requests, self.is_changed = finding, 0, True
+    __slots__ = ("at", "finding", "is_changed", "is_over", "source", "told_at", "worst")
+
+    def __init__(self, finding: Finding, source: str = "") -> None:
+        self.finding, self.source, self.is_changed, self.is_over = finding, source, True, False
         self.told_at, self.at, self.worst = float("-inf"), 0.0, -1.0
+
+
+class _Counts(NamedTuple):
+    """What all workers counted: of findings by the hash of their fingerprint, of statements by shape."""
+
+    met: dict[str, float]
+    saved: dict[str, float]
+    statements: dict[str, float]
 
 
 class Notes:
     """What this worker found, and what all of them did. Thread-safe."""
 
     def __init__(self, store: Store) -> None:
-        """Tell others through *store*."""
+        """Count in *store*, and tell others through it."""
         self._store = store
         self.forget()
 
@@ -56,36 +77,42 @@ class Notes:
         self._worker = f"{os.getpid()}-{self._store.clock.time():.3f}"
 
     def add(self, findings: Iterable[Finding], now: float) -> None:
-        """Note *findings*, made at *now* (monotonic seconds), and tell what is new or due."""
+        """Note *findings* met in requests, at *now* (monotonic seconds): each is counted, and told if it is news."""
         for finding in findings:
-            with self._lock:
-                note = self._notes.pop(finding.fingerprint, None) or _Note(finding)
-                if len(self._notes) >= MOST:
-                    del self._notes[next(iter(self._notes))]
-                self._notes[finding.fingerprint] = note
-                note.requests += 1
-                note.at = self._store.clock.time()
-                worst = float(finding.evidence.get("count") or finding.evidence.get("repeats") or 0)
-                if worst >= note.worst:
-                    note.finding, note.worst = finding, worst
-                note.is_changed = True
-            self._tell(note, now)
-
-    def put(self, findings: Iterable[Finding], now: float) -> None:
-        """Note *findings* that are about a state: what was told of them before is replaced, not counted up."""
-        for finding in findings:
+            self._count(finding)
+            worst = float(finding.evidence.get("count") or finding.evidence.get("repeats") or 0)
             with self._lock:
                 note = self._notes.get(finding.fingerprint)
-                if note is not None and note.finding == finding:
-                    note.requests = 1
-                    continue
-                if len(self._notes) >= MOST and note is None:
-                    del self._notes[next(iter(self._notes))]
-                note = note or _Note(finding)
-                note.finding, note.requests, note.is_changed = finding, 1, True
+                if note is None or worst > note.worst:
+                    note = self._keep(note, finding, "")
+                    note.worst = worst
+                self._notes[finding.fingerprint] = self._notes.pop(finding.fingerprint)
                 note.at = self._store.clock.time()
-                self._notes[finding.fingerprint] = note
             self._tell(note, now)
+
+    def put(self, findings: Iterable[Finding], now: float, *, source: str = "") -> None:
+        """Note *findings* that are about a state: what was told of them before is replaced, not counted up.
+
+        Args:
+            findings: Of one source.
+            now: Monotonic seconds.
+            source: What this source told before and does not tell now is over; empty where it tells each only once.
+        """
+        told = set()
+        for finding in findings:
+            told.add(finding.fingerprint)
+            with self._lock:
+                note = self._notes.get(finding.fingerprint)
+                if note is None or note.is_over or note.finding != finding:
+                    note = self._keep(note, finding, source)
+                    note.at = self._store.clock.time()
+            self._tell(note, now)
+        if source:
+            with self._lock:
+                over = [each for key, each in self._notes.items() if each.source == source and key not in told]
+            for note in over:
+                note.is_changed, note.is_over = note.is_changed or not note.is_over, True
+                self._tell(note, now)
 
     def tick(self, now: float) -> None:
         """Tell what changed or is due, at *now* monotonic seconds."""
@@ -95,23 +122,45 @@ class Notes:
             self._tell(note, now)
 
     def all(self) -> list[Finding]:
-        """Return the findings of all workers, the most urgent first; reads the texts."""
-        merged: dict[str, tuple[int, Finding, float]] = {}
+        """Return the findings of all workers, the most urgent first; reads the texts and the counts."""
+        merged: dict[str, tuple[Finding, float]] = {}
         taken: set[tuple[str, str]] = set()
         for worker, note in self._everyones():
             fingerprint = note.finding.fingerprint
             if (worker, fingerprint) in taken:
                 continue
             taken.add((worker, fingerprint))
-            requests, finding, worst = merged.get(fingerprint, (0, note.finding, note.worst))
-            if note.worst > worst:
-                finding, worst = note.finding, note.worst
-            merged[fingerprint] = (requests + note.requests, finding, worst)
-        told = [
-            msgspec.structs.replace(finding, evidence={**finding.evidence, "requests": requests})
-            for requests, finding, _ in merged.values()
-        ]
-        return sorted(told, key=lambda finding: (_RANK[finding.priority], finding.code, -finding.evidence["requests"]))
+            if not note.is_over and note.worst > merged.get(fingerprint, (note.finding, -2.0))[1]:
+                merged[fingerprint] = (note.finding, note.worst)
+        counts = self._counted() if merged else _Counts({}, {}, {})
+        found = [_with(counts, finding) for finding, _ in merged.values()]
+        return sorted(found, key=lambda finding: (_RANK[finding.priority], finding.code, -(finding.seen or 0)))
+
+    def _keep(self, note: _Note | None, finding: Finding, source: str) -> _Note:
+        """Have *finding* in its note, made if there is none. The caller holds the lock."""
+        if note is None:
+            while len(self._notes) >= MOST:
+                del self._notes[next(iter(self._notes))]
+            note = self._notes[finding.fingerprint] = _Note(finding, source)
+        note.finding, note.source, note.is_changed, note.is_over = finding, source, True, False
+        return note
+
+    def _count(self, finding: Finding) -> None:
+        store, labels = self._store, (finding.code, _hashed(finding.fingerprint))
+        store.add(store.row(FOUND, labels), 1.0)
+        saved = finding.estimate.get("seconds_saved", 0.0)
+        if saved > 0.0:
+            store.add(store.row(SAVED, labels), saved)
+
+    def _counted(self) -> _Counts:
+        counts = _Counts({}, {}, {})
+        for family in self._store.families({FOUND.name, SAVED.name, STATEMENTS.name}):
+            into = {FOUND.name: counts.met, SAVED.name: counts.saved}.get(family.definition.name, counts.statements)
+            for point in family.points:
+                value = point.value.count if isinstance(point.value, Histogram) else point.value
+                if isinstance(value, int | float):
+                    into[point.labels[-1]] = into.get(point.labels[-1], 0.0) + value
+        return counts
 
     def _everyones(self) -> Iterable[tuple[str, _Note]]:
         with self._lock:
@@ -121,7 +170,7 @@ class Notes:
         for record in self._of_others():
             try:
                 note = _Note(msgspec.convert(record["finding"], Finding))
-                note.requests, note.worst = int(record["requests"]), float(record["worst"])
+                note.worst, note.is_over = float(record["worst"]), bool(record.get("over", False))
                 yield str(record["worker"]), note
             except (KeyError, TypeError, ValueError):  # of another version of perfkit
                 continue
@@ -142,7 +191,25 @@ class Notes:
             record: dict[str, Any] = {
                 "worker": self._worker,
                 "finding": msgspec.to_builtins(note.finding),
-                "requests": note.requests,
                 "worst": note.worst,
+                "over": note.is_over,
             }
             self._store.texts.append(KIND, record)
+
+
+def _hashed(fingerprint: str) -> str:
+    return hashlib.blake2b(fingerprint.encode("utf-8", "replace"), digest_size=8).hexdigest()
+
+
+def _with(counts: _Counts, finding: Finding) -> Finding:
+    """Return *finding* with how often it was met: in requests, or as a statement of its shape; a state just is."""
+    key = _hashed(finding.fingerprint)
+    met = counts.met.get(key)
+    if met is None:
+        sent = counts.statements.get(finding.evidence.get("shape", ""))
+        return finding if sent is None else msgspec.structs.replace(finding, seen=int(sent))
+    estimate = finding.estimate
+    if key in counts.saved:
+        estimate = {**estimate, "load_seconds_saved": counts.saved[key]}
+    evidence = {**finding.evidence, "requests": int(met)}
+    return msgspec.structs.replace(finding, evidence=evidence, estimate=estimate, seen=int(met))
