@@ -298,7 +298,8 @@ class DatabaseOptimizer(Component):
         if reason:
             message = f"The statements of {name} are not captured: {reason}."
             action = "Look whether its version is supported, and whether something else replaces its hooks."
-            self._notes.put([found("inactive_capture", message, action, object=name)], self._context.clock.monotonic())
+            told = found("inactive_capture", message, action, object=name, evidence={"reason": reason})
+            self._notes.put([told], self._context.clock.monotonic())
             self._context.errors.warn(self.name, f"inactive_{name}", f"{message} {action}")
 
     def snapshot(self) -> DatabaseSnapshot:
