@@ -17,6 +17,7 @@ from perfkit.config import PerformanceConfig
 from perfkit.core.component import Component
 from perfkit.core.context import Context
 from perfkit.core.families import Family
+from perfkit.core.findings import Finding
 from perfkit.core.locks import OwnLock
 
 __all__ = ["Components"]
@@ -75,6 +76,14 @@ class Components:
             for name in _Prefixes(self._asleep).of(self._context.store.families):
                 self.wake(name)
         yield from self._in_order()
+
+    def findings(self) -> Iterator[tuple[str, list[Finding] | None]]:
+        """Yield word and findings of those in use; None in their place where a component failed to tell."""
+        for name, component in self.in_use():
+            found = None
+            with self._context.errors.guarded(name, "findings() failed"):
+                found = list(component.findings())
+            yield name, found
 
     def start(self) -> None:
         """Start what is awake, and what has something to do by now. In a forked child it starts the child's own."""

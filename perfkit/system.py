@@ -16,12 +16,12 @@ import os
 import sys
 import weakref
 from collections.abc import Callable, Mapping
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
 
 from perfkit import __version__, registry
+from perfkit.advising import advising
 from perfkit.components import TICK, Components
 from perfkit.config import PerformanceConfig, get_performance_config, validate_performance_config
 from perfkit.core.clock import Clock, SystemClock
@@ -36,7 +36,7 @@ from perfkit.core.scheduler import Scheduler
 from perfkit.store import Store
 
 if TYPE_CHECKING:
-    from perfkit.advice import Advisor, Targets
+    from perfkit.advice import Targets
     from perfkit.alerts import AlertManager
     from perfkit.cache import CacheManager
     from perfkit.core.findings import Finding
@@ -112,6 +112,7 @@ class PerformanceSystem:
         # The scheduler and the finalizer hold the parts, not the system, so that a dropped system is freed.
         self._scheduler.every(TICK, self.store.tick, name="store")
         self._components = Components(self.config, self._context)
+        self._get_advisor = advising(self.config, self._context, self._components)
         self._lock = OwnLock()
         self._pid = self._stopped_pid = 0
         self._is_initialized = False
@@ -279,19 +280,38 @@ class PerformanceSystem:
 
         return Targets.from_settings(self.config.performance)
 
-    @cached_property
-    def _advisor(self) -> Advisor:
-        """Made when it is first asked."""
-        from perfkit.advice import Advisor
+    @property
+    def release(self) -> str | None:
+        """The release of the app: what `mark_release` said, the setting `release`, or what git has checked out."""
+        return self._get_advisor().keeper.release
 
-        return Advisor(self.store, self._context.findings, self.targets, window=self.config.performance.window)
+    def mark_release(self, name: str) -> None:
+        """Say that all workers run the release *name* from now on, where that changes without a restart."""
+        self._get_advisor().keeper.mark_release(name[:200])
+
+    def snooze(self, fingerprint: str, seconds: float = 86_400.0) -> None:
+        """Hear nothing of a finding for *seconds*, at most a year, in all workers within a second.
+
+        Raises:
+            FindingNotFoundError: No finding of that fingerprint was told.
+            ValueError: The time is out of range.
+        """
+        self._get_advisor().keeper.snooze(fingerprint, seconds)
+
+    def reopen(self, fingerprint: str) -> None:
+        """Hear of a snoozed finding again, or take a fixed one as open until it is absent anew, in all workers.
+
+        Raises:
+            FindingNotFoundError: No finding of that fingerprint was told.
+        """
+        self._get_advisor().keeper.reopen(fingerprint)
 
     def get_optimization_recommendations(self) -> list[Finding]:
         """Return what all components find wrong, the most urgent first; each with evidence and what to do.
 
         Where the request time that would be saved is known, it counts; else what the component said. At most 100.
         """
-        return self._advisor.recommend()
+        return self._get_advisor().recommend()
 
     def get_performance_dashboard(self, *, wake: bool = True) -> PerformanceDashboard:
         """Return everything as of now. Never waits for network or database.
@@ -304,25 +324,33 @@ class PerformanceSystem:
 
         components = self._components.all() if wake else self._components.in_use()
         snapshots = {name: component.snapshot() for name, component in components}
-        findings = self._advisor.recommend()
+        advisor = self._get_advisor()
+        known = advisor.findings()
+        findings = advisor.recommend(known)
         performance = snapshots.get("performance")
-        score = self._advisor.judge(snapshots, findings)
-        verdict = self._advisor.summarize(snapshots, findings, score)
+        score = advisor.judge(snapshots, findings)
+        verdict = advisor.summarize(snapshots, findings, score)
         return PerformanceDashboard(
             status=verdict.status,
             at=self.clock.time(),
             uptime=performance.uptime if performance is not None else 0.0,
             service=self.config.service,
             environment=self.config.environment,
-            release=self.config.release,
+            release=advisor.keeper.release,
             version=__version__,
             summary=DashboardSummary(
-                verdict=verdict, overall_score=None if score is None else score.value, score=score
+                verdict=verdict,
+                overall_score=None if score is None else score.value,
+                score=score,
+                outlook=advisor.look_ahead(score, findings),
             ),
             components=snapshots,
             is_shared=self.store.is_shared,
             degraded=self.store.degraded,
             recommendations=tuple(findings),
+            fixed=advisor.keeper.fixed(),
+            snoozed=advisor.keeper.snoozed(known),
+            releases=advisor.keeper.releases,
         )
 
 

@@ -2,8 +2,8 @@
 
 from perfkit.advice.advisor import Advisor
 from perfkit.advice.ranking import Load, rank
-from perfkit.advice.score import Loss, Part, Score
+from perfkit.advice.score import Loss, Outlook, Part, Score
 from perfkit.advice.targets import Targets
 from perfkit.advice.verdict import Verdict, summarize
 
-__all__ = ["Advisor", "Load", "Loss", "Part", "Score", "Targets", "Verdict", "rank", "summarize"]
+__all__ = ["Advisor", "Load", "Loss", "Outlook", "Part", "Score", "Targets", "Verdict", "rank", "summarize"]

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from perfkit.advice import causes
+from perfkit.advice.ledger.keeper import Keeper, Told
 from perfkit.advice.ranking import Load, rank
-from perfkit.advice.score import Cause, Score, score
+from perfkit.advice.score import Cause, Outlook, Score, outlook, score
 from perfkit.advice.targets import Targets
 from perfkit.advice.verdict import Verdict, bounded, summarize
+from perfkit.core.context import Context
 from perfkit.core.families import Histogram
 from perfkit.core.findings import Finding
 from perfkit.core.names import REQUEST_DURATION
 from perfkit.core.status import Status
-from perfkit.store import Store
 
 __all__ = ["Advisor"]
 
@@ -23,22 +24,31 @@ LOOKUPS = 100
 
 
 class Advisor:
-    """What to do first, and how good it is. Thread-safe: all it keeps is the last band, one assignment.
+    """What to do first, and how good it is, the same in all workers. Thread-safe.
 
-    The band is kept by each worker for itself, so within three points of an edge two workers may differ in it; the
-    score and its parts are the same.
+    Attributes:
+        keeper: What became of the findings.
     """
 
-    def __init__(
-        self, store: Store, findings: Callable[[], Iterable[Finding]], targets: Targets, *, window: float
-    ) -> None:
-        """Read from *store* and from what all components report; *window* is in seconds."""
-        self._store, self._findings, self._targets, self._window = store, findings, targets, window
-        self._band = Status.UNKNOWN
+    def __init__(self, context: Context, told: Told, targets: Targets, *, window: float) -> None:
+        """Read the store and what all components report.
 
-    def recommend(self) -> list[Finding]:
-        """Return the findings of all components, the most urgent first."""
-        return rank(self._findings(), self._load())
+        Args:
+            context: Of the system.
+            told: The findings of the components that are awake.
+            targets: What the score compares with.
+            window: Seconds that the score looks back.
+        """
+        self._store, self._context, self._targets, self._window = context.store, context, targets, window
+        self.keeper = Keeper(context, told)
+
+    def findings(self) -> list[Finding]:
+        """Return the findings of all components with their states, in no order."""
+        return self.keeper.with_states(self._context.findings())
+
+    def recommend(self, findings: Iterable[Finding] | None = None) -> list[Finding]:
+        """Return *findings* (None: those of all components) that are open, the most urgent first."""
+        return rank(self.findings() if findings is None else findings, self._load())
 
     def summarize(self, snapshots: Mapping[str, Any], findings: Sequence[Finding], score: Score | None) -> Verdict:
         """Return the verdict, no better than the band of *score*, or which of two components is switched off."""
@@ -58,14 +68,19 @@ class Advisor:
         """
         performance = snapshots.get("performance")
         if performance is None or not performance.requests or performance.total_requests < self._targets.requests:
-            self._band = Status.UNKNOWN
             return None
         alerts = snapshots.get("alerts")
         parts, left_out = self._causes(snapshots, findings)
         is_alerting = alerts is not None and alerts.status is Status.CRITICAL
-        made = score(parts, left_out, before=self._band, is_alerting=is_alerting)
-        self._band = Status.UNKNOWN if made is None else made.status
+        journal = self.keeper.journal
+        made = score(parts, left_out, before=journal.band, is_alerting=is_alerting)
+        if made is not None and made.status is not journal.band:
+            journal.say_band(made.status)
         return made
+
+    def look_ahead(self, made: Score | None, findings: Sequence[Finding]) -> Outlook | None:
+        """Return what the score *made* would be without the first of the ranked *findings*; None where it is None."""
+        return None if made is None else outlook(made, findings)
 
     def _causes(
         self, snapshots: Mapping[str, Any], findings: Sequence[Finding]

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from math import prod
 from typing import TYPE_CHECKING, NamedTuple
 
+from perfkit.advice.ranking import TIME_SHARE
 from perfkit.advice.score import Cause
 from perfkit.advice.targets import Targets
 from perfkit.advice.verdict import FAILING
@@ -30,6 +31,9 @@ TOLERATED = 4.0
 
 MOST_ROUTES = 5
 """Routes that are told by name; the others are one cause."""
+
+EXPLAINS = 0.01
+"""Part of all request time from which a finding may be why a route is slow."""
 
 HIT_WEIGHT = 0.8
 """Part of the cache's points for its hit ratio; the rest is for having no stampedes."""
@@ -76,8 +80,10 @@ def speed(routes: Sequence[RouteTally], findings: Iterable[Finding]) -> list[Cau
     if not total:
         return []
     about: dict[str | None, Finding] = {}
-    for finding in findings:
-        about.setdefault(finding.object, finding)
+    # Of several about a route, the one that costs it most time; what is known to cost next to nothing explains nothing.
+    for finding in sorted(findings, key=lambda each: -each.estimate.get(TIME_SHARE, 0.0)):
+        if finding.estimate.get(TIME_SHARE, 1.0) >= EXPLAINS:
+            about.setdefault(finding.route or finding.object, finding)
     causes = []
     slow = sorted((each for each in routes if each.slowness > 0.0), key=lambda route: -route.slowness)
     for route in slow[:MOST_ROUTES]:

@@ -1,8 +1,9 @@
 """Which finding comes first: what all components report, once each, the most urgent at the top. Pure.
 
 Urgent is what costs users time. Where a finding says how much a request saves and how many requests it was met in, its
-part of all request time raises its priority; what is cheap and rare as well is of low priority. A cheap one that many
-requests meet keeps its priority: a database on the same machine hides what it will cost over a network.
+part of all request time raises its priority; what is cheap and rare as well is no advice. A cheap one that many
+requests meet keeps its priority: a database on the same machine hides what it will cost over a network. What comes
+without evidence is no advice either.
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ __all__ = ["MOST", "TIME_SHARE", "Load", "identity", "rank"]
 
 MOST = 100
 """Recommendations returned at most."""
+
+LONGEST = 400
+"""Characters of what tells two findings apart."""
 
 TIME_SHARE = "request_time_share"
 """The name in `Finding.estimate` of the part of all request time that is saved, 0-1."""
@@ -54,14 +58,16 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
 def rank(findings: Iterable[Finding], load: Load = Load(), *, most: int = MOST) -> list[Finding]:  # noqa: B008 - frozen
     """Return *findings* without repetitions, the most urgent first: by priority, time saved, confidence, code.
 
-    What is snoozed or fixed is left out. Where the time saved is known it is told in `Finding.estimate` under
-    `TIME_SHARE`, and may change the priority.
+    What is snoozed or fixed, has no evidence, or is cheap and rare, is left out. Where the time saved is known it is
+    told in `Finding.estimate` under `TIME_SHARE`, and may change the priority.
     """
     kept: dict[str, Finding] = {}
     for finding in findings:
-        if finding.state in (State.SNOOZED, State.FIXED):
+        if finding.state in (State.SNOOZED, State.FIXED) or not finding.evidence:
             continue
         weighed = _weighed(_encodable(finding), load)
+        if weighed is None:
+            continue
         name = identity(finding)
         if name not in kept or _place(weighed) < _place(kept[name]):
             kept[name] = weighed
@@ -70,7 +76,9 @@ def rank(findings: Iterable[Finding], load: Load = Load(), *, most: int = MOST) 
 
 def identity(finding: Finding) -> str:
     """Return what makes two findings the same problem."""
-    return finding.fingerprint or f"{finding.component}:{finding.code}:{finding.object}:{finding.site}"
+    path = (finding.site or "").rpartition(":")[0]
+    told = finding.fingerprint or f"{finding.component}:{finding.code}:{finding.object}:{path}"
+    return told[:LONGEST]
 
 
 def _encodable(finding: Finding) -> Finding:
@@ -93,7 +101,8 @@ def _place(finding: Finding) -> tuple[float, ...]:
     )
 
 
-def _weighed(finding: Finding, load: Load) -> Finding:
+def _weighed(finding: Finding, load: Load) -> Finding | None:
+    """Return *finding* with what it costs, and the priority that follows; None if that is next to nothing."""
     share = _time_share(finding, load)
     if share is None:
         return finding
@@ -103,7 +112,7 @@ def _weighed(finding: Finding, load: Load) -> Finding:
     elif share >= NOTABLE:
         priority = min(priority, Priority.MEDIUM, key=_URGENCY.__getitem__)
     elif _is_rare(finding, load):
-        priority = Priority.LOW
+        return None
     return msgspec.structs.replace(finding, priority=priority, estimate={**finding.estimate, TIME_SHARE: share})
 
 
@@ -122,8 +131,9 @@ def _time_share(finding: Finding, load: Load) -> float | None:
 
 
 def _seconds_saved(finding: Finding) -> float | None:
-    """Return the seconds saved since the start: of each request times requests, or told as a whole."""
+    """Return the seconds saved since the start: told as a sum over all workers, else of each request times requests."""
+    told = finding.estimate.get("load_seconds_saved")
+    if told is not None:
+        return told
     each, requests = finding.estimate.get("seconds_saved"), finding.evidence.get("requests")
-    if each is not None and isinstance(requests, (int, float)):
-        return each * requests
-    return finding.estimate.get("load_seconds_saved")
+    return each * requests if each is not None and isinstance(requests, (int, float)) else None

@@ -15,9 +15,10 @@ from typing import NamedTuple
 
 import msgspec
 
+from perfkit.core.findings import Finding
 from perfkit.core.status import Status
 
-__all__ = ["VERSION", "WEIGHTS", "Cause", "Loss", "Part", "Score", "band", "score"]
+__all__ = ["VERSION", "WEIGHTS", "Cause", "Loss", "Outlook", "Part", "Score", "band", "outlook", "score"]
 
 VERSION = 1
 """Of the formula; it is told with each score."""
@@ -83,6 +84,31 @@ class Score(msgspec.Struct, frozen=True, kw_only=True):
     left_out: dict[str, str] = {}
     is_capped: bool = False
     version: int = VERSION
+
+
+class Outlook(msgspec.Struct, frozen=True, kw_only=True):
+    """What the score would be about if the first findings that cost points were mended.
+
+    Attributes:
+        score: 0-100.
+        fingerprints: Of these findings.
+    """
+
+    score: int
+    fingerprints: tuple[str, ...]
+
+
+def outlook(made: Score, findings: Sequence[Finding], *, most: int = 2) -> Outlook | None:
+    """Return what *made* would be without the first *most* of the ranked *findings* that cost points; None without."""
+    costs: dict[str, int] = {}
+    for part in made.parts:
+        for loss in part.losses:
+            if loss.fingerprint:
+                costs[loss.fingerprint] = costs.get(loss.fingerprint, 0) + loss.points
+    first = [finding.fingerprint for finding in findings if finding.fingerprint in costs][:most]
+    if not first:
+        return None
+    return Outlook(score=made.value + sum(costs[each] for each in first), fingerprints=tuple(first))
 
 
 def score(

@@ -10,7 +10,6 @@ found anew.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -22,6 +21,8 @@ from perfkit.alerts.routing.silences import Acknowledgement, Silence, Silences
 from perfkit.alerts.snapshot import AlertRecord, RuleSnapshot, SloSnapshot
 from perfkit.core.errors import ErrorLog
 from perfkit.store import Store
+from perfkit.store.checkpoints import Assembly, Order, split
+from perfkit.store.checkpoints.parts import PART
 
 __all__ = ["RECORD", "SAID", "STATE", "Checkpoint", "Journal"]
 
@@ -29,13 +30,6 @@ STATE = "alerts.state"
 RECORD = "alerts.record"
 PAST = "alerts.past"
 SAID = "alerts.said"
-PART = 24 * 1024
-"""Bytes of a part: below an eighth of a ring of texts, and well below the largest command."""
-
-MOST_PARTS = 32
-MOST_WAITING = 4
-"""States of which some parts are missing yet."""
-
 ENOUGH = 8
 """Complete states that are looked at: they are read from the newest on, but by a clock that may have been set back."""
 
@@ -63,7 +57,7 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
     slos: list[SloSnapshot] = msgspec.field(default_factory=list)
 
     @property
-    def order(self) -> tuple[int, int]:
+    def order(self) -> Order:
         """Of two checkpoints the one with the higher order is the newer."""
         return self.generation, self.number
 
@@ -83,31 +77,31 @@ class Journal:
     def __init__(self, store: Store, errors: ErrorLog, silences: Silences) -> None:
         """Keep *silences* at what people said in any worker."""
         self._store, self._errors, self._silences = store, errors, silences
-        self._parts: dict[tuple[int, int], dict[int, bytes]] = {}
+        self._parts = Assembly()
         self.received: Checkpoint | None = None
         store.control.on(STATE, self._on_part)
         store.control.on(SAID, self._on_said)
 
     def forget(self) -> None:
         """Know nothing: in a forked child, or when the store begins anew."""
-        self._parts, self.received = {}, None
+        self._parts, self.received = Assembly(), None
 
     def tell(self, checkpoint: Checkpoint) -> None:
         """Send *checkpoint* to all workers."""
         self.received = checkpoint
         if self._store.is_shared:
-            for part in _split(checkpoint):
+            for part in split(_encode(checkpoint), checkpoint.order):
                 self._store.control.append(STATE, part)
 
     def keep(self, checkpoint: Checkpoint) -> None:
         """Write *checkpoint* where the next leader finds it."""
-        for part in _split(checkpoint):
+        for part in split(_encode(checkpoint), checkpoint.order):
             self._store.texts.append(STATE, part)
 
     def find(self) -> Checkpoint | None:
         """Return the newest checkpoint there is, heard or written; reads files."""
         found = self.received
-        parts: dict[tuple[int, int], dict[int, bytes]] = {}
+        parts = Assembly()
         complete = 0
         for record in self._store.texts.read(STATE, limit=500):
             checkpoint = self._assembled(record, parts)
@@ -176,33 +170,11 @@ class Journal:
             self.received = checkpoint
             self._hear(checkpoint)
 
-    def _assembled(
-        self, payload: dict[str, Any], waiting: dict[tuple[int, int], dict[int, bytes]]
-    ) -> Checkpoint | None:
+    def _assembled(self, payload: dict[str, Any], waiting: Assembly) -> Checkpoint | None:
         """Take one part; return the checkpoint if it is complete with it."""
         try:
-            order = (int(payload["generation"]), int(payload["number"]))
-            parts = waiting.setdefault(order, {})
-            parts[int(payload["part"])] = payload["body"]
-            if len(parts) < int(payload["of"]):
-                while len(waiting) > MOST_WAITING:
-                    del waiting[next(iter(waiting))]
-                return None
-            del waiting[order]
-            return _decode(zlib.decompress(b"".join(body for _, body in sorted(parts.items()))))
+            found = waiting.take(payload)
+            return None if found is None else _decode(found[1])
         except (KeyError, TypeError, ValueError, zlib.error) as error:
             self._errors.report("alerts", error, doing="a state of the alerts cannot be read")
             return None
-
-
-def _split(checkpoint: Checkpoint) -> Iterable[dict[str, Any]]:
-    body = zlib.compress(_encode(checkpoint), 1)
-    pieces = [body[at : at + PART] for at in range(0, len(body), PART)]
-    for part, piece in enumerate(pieces[:MOST_PARTS]):
-        yield {
-            "generation": checkpoint.generation,
-            "number": checkpoint.number,
-            "part": part,
-            "of": len(pieces),
-            "body": piece,
-        }

@@ -42,7 +42,7 @@ def troubles(
     if now - began >= SILENCE:
         for rule in known.rules:
             if rule.name in own and rule.measured_at is None:
-                yield _silent(rule.name)
+                yield _silent(rule.name, now - began)
 
 
 def failing(receivers: Sequence[ReceiverSnapshot], now: float) -> list[ReceiverSnapshot]:
@@ -81,7 +81,7 @@ def _failing(receiver: ReceiverSnapshot, now: float) -> Finding:
     )
 
 
-def _silent(name: str) -> Finding:
+def _silent(name: str, seconds: float) -> Finding:
     return Finding(
         code="PK602",
         kind="alert_rule_without_data",
@@ -90,6 +90,7 @@ def _silent(name: str) -> Finding:
         message=f"The alert rule {name!r} has had nothing to measure since the service started.",
         action="Check the names of its metric and labels, or remove the rule.",
         object=name,
+        evidence={"seconds": round(seconds)},
         confidence="likely",
         fingerprint=f"alert_rule_without_data:{name}",
     )

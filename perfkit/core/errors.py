@@ -13,6 +13,7 @@ PerfkitError
 ├── DeadlineExceeded        (TimeoutError)  the time that a request had is over
 ├── DatabaseError           (ValueError)    no database to ask, or one that cannot be asked so
 ├── ComponentNotFoundError  (LookupError)   no such component, or it is disabled
+├── FindingNotFoundError    (LookupError)   no finding of that fingerprint was told
 ├── TimerError              (LookupError)   no timer of that name runs, or it has ended
 ├── UnknownEventError       (LookupError)   no such event
 ├── LifecycleError          (RuntimeError)  a call at a moment that does not allow it
@@ -39,6 +40,7 @@ __all__ = [
     "DeadlineExceeded",
     "DeliveryError",
     "ErrorLog",
+    "FindingNotFoundError",
     "HealthError",
     "LifecycleError",
     "LoadBalancerError",
@@ -124,6 +126,10 @@ class DatabaseError(PerfkitError, ValueError):
 
 class ComponentNotFoundError(PerfkitError, LookupError):
     """There is no such component, or it is disabled."""
+
+
+class FindingNotFoundError(PerfkitError, LookupError):
+    """No finding of that fingerprint was told."""
 
 
 class TimerError(PerfkitError, LookupError):

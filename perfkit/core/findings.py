@@ -38,12 +38,16 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
         message: One sentence with the numbers.
         action: One sentence that says what to do.
         site: ``path:line`` of the user's own code, or None.
+        route: Method and template of the route on which it was met most (``GET /products``); None where none is known.
         object: The route, table, column or index it is about, or None.
         evidence: Named figures (seconds, bytes, counts).
         fix: Text to copy, by language (``sql``, ``django``, ``sqlalchemy``…).
         confidence: ``sure``, ``likely`` or ``guess``.
         estimate: Named expected gains (seconds saved per request and the like).
-        fingerprint: Same for the same problem over releases.
+        fingerprint: Same for the same problem over releases: no line number is in it.
+        seen: How often it was met since the start, all workers together; a number that only rises. None for a state
+            (an index is missing, a pool is too small), which is told only while it lasts.
+        state: Filled in by `perfkit.advice`, as are `first_seen` and `last_seen` (Unix seconds).
     """
 
     code: str
@@ -53,10 +57,14 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     message: str
     action: str
     site: str | None = None
+    route: str | None = None
     object: str | None = None
     evidence: dict[str, Any] = msgspec.field(default_factory=dict)
     fix: dict[str, str] = msgspec.field(default_factory=dict)
     confidence: str = "sure"
     estimate: dict[str, float] = msgspec.field(default_factory=dict)
     fingerprint: str = ""
+    seen: int | None = None
     state: State = State.OPEN
+    first_seen: float | None = None
+    last_seen: float | None = None

@@ -169,6 +169,7 @@ class DatabaseOptimizer(Component):
             self._notes.put(self._digest.new_shapes(), now)
             self._notes.put(self._digest.wide_rows(), now)
             self._notes.put(self._pools.findings(now), now)
+            self._notes.put(self._pools.sizes(), now, source="pool sizes")
             self._looked_at = now
             self._notes.tick(now)
             self._statistics.tick(now)
@@ -330,7 +331,8 @@ class DatabaseOptimizer(Component):
         if reason:
             message = f"The statements of {name} are not captured: {reason}."
             action = "Look whether its version is supported, and whether something else replaces its hooks."
-            self._notes.put([found("inactive_capture", message, action, object=name)], self._context.clock.monotonic())
+            told = found("inactive_capture", message, action, object=name, evidence={"reason": reason})
+            self._notes.put([told], self._context.clock.monotonic())
             self._context.errors.warn(self.name, f"inactive_{name}", f"{message} {action}")
 
     def snapshot(self) -> DatabaseSnapshot:

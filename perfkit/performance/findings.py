@@ -39,6 +39,7 @@ def blocked(sites: Iterable[BlockedSite]) -> Iterator[Finding]:
             message=f"{site.function} blocked the event loop {_how_long(site)}; nothing else could run meanwhile.",
             action="Await an async call instead, or run it in a thread (asyncio.to_thread, or a plain def endpoint).",
             site=site.site,
+            route=f"{last.method} {last.route}".strip() or None,
             object=f"{last.method} {last.route}".strip() or None,
             evidence={
                 "count": site.count,
@@ -50,6 +51,7 @@ def blocked(sites: Iterable[BlockedSite]) -> Iterator[Finding]:
             },
             confidence="sure",
             fingerprint=f"blocked_loop:{site.site.rpartition(':')[0]}:{site.function}",
+            seen=site.count,
         )
 
 
@@ -100,6 +102,7 @@ def stuck(requests: Iterable[StuckRequest]) -> Iterator[Finding]:
             "threads as a worker has, and it serves nobody.",
             action="Give what it waits for a timeout: the lock, the query, the call of another service.",
             site=site,
+            route=f"{longest.method} {longest.route}".strip() or None,
             object=f"{longest.method} {longest.route}".strip() or None,
             evidence={
                 "count": len(members),

@@ -79,6 +79,7 @@ def _stampede(storm: Storm) -> Iterator[Finding]:
             message=f"{storm.repeated + 1} callers found no value for {storm.key!r} at once, and each made its own.",
             action="Load it through memoize or @memoized, which lets one load for all who ask.",
             evidence={"callers": storm.repeated + 1, "times": storm.count},
+            seen=storm.count,
             fix={"python": f"cache.memoize({storm.key!r}, load, ttl=60, stale_while_revalidate=30)"},
             confidence="likely",
             estimate={"loads_saved": float(storm.repeated)},
@@ -92,6 +93,7 @@ def _stampede(storm: Storm) -> Iterator[Finding]:
             message=f"{storm.waited} callers at once waited for one load of {storm.key!r}.",
             action="Let the old value serve while the new one is loaded: stale_while_revalidate or early_refresh.",
             evidence={"callers": storm.waited, "times": storm.count},
+            seen=storm.count,
             fix={"python": "@cache.memoized(ttl=60, stale_while_revalidate=30, early_refresh=1)"},
             estimate={"waits_saved": float(storm.waited)},
         )

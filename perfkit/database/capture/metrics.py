@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from perfkit.core.families import Definition, MetricType
 
-__all__ = ["ERRORS", "ROWS", "SLOW", "STATEMENTS", "UNWATCHED", "statements"]
+__all__ = ["ERRORS", "FOUND", "ROWS", "SAVED", "SLOW", "STATEMENTS", "UNWATCHED", "statements"]
 
 OPERATION_BOUNDARIES = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0)
 """Advisory boundaries of db.client.operation.duration, seconds (OpenTelemetry semantic conventions)."""
@@ -39,6 +39,23 @@ SLOW = Definition(
     type=MetricType.COUNTER,
     description="Statements that took database.slow_query_threshold or longer, by shape.",
     labels=("db_system_name", "shape"),
+)
+
+FOUND = Definition(
+    name="perfkit_database_findings_total",
+    type=MetricType.COUNTER,
+    description="Requests in which a finding was met, by its code and a hash of its fingerprint.",
+    labels=("code", "finding"),
+    max_series=500,
+)
+
+SAVED = Definition(
+    name="perfkit_database_finding_seconds_total",
+    type=MetricType.COUNTER,
+    description="Seconds that these requests would have taken less without the finding, as far as that is known.",
+    labels=("code", "finding"),
+    unit="seconds",
+    max_series=500,
 )
 
 UNWATCHED = Definition(

@@ -163,10 +163,13 @@ class Pools:
         store.set(store.row(PENDING, (name,)), float(told.get("requests_waiting", 0)))
 
     def findings(self, now: float) -> Iterator[Finding]:
-        """Yield leaks and pools of a wrong size, at *now* (monotonic seconds)."""
+        """Yield connections that are or were held too long, at *now* (monotonic seconds)."""
         yield from self._leaks(now)
         while self._idle:
             yield _idle_finding(*self._idle.popleft())
+
+    def sizes(self) -> Iterator[Finding]:
+        """Yield the pools that have a wrong size now."""
         for known in list(self._pools.values()):
             pool = known.pool()
             if pool is not None and hasattr(pool, "size") and len(known.trace) >= ENOUGH:

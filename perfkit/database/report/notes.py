@@ -1,15 +1,22 @@
-"""The findings of all workers: each keeps its own, tells them through the store's texts, and anyone may ask for all."""
+"""The findings of all workers: each keeps its own, tells them through the store's texts, and anyone may ask for all.
+
+How often each was met, and the seconds that this cost, are counted in the store: so they are sums over all workers,
+those that have ended included, and a finding is told again only when it has changed.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import threading
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
+from perfkit.core.families import Histogram
 from perfkit.core.findings import Finding
+from perfkit.database.capture.metrics import FOUND, SAVED, STATEMENTS
 from perfkit.store import Store
 
 __all__ = ["Notes"]
@@ -37,12 +44,21 @@ _RANK = {"critical": 0, "high": 1, "medium": 2, "low": 3}
 
 
 class _Note:
-    """One finding, how often it was found, and on which routes: requests and seconds of each."""
+    """One finding of one worker.
 
-    __slots__ = ("at", "finding", "is_changed", "requests", "routes", "told_at", "worst")
+    Attributes:
+        source: Who reports it, where it is a state: empty for what is met in requests.
+        worst: How bad it was, the worst time; that time is shown.
+        is_over: The state was, and is no more.
+        is_gone: It is over for every worker, whatever they said before.
+        routes: Requests and seconds of each route on which it was met.
+    """
 
-    def __init__(self, finding: Finding) -> None:
-        self.finding, self.requests, self.is_changed = finding, 0, True
+    __slots__ = ("at", "finding", "is_changed", "is_gone", "is_over", "routes", "source", "told_at", "worst")
+
+    def __init__(self, finding: Finding, source: str = "") -> None:
+        self.finding, self.source = finding, source
+        self.is_changed, self.is_over, self.is_gone = True, False, False
         self.told_at, self.at, self.worst = float("-inf"), 0.0, -1.0
         self.routes: dict[str, list[float]] = {}
 
@@ -55,11 +71,19 @@ class _Note:
             sums[1] += seconds
 
 
+class _Counts(NamedTuple):
+    """What all workers counted: of findings by the hash of their fingerprint, of statements by shape."""
+
+    met: dict[str, float]
+    saved: dict[str, float]
+    statements: dict[str, float]
+
+
 class Notes:
     """What this worker found, and what all of them did. Thread-safe."""
 
     def __init__(self, store: Store) -> None:
-        """Tell others through *store*."""
+        """Count in *store*, and tell others through it."""
         self._store = store
         self.forget()
 
@@ -71,39 +95,56 @@ class Notes:
         self._worker = f"{os.getpid()}-{self._store.clock.time():.3f}"
 
     def add(self, findings: Iterable[Finding], now: float) -> None:
-        """Note *findings*, made at *now* (monotonic seconds), and tell what is new or due."""
+        """Note *findings* met in requests, at *now* (monotonic seconds): each is counted, and told if it is news."""
         for finding in findings:
+            self._count(finding)
+            worst = float(finding.evidence.get("count") or finding.evidence.get("repeats") or 0)
             with self._lock:
-                note = self._notes.pop(finding.fingerprint, None) or _Note(finding)
-                if len(self._notes) >= MOST:
-                    del self._notes[next(iter(self._notes))]
-                self._notes[finding.fingerprint] = note
-                note.requests += 1
+                note = self._notes.get(finding.fingerprint)
+                if note is None or worst > note.worst:
+                    note = self._keep(note, finding, "")
+                    note.worst = worst
+                self._notes[finding.fingerprint] = self._notes.pop(finding.fingerprint)
                 note.at = self._store.clock.time()
                 route = finding.evidence.get("route")
                 if route:
+                    note.is_changed = note.is_changed or route not in note.routes
                     note.add_routes({route: (1.0, float(finding.evidence.get("seconds") or 0.0))})
-                worst = float(finding.evidence.get("count") or finding.evidence.get("repeats") or 0)
-                if worst >= note.worst:
-                    note.finding, note.worst = finding, worst
-                note.is_changed = True
             self._tell(note, now)
 
-    def put(self, findings: Iterable[Finding], now: float) -> None:
-        """Note *findings* that are about a state: what was told of them before is replaced, not counted up."""
+    def put(self, findings: Iterable[Finding], now: float, *, source: str = "") -> None:
+        """Note *findings* that are about a state: what was told of them before is replaced, not counted up.
+
+        Args:
+            findings: Of one source.
+            now: Monotonic seconds.
+            source: What this source told before and does not tell now is over; empty where it tells each only once.
+        """
+        told = set()
         for finding in findings:
+            told.add(finding.fingerprint)
             with self._lock:
                 note = self._notes.get(finding.fingerprint)
-                if note is not None and note.finding == finding:
-                    note.requests = 1
-                    continue
-                if len(self._notes) >= MOST and note is None:
-                    del self._notes[next(iter(self._notes))]
-                note = note or _Note(finding)
-                note.finding, note.requests, note.is_changed = finding, 1, True
+                if note is None or note.is_over or note.finding != finding:
+                    note = self._keep(note, finding, source)
                 note.at = self._store.clock.time()
-                self._notes[finding.fingerprint] = note
             self._tell(note, now)
+        if source:
+            with self._lock:
+                over = [each for key, each in self._notes.items() if each.source == source and key not in told]
+            for note in over:
+                note.is_changed, note.is_over = note.is_changed or not note.is_over, True
+                self._tell(note, now)
+
+    def drop(self, fingerprint: str, now: float) -> None:
+        """Take a finding about a state back, at *now* monotonic seconds, from whomever it is."""
+        with self._lock:
+            note = self._notes.get(fingerprint)
+            if note is None or note.is_gone:
+                return
+            note.is_changed = note.is_over = note.is_gone = True
+            note.at, note.told_at = self._store.clock.time(), float("-inf")
+        self._tell(note, now)
 
     def tick(self, now: float) -> None:
         """Tell what changed or is due, at *now* monotonic seconds."""
@@ -112,23 +153,42 @@ class Notes:
         for note in notes:
             self._tell(note, now)
 
-    def drop(self, fingerprint: str, now: float) -> None:
-        """Take a finding about a state back, at *now* monotonic seconds, from whomever it is."""
-        with self._lock:
-            note = self._notes.pop(fingerprint, None)
-            if note is None or not note.requests:
-                return
-            self._notes[fingerprint] = gone = _Note(note.finding)
-            gone.at = self._store.clock.time()
-        self._tell(gone, now)
-
     def all(self) -> list[Finding]:
-        """Return the findings of all workers, the most urgent first; reads the texts."""
+        """Return the findings of all workers, the most urgent first; reads the texts and the counts."""
         known: dict[str, dict[str, _Note]] = {}
         for worker, note in self._everyones():  # of each worker its newest word comes first
             known.setdefault(note.finding.fingerprint, {}).setdefault(worker, note)
-        told = [finding for notes in known.values() if (finding := _merged(notes.values())) is not None]
-        return sorted(told, key=lambda finding: (_RANK[finding.priority], finding.code, -finding.evidence["requests"]))
+        merged = [finding for notes in known.values() if (finding := _merged(notes.values())) is not None]
+        counts = self._counted() if merged else _Counts({}, {}, {})
+        found = [_with(counts, finding) for finding in merged]
+        return sorted(found, key=lambda finding: (_RANK[finding.priority], finding.code, -(finding.seen or 0)))
+
+    def _keep(self, note: _Note | None, finding: Finding, source: str) -> _Note:
+        """Have *finding* in its note, made if there is none. The caller holds the lock."""
+        if note is None:
+            while len(self._notes) >= MOST:
+                del self._notes[next(iter(self._notes))]
+            note = self._notes[finding.fingerprint] = _Note(finding, source)
+        note.finding, note.source, note.is_changed = finding, source, True
+        note.is_over = note.is_gone = False
+        return note
+
+    def _count(self, finding: Finding) -> None:
+        store, labels = self._store, (finding.code, _hashed(finding.fingerprint))
+        store.add(store.row(FOUND, labels), 1.0)
+        saved = finding.estimate.get("seconds_saved", 0.0)
+        if saved > 0.0:
+            store.add(store.row(SAVED, labels), saved)
+
+    def _counted(self) -> _Counts:
+        counts = _Counts({}, {}, {})
+        for family in self._store.families({FOUND.name, SAVED.name, STATEMENTS.name}):
+            into = {FOUND.name: counts.met, SAVED.name: counts.saved}.get(family.definition.name, counts.statements)
+            for point in family.points:
+                value = point.value.count if isinstance(point.value, Histogram) else point.value
+                if isinstance(value, int | float):
+                    into[point.labels[-1]] = into.get(point.labels[-1], 0.0) + value
+        return counts
 
     def _everyones(self) -> Iterable[tuple[str, _Note]]:
         with self._lock:
@@ -138,8 +198,8 @@ class Notes:
         for record in self._of_others():
             try:
                 note = _Note(msgspec.convert(record["finding"], Finding))
-                note.requests, note.worst = int(record["requests"]), float(record["worst"])
-                note.at = float(record["at"])
+                note.worst, note.at = float(record["worst"]), float(record["at"])
+                note.is_over, note.is_gone = bool(record["over"]), bool(record["gone"])
                 note.add_routes(record["routes"])
                 yield str(record["worker"]), note
             except (KeyError, TypeError, ValueError):  # of another version of perfkit
@@ -161,8 +221,9 @@ class Notes:
             record: dict[str, Any] = {
                 "worker": self._worker,
                 "finding": msgspec.to_builtins(note.finding),
-                "requests": note.requests,
                 "worst": note.worst,
+                "over": note.is_over,
+                "gone": note.is_gone,
                 "at": note.at,
                 "routes": dict(note.routes),
             }
@@ -170,19 +231,38 @@ class Notes:
 
 
 def _merged(notes: Collection[_Note]) -> Finding | None:
-    """Return the worst of *notes*, of one problem, with the requests of all; None where the newest takes it back."""
-    worst = max(notes, key=lambda note: (note.worst, note.at))
-    if not worst.requests:
+    """Return the worst of *notes*, of one problem, with the routes of all; None where it is over."""
+    gone_at = max((note.at for note in notes if note.is_gone), default=float("-inf"))
+    standing = [note for note in notes if not note.is_over and note.at > gone_at]
+    if not standing:
         return None
-    evidence = {**worst.finding.evidence, "requests": sum(note.requests for note in notes)}
+    worst = max(standing, key=lambda note: (note.worst, note.at))
     sums = _Note(worst.finding)
-    for note in notes:
+    for note in standing:
         sums.add_routes(note.routes)
-    if sums.routes:
-        # The costliest route first: it is the one that the finding is about.
-        ordered = sorted(sums.routes.items(), key=lambda item: (-item[1][1], -item[1][0]))
-        evidence["route"] = ordered[0][0]
-        evidence["routes"] = {
-            route: {"requests": int(requests), "seconds": spent} for route, (requests, spent) in ordered[:SHOWN_ROUTES]
-        }
-    return msgspec.structs.replace(worst.finding, evidence=evidence)
+    if not sums.routes:
+        return worst.finding
+    # The costliest route first: it is the one that the finding is about.
+    ordered = sorted(sums.routes.items(), key=lambda item: (-item[1][1], -item[1][0]))
+    routes = {route: {"requests": int(count), "seconds": spent} for route, (count, spent) in ordered[:SHOWN_ROUTES]}
+    first = ordered[0][0]
+    evidence = {**worst.finding.evidence, "route": first, "routes": routes}
+    return msgspec.structs.replace(worst.finding, route=first, evidence=evidence)
+
+
+def _hashed(fingerprint: str) -> str:
+    return hashlib.blake2b(fingerprint.encode("utf-8", "replace"), digest_size=8).hexdigest()
+
+
+def _with(counts: _Counts, finding: Finding) -> Finding:
+    """Return *finding* with how often it was met: in requests, or as a statement of its shape; a state just is."""
+    key = _hashed(finding.fingerprint)
+    met = counts.met.get(key)
+    if met is None:
+        sent = counts.statements.get(finding.evidence.get("shape", ""))
+        return finding if sent is None else msgspec.structs.replace(finding, seen=int(sent))
+    estimate = finding.estimate
+    if key in counts.saved:
+        estimate = {**estimate, "load_seconds_saved": counts.saved[key]}
+    evidence = {**finding.evidence, "requests": int(met)}
+    return msgspec.structs.replace(finding, evidence=evidence, estimate=estimate, seen=int(met))

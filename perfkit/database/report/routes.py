@@ -28,7 +28,7 @@ def seconds_by_route(family: Family | None) -> dict[str, float]:
 def with_routes(
     findings: Iterable[Finding], texts: Mapping[str, ShapeText], spent: Mapping[str, float]
 ) -> Iterator[Finding]:
-    """Yield *findings* with ``route``, ``routes`` and ``route_share`` in their evidence, where these are known.
+    """Yield *findings* with their route, and ``routes`` and ``route_share`` in their evidence, where these are known.
 
     Args:
         findings: Some have routes already: they were found in requests. Others are about a statement, wherever it is
@@ -47,7 +47,7 @@ def with_routes(
         whole = spent.get(evidence["route"], 0.0)
         if whole > 0.0:
             evidence["route_share"] = min(1.0, routes[evidence["route"]]["seconds"] / whole)
-        yield msgspec.structs.replace(finding, evidence=evidence)
+        yield msgspec.structs.replace(finding, route=evidence["route"], evidence=evidence)
 
 
 def _of_shape(text: ShapeText | None) -> dict[str, Any]:

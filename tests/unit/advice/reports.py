@@ -16,6 +16,7 @@ def a_finding(fingerprint: str = "f", priority: Priority = Priority.MEDIUM, **ch
         "component": "cache",
         "message": f"This is {fingerprint}.",
         "action": "Do it.",
+        "evidence": {"count": 2},
         **changes,
     }
     return Finding(priority=priority, fingerprint=fingerprint, **values)

@@ -66,6 +66,17 @@ def test_a_finding_about_a_route_is_what_its_points_are_lost_to() -> None:
     ]
 
 
+def test_of_several_findings_on_a_route_the_dearest_is_the_cause_and_a_cheap_one_never() -> None:
+    def on_the_route(name: str, share: float) -> Finding:
+        more = {"estimate": {"request_time_share": share}, "object": "review", "route": "GET /reports"}
+        return a_finding(name, message=f"{name}.", **more)
+
+    found = (on_the_route("cheap", 0.001), on_the_route("small", 0.05), on_the_route("large", 0.4))
+    assert speed(requests(2.0, route="/reports"), findings=found) == [("large.", 1.0)]
+    slower = "GET /reports is slower than its target of 250 ms"
+    assert speed(requests(2.0, route="/reports"), findings=found[:1]) == [(slower, 1.0)]
+
+
 def test_five_routes_are_named_and_the_others_are_one_cause() -> None:
     points = [requests(*[2.0] * number, route=f"/{number}") for number in range(1, 9)]
     told = speed(*points)

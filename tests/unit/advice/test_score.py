@@ -5,8 +5,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis.strategies import builds, dictionaries, floats, integers, lists, sampled_from
 
-from perfkit.advice.score import WEIGHTS, Cause, Score, band, score
+from perfkit.advice.score import WEIGHTS, Cause, Score, band, outlook, score
 from perfkit.core.status import Status
+from tests.unit.advice.reports import a_finding
 
 NONE: dict[str, list[Cause]] = {name: [] for name in WEIGHTS}
 
@@ -116,3 +117,31 @@ def test_a_band_is_left_three_points_beyond_its_edge() -> None:
 def test_a_critical_alert_lets_nothing_be_healthy() -> None:
     assert band(100, is_alerting=True) == "warning"
     assert band(20, is_alerting=True) == "critical"
+
+
+def test_the_outlook_is_the_score_without_the_first_two_that_cost_points() -> None:
+    made = scored(
+        speed=[Cause("N+1", 0.5, "PK101", "n1"), Cause("slow", 0.2)],
+        database=[Cause("N+1", 0.4, "PK101", "n1"), Cause("index", 0.2, "PK201", "index")],
+        runtime=[Cause("blocked", 0.5, "PK401", "block")],
+    )
+    ahead = outlook(made, [a_finding(name) for name in ("cheap", "n1", "index", "block")])
+    assert ahead is not None
+    assert (ahead.score - made.value, ahead.fingerprints) == (20 + 6 + 3, ("n1", "index"))
+    assert outlook(made, [a_finding("cheap")]) is None
+
+
+@given(
+    dictionaries(
+        sampled_from(sorted(WEIGHTS)),
+        lists(
+            builds(Cause, sampled_from("abc"), floats(0, 1), sampled_from(["PK1"]), sampled_from("wxyz")), max_size=8
+        ),
+        min_size=1,
+    )
+)
+def test_the_outlook_of_all_findings_wins_all_their_points_and_no_more(causes: dict[str, list[Cause]]) -> None:
+    made = score(causes)
+    assert made is not None
+    ahead = outlook(made, [a_finding(name) for name in "wxyz"], most=4)
+    assert (100 if ahead is None else ahead.score) == 100

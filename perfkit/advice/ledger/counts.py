@@ -1,0 +1,119 @@
+"""What a route has counted until a moment, and what it was like between two moments. Pure.
+
+Two cumulative histograms less one another are the requests in between, exact to the bucket: so the figures before and
+after a fix are those of all requests of all workers, and cost nothing but remembering where the line was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from perfkit.advice.wording import route_name
+from perfkit.core.families import Histogram, Point
+from perfkit.core.names import REQUEST_DURATION
+from perfkit.store.quantiles import quantile
+from perfkit.store.series.rows import bounds_of
+
+__all__ = ["SERVICE", "Counts", "Figures", "counts_of", "figures"]
+
+SERVICE = ""
+"""The name of all routes together."""
+
+ENOUGH = 20
+"""Requests from which a percentile says something."""
+
+_BOUNDS = bounds_of(REQUEST_DURATION)
+
+
+class Counts(msgspec.Struct, frozen=True, array_like=True):
+    """What one route has counted since the service began.
+
+    Attributes:
+        requests: Requests finished.
+        seconds: The time that they took.
+        service: The time that all requests of the service took.
+        queries: Statements that they sent; None where nobody counts them.
+        buckets: Requests by bucket of the duration; those that hold none are left out.
+    """
+
+    requests: float = 0.0
+    seconds: float = 0.0
+    service: float = 0.0
+    queries: float | None = None
+    buckets: dict[int, float] = {}
+
+    def since(self, then: Counts) -> Counts:
+        """Return what was counted after *then*; all of it where the numbers began anew in between."""
+        buckets = {at: count - then.buckets.get(at, 0.0) for at, count in self.buckets.items()}
+        if self.requests < then.requests or min(buckets.values(), default=0.0) < 0.0:
+            return self
+        queries = None if self.queries is None else max(0.0, self.queries - (then.queries or 0.0))
+        return Counts(
+            self.requests - then.requests,
+            max(0.0, self.seconds - then.seconds),
+            max(0.0, self.service - then.service),
+            queries,
+            {at: count for at, count in buckets.items() if count > 0.0},
+        )
+
+
+class Figures(msgspec.Struct, frozen=True, kw_only=True):
+    """What a route was like for a while.
+
+    Attributes:
+        requests: Requests that were measured.
+        p95: Seconds; None where there were fewer than 20.
+        mean: Seconds; None where there was none.
+        share: Part of the service's request time, 0-1.
+        queries: Statements a request; None where nobody counts them.
+    """
+
+    requests: int
+    p95: float | None = None
+    mean: float | None = None
+    share: float | None = None
+    queries: float | None = None
+
+
+def figures(counts: Counts) -> Figures:
+    """Return what the requests of *counts* were like."""
+    requests = counts.requests
+    if requests <= 0.0:
+        return Figures(requests=0)
+    p95 = None
+    if requests >= ENOUGH:
+        p95 = quantile(_BOUNDS, [counts.buckets.get(at, 0.0) for at in range(len(_BOUNDS) + 1)], 0.95)
+    return Figures(
+        requests=int(requests),
+        p95=p95,
+        mean=counts.seconds / requests,
+        share=min(1.0, counts.seconds / counts.service) if counts.service > 0.0 else None,
+        queries=None if counts.queries is None else counts.queries / requests,
+    )
+
+
+def counts_of(points: Iterable[Point], queries: Mapping[str, float]) -> dict[str, Counts]:
+    """Return the counts of each route, and of all together as `SERVICE`.
+
+    Args:
+        points: The request durations of all workers since the start, with all buckets.
+        queries: Statements by route.
+    """
+    sums: dict[str, tuple[list[float], dict[int, float]]] = {SERVICE: ([0.0, 0.0], {})}
+    for point in points:
+        if isinstance(point.value, Histogram) and point.value.count:
+            for name in (SERVICE, route_name(*point.labels[:2])):
+                totals, buckets = sums.setdefault(name, ([0.0, 0.0], {}))
+                totals[0] += point.value.count
+                totals[1] += point.value.sum
+                for at, count in enumerate(point.value.counts):
+                    if count:
+                        buckets[at] = buckets.get(at, 0.0) + count
+    service = sums[SERVICE][0][1]
+    asked = {**queries, SERVICE: sum(queries.values())} if queries else {}
+    return {
+        name: Counts(totals[0], totals[1], service, asked.get(name, 0.0) if asked else None, buckets)
+        for name, (totals, buckets) in sums.items()
+    }

@@ -1,0 +1,208 @@
+"""The ledger: what became of each problem that was ever told. Pure: time, findings and counts are given to it.
+
+A problem is *open* from when it is first told. It is *fixed* once its route has answered 100 requests and it was met
+in none of them, and *returned* when it is met again. A hundred is not enough for what is seldom met: so many must have
+passed that seven meetings were to be expected (if it were still there, none in all of them would be a chance of one in
+a thousand, exp(-7), as meetings that do not depend on each other follow Poisson's law).
+
+Two sorts of findings: those that count how often they were met are alive when that number rises; states are alive while
+they are told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+import msgspec
+
+from perfkit.advice.ledger.counts import SERVICE, Counts, figures
+from perfkit.advice.ledger.record import Record
+from perfkit.core.findings import Finding, State
+
+__all__ = ["EXPECTED", "MOST", "QUIET", "REQUESTS", "STATE_QUIET", "Ledger"]
+
+REQUESTS = 100
+"""Requests of its route without it after which a problem is gone."""
+
+EXPECTED = 7.0
+"""Meetings that were to be expected in these requests."""
+
+QUIET = 15.0
+"""Seconds without it at least: other workers tell what they met with a delay."""
+
+STATE_QUIET = 30.0
+"""The same for a state, which may flicker."""
+
+SETTLED = 1_000.0
+"""Requests after which what it is like afterwards is no longer refined."""
+
+MOST = 200
+"""Problems remembered; what was fixed first goes first, then what was not seen for longest."""
+
+REMEMBERED = 30 * 86_400.0
+"""Seconds for which a fixed problem is shown."""
+
+
+class Ledger:
+    """All problems, by identity. Not thread-safe: one thread observes.
+
+    Attributes:
+        records: What is known; never changed in place, so that others may read it at any time.
+    """
+
+    def __init__(self) -> None:
+        """Begin with nothing."""
+        self.records: dict[str, Record] = {}
+        self._counts: dict[str, Counts] | None = None
+        self._began = 0.0
+
+    def load(self, records: Iterable[Record], now: float) -> None:
+        """Go on at *now* (Unix seconds) from what another worker, or this one before a restart, knew."""
+        self.records = {each.finding.fingerprint: each for each in records}
+        self._counts, self._began = None, now
+
+    def observe(
+        self,
+        findings: Mapping[str, Finding],
+        counts: dict[str, Counts],
+        now: float,
+        *,
+        release: str = "",
+        is_known: Callable[[Finding], bool] = lambda _: True,
+    ) -> bool:
+        """Take what is told now; return whether any state changed.
+
+        Args:
+            findings: By identity.
+            counts: By route; the service's under an empty name.
+            now: Unix seconds.
+            release: Of the app that runs now; empty where nobody says.
+            is_known: False for a finding whose component could not be asked: that it is not told means nothing then.
+        """
+        records, before = dict(self.records), self.records
+        for identity, finding in findings.items():
+            known = records.get(identity)
+            if known is None:
+                records[identity] = self._opened(identity, finding, counts, now, release)
+            else:
+                records[identity] = self._told(known, finding, counts, now, release)
+        for identity, record in records.items():
+            if record.last_seen < now and record is before.get(identity, record) and is_known(record.finding):
+                records[identity] = self._silent(record, counts, now, release)
+        self.records = _bounded(records, now)
+        self._counts = counts
+        return {key: each.state for key, each in self.records.items()} != {
+            key: each.state for key, each in before.items()
+        }
+
+    def reopen(self, identity: str, now: float) -> None:
+        """Take the fixed problem *identity* as open again, as somebody says so: it has to be absent anew."""
+        record = self.records.get(identity)
+        if record is not None and record.state is State.FIXED:
+            latest = (self._counts or {}).get(record.route, record.latest)
+            opened = msgspec.structs.replace(
+                record, state=State.OPEN, changed_at=now, last_seen=now, latest=latest, before=None, after=None
+            )
+            self.records = {**self.records, identity: opened}
+
+    def _opened(
+        self, identity: str, finding: Finding, counts: Mapping[str, Counts], now: float, release: str
+    ) -> Record:
+        slim = _slim(identity, finding)
+        return Record(
+            finding=slim,
+            state=State.OPEN,
+            first_seen=now,
+            last_seen=now,
+            changed_at=now,
+            release=release,
+            seen=finding.seen,
+            base=self._earlier(slim.route or ""),
+            latest=counts.get(slim.route or "", Counts()),
+        )
+
+    def _told(self, record: Record, finding: Finding, counts: Mapping[str, Counts], now: float, release: str) -> Record:
+        """Return *record* after it was told; what counts its meetings and was not met since is as it was."""
+        if finding.seen is not None and record.seen is not None and not self._is_met(record.seen, finding.seen):
+            return record if finding.seen == record.seen else msgspec.structs.replace(record, seen=finding.seen)
+        slim = _slim(record.finding.fingerprint, finding)
+        latest = counts.get(slim.route or "", Counts())
+        changes = {"finding": slim, "last_seen": now, "release": release, "seen": finding.seen, "latest": latest}
+        if record.state is State.FIXED:
+            base, met = self._earlier(slim.route or ""), record.seen or 0
+            changes |= {"state": State.RETURNED, "changed_at": now, "base": base, "met": met, "fixed_in": ""}
+            changes |= {"before": None, "after": None}
+        elif slim.route != record.finding.route:
+            changes["base"] = Counts()
+        if finding.seen is not None and finding.seen < (record.seen or 0):
+            changes["met"] = 0
+        return msgspec.structs.replace(record, **changes)
+
+    def _is_met(self, before: int, seen: int) -> bool:
+        """Return whether a count tells of new meetings; one that went back began anew, or lost a worker's part."""
+        return seen > before or (0 < seen < before and self._counts is None)
+
+    def _silent(self, record: Record, counts: Mapping[str, Counts], now: float, release: str) -> Record:
+        """Return *record*, which was not met, once that is long enough."""
+        current = counts.get(record.route, Counts())
+        if current.requests < record.latest.requests:
+            # The numbers began anew: so does the counting of requests without it.
+            return msgspec.structs.replace(record, base=Counts(), latest=current)
+        passed = current.since(record.latest)
+        if record.state is State.FIXED:
+            if record.after is None or record.after.requests >= min(SETTLED, passed.requests):
+                return record
+            return msgspec.structs.replace(record, after=figures(passed))
+        if not self._is_gone(record, passed.requests, now):
+            return record
+        return msgspec.structs.replace(
+            record,
+            state=State.FIXED,
+            changed_at=now,
+            fixed_in=release,
+            before=figures(record.latest.since(record.base)),
+            after=figures(passed),
+        )
+
+    def _is_gone(self, record: Record, passed: float, now: float) -> bool:
+        quiet = now - max(record.last_seen, self._began)
+        if passed < REQUESTS or quiet < (STATE_QUIET if record.seen is None else QUIET):
+            return False
+        if record.seen is None:
+            return True
+        requests = max(1.0, record.latest.since(record.base).requests)
+        return passed * min(1.0, max(1, record.seen - record.met) / requests) >= EXPECTED
+
+    def _earlier(self, route: str) -> Counts:
+        """Return what *route* had counted when it was last looked at: where a problem that is new began."""
+        counts = self._counts or {}
+        return counts.get(route) or Counts(service=counts.get(SERVICE, Counts()).service)
+
+
+def _slim(identity: str, finding: Finding) -> Finding:
+    """Return *finding* as it is remembered: bounded, and without what only matters while it is there."""
+    return Finding(
+        code=finding.code[:20],
+        kind=finding.kind[:100],
+        component=finding.component,
+        priority=finding.priority,
+        message=finding.message[:500],
+        action=finding.action[:500],
+        site=finding.site and finding.site[:300],
+        route=finding.route and finding.route[:300],
+        object=finding.object and finding.object[:300],
+        confidence=finding.confidence,
+        fingerprint=identity,
+    )
+
+
+def _bounded(records: dict[str, Record], now: float) -> dict[str, Record]:
+    kept = {
+        key: each
+        for key, each in records.items()
+        if each.state is not State.FIXED or now - each.changed_at < REMEMBERED
+    }
+    if len(kept) <= MOST:
+        return kept
+    order = sorted(kept.items(), key=lambda item: (item[1].state is not State.FIXED, item[1].last_seen))
+    return dict(order[len(kept) - MOST :])

@@ -1,0 +1,131 @@
+"""What is remembered of one problem, over restarts and releases."""
+
+from __future__ import annotations
+
+import msgspec
+
+from perfkit.advice.ledger.counts import Counts, Figures
+from perfkit.advice.wording import seconds, significant
+from perfkit.core.findings import Finding, State
+
+__all__ = ["Fixed", "Record", "Release", "Snoozed", "fixed_of", "proof"]
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True):
+    """One problem.
+
+    Attributes:
+        finding: As it was last told, without its evidence and fix.
+        state: ``open``, ``fixed`` or ``returned``; that it is snoozed is said apart, by people.
+        first_seen, last_seen: Unix seconds.
+        changed_at: Unix seconds of the last change of the state.
+        release: Of the app when it was last seen.
+        fixed_in: Of the app when it was found to be gone; empty where nobody says.
+        seen: How often it was met, as it was last told; None for a state.
+        met: How often it had been met when it opened, or came back.
+        base, latest: What its route had counted when it opened or came back, and when it was last seen.
+        before, after: What the route was like until then and since; of what is fixed.
+    """
+
+    finding: Finding
+    state: State
+    first_seen: float
+    last_seen: float
+    changed_at: float
+    release: str = ""
+    fixed_in: str = ""
+    seen: int | None = None
+    met: int = 0
+    base: Counts = Counts()
+    latest: Counts = Counts()
+    before: Figures | None = None
+    after: Figures | None = None
+
+    @property
+    def route(self) -> str:
+        """The route whose requests count; empty for all of them."""
+        return self.finding.route or ""
+
+
+class Release(msgspec.Struct, frozen=True, kw_only=True):
+    """A release of the app, and the Unix seconds at which it was first heard of."""
+
+    name: str
+    at: float
+
+
+class Snoozed(msgspec.Struct, frozen=True, kw_only=True):
+    """A finding that somebody does not want to hear of until then (Unix seconds)."""
+
+    finding: Finding
+    until: float
+
+
+class Fixed(msgspec.Struct, frozen=True, kw_only=True):
+    """A problem that is gone, and what that gained.
+
+    Attributes:
+        fingerprint, code, kind, component, message, site, route, object: Of the finding, as it was last told.
+        first_seen: Unix seconds.
+        since: Unix seconds at which it was met for the last time.
+        fixed_at: Unix seconds at which enough requests had passed without it.
+        release: Of the app that mended it; empty where nobody says.
+        before, after: What its route was like with it, and since then.
+        proof: One line that compares them, such as ``216 → 3 queries, p95 488 ms → 66 ms``.
+    """
+
+    fingerprint: str
+    code: str
+    kind: str
+    component: str
+    message: str
+    site: str | None
+    route: str | None
+    object: str | None
+    first_seen: float
+    since: float
+    fixed_at: float
+    release: str
+    before: Figures
+    after: Figures
+    proof: str
+
+
+def fixed_of(record: Record) -> Fixed:
+    """Return *record*, which is fixed, as it is shown."""
+    finding = record.finding
+    before, after = record.before or Figures(requests=0), record.after or Figures(requests=0)
+    return Fixed(
+        fingerprint=finding.fingerprint,
+        code=finding.code,
+        kind=finding.kind,
+        component=finding.component,
+        message=finding.message,
+        site=finding.site,
+        route=finding.route,
+        object=finding.object,
+        first_seen=record.first_seen,
+        since=record.last_seen,
+        fixed_at=record.changed_at,
+        release=record.fixed_in,
+        before=before,
+        after=after,
+        proof=proof(before, after),
+    )
+
+
+def proof(before: Figures, after: Figures) -> str:
+    """Say what changed: queries a request where they changed, then p95, or the mean where requests are few."""
+    told = []
+    if before.queries is not None and after.queries is not None and _queries(before) != _queries(after):
+        told.append(f"{_queries(before)} → {_queries(after)} queries")
+    if before.p95 is not None and after.p95 is not None:
+        told.append(f"p95 {seconds(before.p95)} → {seconds(after.p95)}")
+    elif before.mean is not None and after.mean is not None:
+        told.append(f"mean {seconds(before.mean)} → {seconds(after.mean)}")
+    return ", ".join(told)
+
+
+def _queries(figures: Figures) -> str:
+    asked = figures.queries or 0.0
+    return f"{asked:.0f}" if asked >= 10.0 or abs(asked - round(asked)) < 0.05 else significant(asked, 2)

@@ -1,0 +1,321 @@
+"""The life of a problem: open, fixed with proof, returned; and what is not enough to call it fixed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from perfkit.advice.ledger.counts import SERVICE, Counts, Figures, counts_of, figures
+from perfkit.advice.ledger.ledger import MOST, REMEMBERED, Ledger
+from perfkit.advice.ledger.record import Record, proof
+from perfkit.core.families import Histogram, Point
+from perfkit.core.findings import Finding, Priority, State
+from perfkit.core.names import REQUEST_DURATION
+from perfkit.store.series.rows import bounds_of
+
+ROUTE = "GET /products"
+BOUNDS = bounds_of(REQUEST_DURATION)
+
+
+def finding(name: str = "n1", *, seen: int | None = 1, route: str | None = ROUTE) -> Finding:
+    return Finding(
+        code="PK101",
+        kind="n_plus_one",
+        component="database",
+        priority=Priority.HIGH,
+        message="54 queries in one request load Review one by one.",
+        action="Load them with the products.",
+        route=route,
+        evidence={"count": 54},
+        fingerprint=name,
+        seen=seen,
+    )
+
+
+class Shop:
+    """A service whose requests are made up, and its ledger."""
+
+    def __init__(self) -> None:
+        self.now = 1_000.0
+        self.ledger = Ledger()
+        self.points: dict[str, list[float]] = {}
+        self.seconds: dict[str, float] = {}
+        self.queries: dict[str, float] = {}
+        self.met = 0
+
+    def serve(
+        self, count: int, *, seconds: float = 0.05, route: str = ROUTE, queries: int = 1, meets: bool = False
+    ) -> None:
+        counts = self.points.setdefault(route, [0.0] * (len(BOUNDS) + 1))
+        counts[next((at for at, bound in enumerate(BOUNDS) if seconds <= bound), len(BOUNDS))] += count
+        self.seconds[route] = self.seconds.get(route, 0.0) + count * seconds
+        self.queries[route] = self.queries.get(route, 0.0) + count * queries
+        self.met += count if meets else 0
+
+    def look(self, *findings: Finding, after: float = 2.0, release: str = "", known: bool = True) -> bool:
+        self.now += after
+        points = [
+            Point((*route.split(" "), "200", "http", ""), Histogram(BOUNDS, counts, self.seconds[route]))
+            for route, counts in self.points.items()
+        ]
+        counts = counts_of(points, self.queries)
+        told = {each.fingerprint: each for each in findings}
+        return self.ledger.observe(told, counts, self.now, release=release, is_known=lambda _: known)
+
+    def look_again(self, **named: object) -> bool:
+        return self.look(finding(seen=self.met), **named)  # type: ignore[arg-type]  # handed on
+
+    def record(self, name: str = "n1") -> Record:
+        return self.ledger.records[name]
+
+
+def ill_shop() -> Shop:
+    """A shop that met a problem in each of 200 requests: 216 queries, 488 ms."""
+    shop = Shop()
+    shop.serve(500, seconds=0.01, route="GET /about", queries=0)
+    shop.look()
+    for _ in range(10):
+        shop.serve(20, seconds=0.48, queries=216, meets=True)
+        shop.look_again(release="2.8.0")
+    return shop
+
+
+def test_a_problem_is_open_from_when_it_is_first_told() -> None:
+    shop = Shop()
+    shop.serve(10, meets=True)
+    assert shop.look_again()
+    record = shop.record()
+    assert (record.state, record.first_seen, record.last_seen, record.seen) == (State.OPEN, 1_002.0, 1_002.0, 10)
+    assert record.finding.evidence == {}
+    shop.serve(5, meets=True)
+    assert not shop.look_again()
+    assert (shop.record().first_seen, shop.record().last_seen) == (1_002.0, 1_004.0)
+
+
+def test_a_fix_is_proved_by_what_the_route_was_like_before_and_since() -> None:
+    shop = ill_shop()
+    assert not shop.look_again(after=2.0)
+    shop.serve(120, seconds=0.066, queries=3)
+    assert shop.look_again(after=20.0, release="2.8.1")
+    record = shop.record()
+    assert (record.state, record.release, record.fixed_in) == (State.FIXED, "2.8.0", "2.8.1")
+    assert record.before is not None
+    assert record.after is not None
+    assert (record.before.requests, record.before.queries) == (200, 216.0)
+    assert (record.after.requests, record.after.queries) == (120, 3.0)
+    assert record.before.p95 == pytest.approx(0.48, rel=0.07)
+    assert record.after.p95 == pytest.approx(0.066, rel=0.07)
+    assert record.before.share == pytest.approx(96.0 / 96.0)
+    told = proof(record.before, record.after)
+    assert told.startswith("216 → 3 queries, p95 4")
+    assert "→ 6" in told
+
+
+def test_what_is_measured_before_begins_where_the_problem_began() -> None:
+    """A bad release after a day of good numbers: the good ones are not its own."""
+    shop = Shop()
+    shop.serve(10_000, seconds=0.02, queries=3)
+    shop.look()
+    shop.serve(50, seconds=0.48, queries=216, meets=True)
+    shop.look_again()
+    shop.serve(120, seconds=0.02, queries=3)
+    shop.look_again(after=20.0)
+    before = shop.record().before
+    assert before is not None
+    assert (before.requests, before.queries) == (50, 216.0)
+
+
+@pytest.mark.parametrize(
+    ("requests", "after"), [(99, 3_600.0), (120, 10.0), (0, 3_600.0)], ids=["few requests", "too soon", "nobody came"]
+)
+def test_it_is_not_fixed_while_there_were_too_few_requests_or_too_little_time(requests: int, after: float) -> None:
+    shop = ill_shop()
+    shop.serve(requests)
+    assert not shop.look_again(after=after)
+    assert shop.record().state is State.OPEN
+
+
+def test_requests_of_other_routes_prove_nothing() -> None:
+    shop = ill_shop()
+    shop.serve(100_000, route="GET /about")
+    shop.look_again(after=60.0)
+    assert shop.record().state is State.OPEN
+
+
+def test_what_is_seldom_met_needs_more_requests_to_be_gone() -> None:
+    shop = Shop()
+    shop.look()
+    for _ in range(10):
+        shop.serve(99)
+        shop.serve(1, meets=True)
+        shop.look_again()
+    shop.serve(690)
+    shop.look_again(after=60.0)
+    assert shop.record().state is State.OPEN
+    shop.serve(20)
+    shop.look_again(after=60.0)
+    assert shop.record().state is State.FIXED
+
+
+def test_what_comes_back_has_returned_and_is_measured_anew() -> None:
+    shop = ill_shop()
+    shop.serve(120, seconds=0.066, queries=3)
+    shop.look_again(after=20.0, release="2.8.1")
+    fixed_at = shop.record().changed_at
+    shop.serve(50, seconds=0.9, queries=400, meets=True)
+    assert shop.look_again(release="2.8.2")
+    record = shop.record()
+    assert (record.state, record.before, record.after, record.fixed_in) == (State.RETURNED, None, None, "")
+    assert record.changed_at > fixed_at
+    shop.serve(120, seconds=0.066, queries=3)
+    shop.look_again(after=20.0, release="2.8.3")
+    record = shop.record()
+    assert record.state is State.FIXED
+    assert record.before is not None
+    assert (record.before.requests, record.before.queries) == (50, 400.0)
+
+
+def test_a_state_lasts_while_it_is_told() -> None:
+    shop = Shop()
+    shop.serve(50)
+    state = finding("index", seen=None)
+    shop.look(state)
+    shop.serve(1_000)
+    shop.look(state, after=600.0)
+    assert shop.record("index").state is State.OPEN
+    shop.serve(99)
+    shop.look(after=60.0)
+    assert shop.record("index").state is State.OPEN
+    shop.serve(1)
+    shop.look(after=2.0)
+    assert shop.record("index").state is State.FIXED
+
+
+def test_a_component_that_cannot_be_asked_has_not_mended_anything() -> None:
+    shop = Shop()
+    shop.look(finding("index", seen=None))
+    shop.serve(1_000)
+    shop.look(after=600.0, known=False)
+    assert shop.record("index").state is State.OPEN
+
+
+def test_the_figures_after_a_fix_are_refined_by_more_requests() -> None:
+    shop = ill_shop()
+    shop.serve(100, seconds=0.066, queries=3)
+    shop.look_again(after=20.0)
+    shop.serve(400, seconds=0.066, queries=3)
+    shop.look_again()
+    after = shop.record().after
+    assert after is not None
+    assert after.requests == 500
+
+
+def test_after_a_restart_it_goes_on_where_it_was() -> None:
+    shop = ill_shop()
+    before = list(shop.ledger.records.values())
+    shop.ledger = Ledger()
+    shop.ledger.load(before, shop.now)
+    shop.serve(120, seconds=0.066, queries=3)
+    shop.look_again(after=5.0)
+    assert shop.record().state is State.OPEN, "right after a start nobody may have told yet what they met"
+    shop.look_again(after=20.0, release="2.8.1")
+    record = shop.record()
+    assert record.state is State.FIXED
+    assert record.before is not None
+    assert record.before.requests == 200
+
+
+def test_a_count_that_began_anew_with_the_process_tells_of_meetings() -> None:
+    shop = ill_shop()
+    shop.ledger.load(list(shop.ledger.records.values()), shop.now)
+    shop.look(finding(seen=3))
+    assert shop.record().last_seen == shop.now
+    seen_at = shop.now
+    shop.look(finding(seen=2), after=5.0)
+    assert shop.record().last_seen == seen_at, "within a process it is a worker that has gone, with its part"
+
+
+def test_numbers_that_began_anew_do_not_prove_a_fix() -> None:
+    shop = ill_shop()
+    shop.points.clear()
+    shop.serve(150)
+    shop.look_again(after=60.0)
+    assert shop.record().state is State.OPEN
+
+
+def test_somebody_may_say_that_it_is_not_fixed() -> None:
+    shop = ill_shop()
+    shop.serve(120)
+    shop.look_again(after=20.0)
+    shop.ledger.reopen("n1", shop.now)
+    assert shop.record().state is State.OPEN
+    shop.look_again(after=60.0)
+    assert shop.record().state is State.OPEN
+    shop.serve(120)
+    shop.look_again(after=20.0)
+    assert shop.record().state is State.FIXED
+
+
+def test_the_problems_remembered_are_bounded_and_those_that_are_open_stay_longest() -> None:
+    shop = ill_shop()
+    shop.serve(120)
+    shop.look_again(after=20.0)
+    assert shop.record().state is State.FIXED
+    for start in range(0, MOST, 50):
+        shop.look(*(finding(f"other-{start + number}", seen=1) for number in range(50)))
+    assert len(shop.ledger.records) == MOST
+    assert "n1" not in shop.ledger.records
+    shop.look(*(finding(f"more-{number}", seen=1) for number in range(2 * MOST)))
+    assert len(shop.ledger.records) == MOST
+
+
+def test_a_fix_is_forgotten_after_a_month() -> None:
+    shop = ill_shop()
+    shop.serve(120)
+    shop.look_again(after=20.0)
+    shop.look(after=REMEMBERED)
+    assert shop.ledger.records == {}
+
+
+def test_hostile_texts_are_kept_short() -> None:
+    shop = Shop()
+    loud = finding()
+    import msgspec
+
+    shop.look(msgspec.structs.replace(loud, message="x" * 10**6, site="y" * 10**6, object="z" * 10**6))
+    assert len(msgspec.msgpack.encode(shop.record())) < 3_000
+
+
+@given(
+    latencies=st.lists(st.floats(0.0002, 9.0), min_size=1, max_size=200),
+    later=st.lists(st.floats(0.0002, 9.0), min_size=0, max_size=200),
+)
+def test_figures_between_two_moments_are_those_of_the_requests_in_between(
+    latencies: list[float], later: list[float]
+) -> None:
+    def counted(values: Iterable[float]) -> Counts:
+        kept = list(values)
+        counts = [0.0] * (len(BOUNDS) + 1)
+        for value in kept:
+            counts[next((at for at, bound in enumerate(BOUNDS) if value <= bound), len(BOUNDS))] += 1.0
+        point = Point(("GET", "/a", "200", "http", ""), Histogram(BOUNDS, counts, math.fsum(kept)))
+        return counts_of([point], {})[SERVICE]
+
+    between = figures(counted([*latencies, *later]).since(counted(latencies)))
+    assert between.requests == len(later)
+    if later:
+        assert between.mean == pytest.approx(sum(later) / len(later), rel=1e-6)
+    if len(later) < 20:
+        assert between.p95 is None
+    else:
+        wanted = sorted(later)[math.ceil(0.95 * len(later)) - 1]
+        assert between.p95 == pytest.approx(wanted, rel=0.13)
+
+
+def test_nothing_is_proved_where_nothing_was_measured() -> None:
+    assert proof(Figures(requests=0), Figures(requests=0)) == ""
+    assert proof(Figures(requests=3, mean=0.4), Figures(requests=3, mean=0.1)) == "mean 400 ms → 100 ms"
