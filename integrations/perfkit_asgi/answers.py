@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from perfkit.core.message import Request, Response
 from perfkit.http.credentials import without_token
-from perfkit_asgi.types import Scope, Send
+from perfkit_asgi.types import Receive, Scope, Send
 
-__all__ = ["headers_of", "hide_token", "own_path", "request_of", "send_response"]
+__all__ = ["body_of", "headers_of", "hide_token", "own_path", "request_of", "send_response"]
 
 
 def own_path(scope: Scope) -> str:
@@ -50,6 +50,19 @@ def hide_token(scope: Scope) -> None:
     query = scope.get("query_string")
     if query:
         scope["query_string"] = without_token(query.decode("latin-1")).encode("latin-1")
+
+
+async def body_of(receive: Receive, length: int) -> bytes:
+    """Return the body if it has *length* bytes, as was announced; empty if it is longer or ends before."""
+    body = b""
+    while len(body) <= length:
+        message = await receive()
+        if message["type"] != "http.request":
+            return b""
+        body += message.get("body", b"")
+        if not message.get("more_body"):
+            return body if len(body) == length else b""
+    return b""
 
 
 async def send_response(response: Response, send: Send) -> None:

@@ -7,12 +7,13 @@ started with the server's lifespan or at that exchange, and stopped at lifespan 
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from perfkit.core.errors import ConfigurationError
 from perfkit.http.attachment import AppFacts, Attachment
 from perfkit.http.queueing import header_of
-from perfkit_asgi.answers import hide_token, request_of, send_response
+from perfkit_asgi.answers import body_of, hide_token, request_of, send_response
 from perfkit_asgi.routes import RouteTable, routed
 from perfkit_asgi.sightings import describer
 from perfkit_asgi.types import ASGIApp, Message, Receive, Scope, Send
@@ -107,11 +108,11 @@ class Lifecycle(Attachment):
             queue_time.look(header_of(scope.get("headers", ())))
             queue_time.watch(middleware, cool)
 
-    async def answer(self, path: str, scope: Scope, send: Send) -> bool:
+    async def answer(self, path: str, scope: Scope, receive: Receive, send: Send) -> bool:
         """Answer a request to our own *path*; return False if it is refused or not ours: the app shall answer."""
         response = None
         with self.errors.guarded("asgi", "could not read a request"):
-            response = await self.arespond(request_of(scope, path))
+            response = await self.arespond(request_of(scope, path), partial(body_of, receive))
         if response is None:
             if self.holds_secret(scope.get("query_string", b"").decode("latin-1")):
                 hide_token(scope)

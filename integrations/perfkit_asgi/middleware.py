@@ -189,7 +189,7 @@ class PerfkitMiddleware:
                 self.app = life.surround(self.app)
                 life.look(self, scope, _cool)
             path = own_path(scope)
-            return path in life.paths and await life.answer(path, scope, send)
+            return path in life.paths and await life.answer(path, scope, receive, send)
         return True
 
 

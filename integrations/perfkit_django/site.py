@@ -15,6 +15,8 @@ from perfkit_django.answers import hide_token, request_of, response_of
 from perfkit_django.settings import Given
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from perfkit.http.routes import Routes
     from perfkit.system import PerformanceSystem
 
@@ -46,7 +48,8 @@ class Site(Attachment):
         with self.errors.guarded(self.adapter, "could not answer"):
             asked = request_of(request)
             is_known = self._asks_staff(asked) and self._is_staff(request)
-            made = self._made(request, self._respond_to_staff(asked) if is_known else self.respond(asked))
+            respond = self._respond_to_staff if is_known else self.respond
+            made = self._made(request, respond(asked, request.read))
         return made
 
     async def aanswer(self, request: Any) -> HttpResponse | None:
@@ -55,9 +58,9 @@ class Site(Attachment):
         with self.errors.guarded(self.adapter, "could not answer"):
             asked = request_of(request)
             if self._asks_staff(asked) and await sync_to_async(self._is_staff)(request):
-                response = await sync_to_async(self._respond_to_staff)(asked)
+                response = await sync_to_async(self._respond_to_staff)(asked, request.read)
             else:
-                response = await self.arespond(asked)
+                response = await self.arespond(asked, sync_to_async(request.read))
             made = self._made(request, response)
         return made
 
@@ -89,9 +92,9 @@ class Site(Attachment):
             is_known = is_staff(request)
         return is_known
 
-    def _respond_to_staff(self, asked: Request) -> Response | None:
+    def _respond_to_staff(self, asked: Request, read: Callable[[int], bytes]) -> Response | None:
         self._ensure_started()
-        return self._staff_routes.respond(asked)
+        return self._staff_routes.respond(asked, read)
 
 
 def _facts() -> AppFacts:

@@ -176,7 +176,7 @@ class PerfkitMiddleware:
         """Answer a request to one of our own paths; None if it is refused: the app shall answer."""
         attachment, response = self._attachment, None
         with attachment.errors.guarded(self.adapter, "could not read a request"):
-            response = attachment.respond(request_of(environ))
+            response = attachment.respond(request_of(environ), environ["wsgi.input"].read)
             if response is not None or attachment.holds_secret(environ.get("QUERY_STRING", "")):
                 hide_token(environ)
         return None if response is None else send_response(response, start_response)

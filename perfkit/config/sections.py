@@ -22,7 +22,8 @@ EXPECTED_PATH = "a path such as {0}, of letters, digits, dots, _ ~ and -, withou
 Token = Annotated[str, Meta(min_length=16, max_length=500, pattern=r"^[!-~]+\Z")]
 EXPECTED_TOKEN = "text of 16 to 500 printable ASCII characters without spaces"
 
-Access = Literal["auto", "token", "off"] | Callable[[Request], bool | Awaitable[bool]]
+Answer = bool | Literal["read", "act"]
+Access = Literal["auto", "token", "off"] | Callable[[Request], Answer | Awaitable[Answer]]
 
 
 class HttpSettings(Settings, frozen=True):
@@ -105,7 +106,7 @@ class AccessSettings(Settings, frozen=True):
         Meta(
             description="Who sees dashboard and health details. auto: whoever brings the token, and in "
             "development this very machine; token: only who brings the token; off: nobody; a function of the "
-            "request (perfkit.core.message.Request): whoever it answers True for."
+            "request (perfkit.core.message.Request): whoever it answers True for; 'read' lets in who may not act."
         ),
     ] = "auto"
     metrics_access: Annotated[

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from perfkit.core.lazy import lazily
 
 if TYPE_CHECKING:
+    from perfkit.dashboard.actions.audit import Done, act
+    from perfkit.dashboard.actions.table import ACTIONS, Action
     from perfkit.dashboard.assets import Asset, asset, asset_names, asset_url
     from perfkit.dashboard.data import OverviewData, live_interval
     from perfkit.dashboard.headers import ASSET_HEADERS, SECURITY_HEADERS
@@ -16,14 +18,18 @@ if TYPE_CHECKING:
     from perfkit.dashboard.rendering import encode, gather, given_of, overview, render
 
 __all__ = [
+    "ACTIONS",
     "ASSET_HEADERS",
     "PAGES",
     "SECURITY_HEADERS",
+    "Action",
     "Asset",
+    "Done",
     "Entry",
     "Given",
     "OverviewData",
     "Page",
+    "act",
     "asset",
     "asset_names",
     "asset_url",
@@ -39,14 +45,18 @@ __all__ = [
 __getattr__ = lazily(
     __name__,
     {
+        "ACTIONS": "perfkit.dashboard.actions.table",
         "ASSET_HEADERS": "perfkit.dashboard.headers",
         "PAGES": "perfkit.dashboard.pages",
         "SECURITY_HEADERS": "perfkit.dashboard.headers",
+        "Action": "perfkit.dashboard.actions.table",
         "Asset": "perfkit.dashboard.assets",
+        "Done": "perfkit.dashboard.actions.audit",
         "Entry": "perfkit.dashboard.page",
         "Given": "perfkit.dashboard.parameters",
         "OverviewData": "perfkit.dashboard.data",
         "Page": "perfkit.dashboard.page",
+        "act": "perfkit.dashboard.actions.audit",
         "asset": "perfkit.dashboard.assets",
         "asset_names": "perfkit.dashboard.assets",
         "asset_url": "perfkit.dashboard.assets",

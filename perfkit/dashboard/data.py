@@ -16,6 +16,7 @@ from perfkit.performance.snapshot import PerformanceSnapshot
 if TYPE_CHECKING:
     from perfkit.alerts.snapshot import AlertsSnapshot
     from perfkit.cache.snapshot import CacheSnapshot
+    from perfkit.dashboard.actions.audit import Done
     from perfkit.database.snapshot import DatabaseSnapshot
     from perfkit.load_balancer.snapshot import LoadBalancerSnapshot
 
@@ -44,6 +45,8 @@ class OverviewData(msgspec.Struct, frozen=True, kw_only=True):
         expected_workers: How many workers there should be; None if nobody knows.
         overhead: Seconds that perfkit itself costs per request; None if not measured.
         live: Seconds after which the page loads itself again; None for a page that stands still.
+        action_token: What the forms of this visitor bring; empty for who may not act.
+        done: What the visitor did just now, where an action led here.
         page_url: Absolute URL of this page as the visitor reached it; only for lines to copy into a shell.
         home_url, health_url, metrics_url: Relative to the page; empty where there is none.
     """
@@ -72,6 +75,8 @@ class OverviewData(msgspec.Struct, frozen=True, kw_only=True):
     expected_workers: int | None = None
     overhead: float | None = None
     live: int | None = None
+    action_token: str = ""
+    done: Done | None = None
     page_url: str = "http://127.0.0.1:8000/perfkit/"
     home_url: str = "../"
     health_url: str = "../health"

@@ -35,7 +35,7 @@ def frame(shown: OverviewData, entry: Entry, given: Given, title: str, *content:
     return document(
         "en",
         _head(shown, title),
-        [_skip(), _header(shown, given), _navigation(shown, entry), _main(content), _footer(shown)],
+        [_skip(), _header(shown, given), _navigation(shown, entry), _main([_done(shown), *content]), _footer(shown)],
     )
 
 
@@ -168,6 +168,21 @@ def _is_shown(anchor: str, data: OverviewData) -> bool:
 def _path(url: str) -> str:
     """Say where a relative URL leads: ``/health`` for ``../health``."""
     return "/" + url.replace("../", "")
+
+
+def _done(data: OverviewData) -> Markup | None:
+    """Return what the visitor's action came to."""
+    done = data.done
+    if done is None:
+        return None
+    tone, mark, word = ("fine", "●", "Done. ") if done.is_done else ("", "■", "Not done. ")
+    first, _, rest = done.result.partition("\n")
+    return h(
+        "div",
+        {"class": f"notice {tone}".strip(), "role": "status"},
+        h("span", {"class": "mark", "aria-hidden": "true"}, mark),
+        h("div", None, h("strong", None, word), first, h("pre", {"tabindex": 0}, rest) if rest else None),
+    )
 
 
 def _main(content: Child) -> Markup:

@@ -57,8 +57,8 @@ class Text(msgspec.Struct, frozen=True):
     default: str = ""
 
     def read(self, text: str) -> str:
-        """Return *text* without what does not fit."""
-        return text[: self.longest]
+        """Return *text* without what does not fit; halves of surrogate pairs, which are no text, become ``?``."""
+        return text[: self.longest].encode("utf-8", "replace").decode()
 
 
 Parameter: TypeAlias = "Choice | Number | Text"
@@ -79,6 +79,10 @@ class Given:
         """Keep *values*, read by *parameters*."""
         self.page, self._parameters, self._values = page, parameters, values
         self.key = tuple((name, value) for name, value in values.items() if value != parameters[name].default)
+
+    def with_values(self, values: Mapping[str, Value]) -> Given:
+        """Return the same page with *values*, which were read by the same parameters."""
+        return Given(self.page, self._parameters, values)
 
     def text(self, name: str) -> str:
         """Return the text or choice *name*."""

@@ -23,7 +23,7 @@ __all__ = ["encode", "gather", "given_of", "overview", "render"]
 WAKES = {
     "cache": 'system.cache.set("greeting", "hello")',
     "database": "system.initialize(engine)",
-    "load_balancer": 'system.load_balancer.add_server("http://10.0.0.1:8000")',
+    "load_balancer": 'system.load_balancer.add_server("app-1", host="10.0.0.1", port=8000)',
 }
 """The line of code that gives work to a component that sleeps until it has some."""
 

@@ -50,6 +50,8 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
         reason: Why, in words for the log; never the token, never anything the visitor sent.
         set_cookie: Value of a ``Set-Cookie`` header to send, or None.
         redirect: Relative URL without the token, to send the visitor to with status 303, or None.
+        may_act: It may also change things, where the service has actions.
+        session: What tells this visitor from others who are allowed: the signature of its cookie; empty without one.
         is_logged: False for a refusal that is no riddle to anybody, such as a visitor of the public health word.
     """
 
@@ -57,6 +59,8 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
     set_cookie: str | None = None
     redirect: str | None = None
+    may_act: bool = False
+    session: str = ""
     is_logged: bool = True
 
 
@@ -154,7 +158,7 @@ class Access:
         if by_query is not None:
             return self._swapped(request, area, by_query)
         if self._cookie_of(in_header, area) is not None:
-            return Decision(allowed=True, reason="token")
+            return Decision(allowed=True, reason="token", may_act=True)
         if familiar is None:
             self._wrong.add(group, now)
         return familiar or _refused("the token is wrong")
@@ -178,11 +182,13 @@ class Access:
     def _familiar(self, request: Request, area: Area, distance: str) -> Decision | None:
         """Return the yes to those who need no token, or need it no more; wrong tokens of others never shut them out."""
         if not distance:
-            return Decision(allowed=True, reason="this very machine, in development")
+            return Decision(allowed=True, reason="this very machine, in development", may_act=True)
         header = request.headers.get("cookie", "")
         mount, now = self._mount(request, area), self._clock.time()
-        if header and any(cookie.is_valid(header, mount=mount, now=now) for _, cookie in self._tokens[area]):
-            return Decision(allowed=True, reason="cookie")
+        for _, cookie in self._tokens[area] if header else ():
+            session = cookie.session(header, mount=mount, now=now)
+            if session:
+                return Decision(allowed=True, reason="cookie", may_act=True, session=session)
         return None
 
     def knows(self, query: str) -> bool:
@@ -206,7 +212,7 @@ class Access:
         """
         is_browser = area == "dashboard" or "text/html" in request.headers.get("accept", "").lower()
         if request.method not in _SEEN or not is_browser:
-            return Decision(allowed=True, reason="token")
+            return Decision(allowed=True, reason="token", may_act=True)
         directory, _, page = request.path.rpartition("/")
         rest = without_token(request.query)
         mount = self._mount(request, area)
@@ -237,12 +243,17 @@ def _refused(reason: str, *, is_logged: bool = True) -> Decision:
 
 
 def _judged(answer: object) -> Decision:
-    """Read what the user's function answered: only True opens, so that a forgotten redirect object does not."""
-    if answer is True:
-        return Decision(allowed=True, reason="the access function answered True")
+    """Read what the user's function answered: only True opens, so that a forgotten redirect object does not.
+
+    ``"read"`` opens for looking alone, ``"act"`` says the same as True.
+    """
+    if answer is True or (isinstance(answer, str) and answer in ("read", "act")):
+        return Decision(
+            allowed=True, reason=f"the access function answered {answer}", may_act=answer is True or answer == "act"
+        )
     if answer is False or answer is None:
         return _refused(f"the access function answered {answer}")
-    return _refused(f"the access function answered a {type(answer).__name__}; only True opens")
+    return _refused(f"the access function answered a {type(answer).__name__}; only True, 'read' and 'act' open")
 
 
 _REMEDIES: dict[Area, str] = {

@@ -7,7 +7,7 @@ stops the system it made; one that it was given is left to its owner.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
@@ -168,21 +168,27 @@ class Attachment:
             self._quiet = ProbeFilter(self._routes.probes, base)
             self._quiet.add_to_loggers(self)
 
-    def respond(self, request: Request) -> Response | None:
-        """Answer *request* to one of our `paths`; None if it is refused: the app shall answer. Never raises."""
+    def respond(self, request: Request, read: Callable[[int], bytes] | None = None) -> Response | None:
+        """Answer *request* to one of our `paths`; None if it is refused: the app shall answer. Never raises.
+
+        Args:
+            read: Returns so many bytes of the body, where a form is wanted.
+        """
         response = None
         with self.errors.guarded(self.adapter, "could not answer"):
             self._ensure_started()
-            response = self._routes.respond(request)
+            response = self._routes.respond(request, read)
         return response
 
-    async def arespond(self, request: Request) -> Response | None:
+    async def arespond(
+        self, request: Request, read: Callable[[int], Awaitable[bytes]] | None = None
+    ) -> Response | None:
         """Do what `respond` does, in the running loop."""
         response = None
         with self.errors.guarded(self.adapter, "could not answer"):
             self._ensure_started()
             self.instrumentation.system.loops.enter()
-            response = await self._routes.arespond(request)
+            response = await self._routes.arespond(request, read)
         return response
 
     def holds_secret(self, query: str) -> bool:

@@ -119,15 +119,19 @@ class Cookie:
 
     def is_valid(self, header: str, *, mount: str, now: float) -> bool:
         """Return True if the ``Cookie`` request header holds our cookie for *mount* and it is not over at *now*."""
+        return bool(self.session(header, mount=mount, now=now))
+
+    def session(self, header: str, *, mount: str, now: float) -> str:
+        """Return the signature of our cookie in *header*, which tells its bearer from others; empty if none is good."""
         if len(header) > 2 * _LONGEST_QUERY:
-            return False
+            return ""
         prefix = f"{self.name}="
         # Repeated headers are joined with a comma, cookies in one header with a semicolon.
         for piece in header.replace(",", ";").split(";"):
             value = piece.strip()
             if value.startswith(prefix) and self._is_good(value[len(prefix) :], mount, now):
-                return True
-        return False
+                return value.rpartition(".")[2]
+        return ""
 
     def _is_good(self, value: str, mount: str, now: float) -> bool:
         expiry, _, signature = value.partition(".")

@@ -23,7 +23,7 @@ from perfkit.store.backing.identity import find_server, start_time
 from perfkit.system import PerformanceSystem
 
 if TYPE_CHECKING:
-    from perfkit.dashboard import Entry, Given, OverviewData
+    from perfkit.dashboard import Done, Entry, Given, OverviewData
 
 __all__ = ["Front"]
 
@@ -210,3 +210,15 @@ class Front:
         from perfkit.dashboard import gather
 
         return gather(entry, self._system, shown, given)
+
+    def act(self, what: str, given: Given, who: str) -> Done:
+        """Do what a button asks for, and keep who did."""
+        from perfkit.dashboard import act
+
+        return act(self._system, what, given, who)
+
+    def find_done(self, name: str) -> Done | None:
+        """Return the action of that id, by whichever worker; None if it is not known."""
+        from perfkit.dashboard.actions.audit import audited
+
+        return next((done for done in audited(self._system) if done.id == name), None)

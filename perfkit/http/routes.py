@@ -6,7 +6,7 @@ request on to the app, whose own 404 tells nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import quote
 
@@ -24,13 +24,14 @@ from perfkit.health.snapshot import HealthSnapshot
 from perfkit.http import health
 from perfkit.http.access import Access, Area, Decision, RefusalLog
 from perfkit.http.credentials import without_token
+from perfkit.http.dashboard.actions import LONGEST_FORM, Actions, are_enabled
 from perfkit.http.dashboard.pages import RATE, Pages
 from perfkit.http.negotiate import VARY, BadQuery, accepts_gzip, choose, gzipped, wanted_names
 from perfkit.http.responses import FAILED, METHODS, NOT_ALLOWED, reply, text, without_body
 from perfkit.metrics.exposition import Escaping, Format
 
 if TYPE_CHECKING:
-    from perfkit.dashboard import Entry, Given, OverviewData
+    from perfkit.dashboard import Done, Entry, Given, OverviewData
 
 __all__ = ["API_RATE", "Answers", "Routes"]
 
@@ -89,6 +90,14 @@ class Answers(Protocol):
         """Return what all pages show."""
         ...
 
+    def act(self, what: str, given: Given, who: str) -> Done:
+        """Do what a button asks for, and keep who did."""
+        ...
+
+    def find_done(self, name: str) -> Done | None:
+        """Return the action of that id, by whichever worker; None if it is not known."""
+        ...
+
     def found(self, entry: Entry, shown: OverviewData, given: Given) -> object:
         """Return what one view of the page *entry* shows beyond *shown*."""
         ...
@@ -100,22 +109,36 @@ class _Route(msgspec.Struct, frozen=True):
     Attributes:
         area: What the gate is asked for; None where everyone gets the same and nobody is asked: a probe must not
             run the user's access function.
-        answer: Called with the request and whether the visitor is allowed; None goes on to the app.
+        answer: Called with the request and what the gate said; None goes on to the app.
         is_public: Strangers get an answer too.
         fallback: The answer where making one failed.
         methods: Those that it answers to.
+        takes_form: The body of an allowed POST is read for it.
     """
 
     area: Area | None
-    answer: Callable[[Request, bool], Response | None]
+    answer: Callable[[Request, Decision], Response | None]
     is_public: bool = False
     fallback: Response = FAILED
     methods: tuple[str, ...] = METHODS
+    takes_form: bool = False
 
+
+Read = Callable[[int], bytes]
+ARead = Callable[[int], Awaitable[bytes]]
 
 _SHUT = Decision(allowed=False, reason="not decided", is_logged=False)
 # A fault of ours must not take an app out of traffic: the probes of a process that answers say so.
 _CANNOT_TELL = health.probe(Status.UNKNOWN)
+
+
+def _form_length(request: Request, route: _Route, decision: Decision) -> int:
+    """Return how many bytes of the body are read: those of a form of an allowed visitor, if it is not too long."""
+    if not (route.takes_form and decision.allowed and request.method == "POST"):
+        return 0
+    said = request.headers.get("content-length", "")
+    length = int(said) if said.isascii() and said.isdigit() and len(said) <= 9 else 0
+    return length if length <= LONGEST_FORM else 0
 
 
 def _served(config: PerformanceConfig) -> HttpSettings:
@@ -139,6 +162,7 @@ class Routes:
 
     __slots__ = (
         "_access",
+        "_actions",
         "_answers",
         "_mounts",
         "_pages",
@@ -153,7 +177,7 @@ class Routes:
         """Answer for the system *answers*; nothing is asked of it yet but its settings, clock and error log."""
         http = _served(answers.config)
         self._answers = answers
-        self._pages = Pages(answers.overview_data, answers.found, http=http, clock=answers.clock)
+        self._pages = Pages(answers.overview_data, answers.found, answers.find_done, http=http, clock=answers.clock)
         self._refusals = RefusalLog(clock=answers.clock)
         self._mounts: dict[Area, str] = {
             "dashboard": f"{http.prefix}{http.dashboard_path or ''}",
@@ -161,6 +185,10 @@ class Routes:
             "load": f"{http.prefix}{http.load_path or ''}",
             "health_details": f"{http.prefix}{http.health_path or ''}",
         }
+        self._actions: Actions | None = None
+        if http.dashboard_path is not None and are_enabled(answers.config):
+            mount, clock = self._mounts["dashboard"], answers.clock
+            self._actions = Actions(self._act, mount=mount, secret=lambda: answers.token, clock=clock)
         self._table = self._paths(
             has_health=http.health_path is not None,
             has_metrics=http.metrics_path is not None,
@@ -182,6 +210,8 @@ class Routes:
             for entry in PAGES:
                 paths[entry.path(mount)] = _Route("dashboard", self._page(entry.name))
                 paths[entry.document_path(mount)] = _Route("dashboard", self._document(entry.name))
+            if self._actions is not None:
+                paths[f"{mount}/act"] = _Route("dashboard", self._actions.answer, methods=("POST",), takes_form=True)
             paths.update((f"{mount}/static/{name}", _Route("dashboard", self._asset)) for name in asset_names())
         if has_metrics:
             paths[self._mounts["metrics"]] = _Route("metrics", self._metrics)
@@ -195,8 +225,13 @@ class Routes:
             paths[f"{mount}/drain"] = _Route("health_details", self._drain, methods=("POST", "DELETE"))
         return paths
 
-    def respond(self, request: Request) -> Response | None:
-        """Answer *request*; None if it is not ours or refused: the app shall answer it."""
+    def respond(self, request: Request, read: Read | None = None) -> Response | None:
+        """Answer *request*; None if it is not ours or refused: the app shall answer it.
+
+        Args:
+            read: Returns so many bytes of the body; called only for a form of somebody who is allowed, so that the app
+                finds the body of all else as it came.
+        """
         route = self._table.get(request.path)
         if route is None:
             return None
@@ -204,9 +239,12 @@ class Routes:
         if route.area is not None:
             with self._answers.errors.guarded("http", "could not decide who may see a page"):
                 decision = self._gate().decide(request, route.area)
+        length = _form_length(request, route, decision)
+        if length and read is not None:
+            request = msgspec.structs.replace(request, body=read(length))
         return self._answer(request, route, decision)
 
-    async def arespond(self, request: Request) -> Response | None:
+    async def arespond(self, request: Request, read: ARead | None = None) -> Response | None:
         """Do what `respond` does, and await the user's access function where it is async.
 
         Health is answered at once, as it only reads the last results; pages and metrics are made in a thread, as
@@ -221,6 +259,9 @@ class Routes:
                 decision = await self._gate().adecide(request, route.area)
         if route.is_public or not decision.allowed:
             return self._answer(request, route, decision)
+        length = _form_length(request, route, decision)
+        if length and read is not None:
+            request = msgspec.structs.replace(request, body=await read(length))
         response: Response | None = await offload(self._answer, request, route, decision)
         return response
 
@@ -258,33 +299,35 @@ class Routes:
         if request.method not in route.methods:
             return NOT_ALLOWED if route.methods is METHODS else None
         try:
-            response = route.answer(request, decision.allowed)
+            response = route.answer(request, decision)
         except Exception as error:  # noqa: BLE001 - the boundary: a fault of ours is never the app's
             self._answers.errors.report("http", error, doing=f"could not answer for {route.area or 'a probe'}")
             response = route.fallback
         return without_body(response) if response is not None and request.method == "HEAD" else response
 
-    def _health(self, request: Request, is_allowed: bool) -> Response:
+    def _health(self, request: Request, decision: Decision) -> Response:
         config = self._answers.config
         # A stranger who may choose a tag learns which dependency there is, and which of them is down.
-        tags = health.wanted_tags(request.query) if is_allowed else frozenset[str]()
+        tags = health.wanted_tags(request.query) if decision.allowed else frozenset[str]()
         snapshot = self._answers.health_snapshot(tags)
         if tags and not snapshot.checks:
             every = self._answers.health_snapshot().checks
             return health.no_such_tag(tags, {tag for check in every for tag in check.tags})
-        return health.summary(request, snapshot, is_detailed=is_allowed, service=config.service, release=config.release)
+        return health.summary(
+            request, snapshot, is_detailed=decision.allowed, service=config.service, release=config.release
+        )
 
-    def _live(self, request: Request, is_allowed: bool) -> Response:
+    def _live(self, request: Request, decision: Decision) -> Response:
         status = Status.HEALTHY if self._answers.health_snapshot().is_live else Status.CRITICAL
         return health.probe(status, accept=request.headers.get("accept", ""))
 
-    def _ready(self, request: Request, is_allowed: bool) -> Response:
+    def _ready(self, request: Request, decision: Decision) -> Response:
         return health.is_ready(self._answers.health_snapshot(), request.headers.get("accept", ""))
 
-    def _startup(self, request: Request, is_allowed: bool) -> Response:
+    def _startup(self, request: Request, decision: Decision) -> Response:
         return health.is_started(self._answers.health_snapshot(), request.headers.get("accept", ""))
 
-    def _drain(self, request: Request, is_allowed: bool) -> Response | None:
+    def _drain(self, request: Request, decision: Decision) -> Response | None:
         """Drain all workers, or end that. A header of ours keeps pages of other sites out: a browser asks us first."""
         if "x-perfkit-command" not in request.headers:
             return None
@@ -292,7 +335,7 @@ class Routes:
         self._answers.drain() if is_draining else self._answers.resume()
         return health.draining(is_draining=is_draining)
 
-    def _metrics(self, request: Request, is_allowed: bool) -> Response:
+    def _metrics(self, request: Request, decision: Decision) -> Response:
         choice = choose(request.headers.get("accept", ""), request.query)
         if isinstance(choice, BadQuery):
             return text(choice.message, status=choice.status)
@@ -305,22 +348,32 @@ class Routes:
             body, headers = gzipped(body), (*headers, ("content-encoding", "gzip"))
         return reply(body, content_type=choice.content_type, headers=headers)
 
-    def _load(self, request: Request, is_allowed: bool) -> Response:
+    def _load(self, request: Request, decision: Decision) -> Response:
         return reply(self._answers.load_report(), content_type="application/json")
 
-    def _slash(self, request: Request, is_allowed: bool) -> Response:
+    def _slash(self, request: Request, decision: Decision) -> Response:
         """Send the visitor on to the directory; relative, as only the browser may know the prefix of a proxy."""
         rest = without_token(request.query)
         name = quote(request.path.rpartition("/")[2], safe="~")
         return text("", status=308, headers=(("location", f"{name}/{'?' if rest else ''}{rest}"),))
 
-    def _page(self, name: str) -> Callable[[Request, bool], Response]:
-        return lambda request, _: self._pages.page(request, name)
+    def _act(self, what: str, given: Given, who: str) -> Done:
+        done = self._answers.act(what, given, who)
+        self._pages.forget()
+        return done
 
-    def _document(self, name: str) -> Callable[[Request, bool], Response]:
+    def _page(self, name: str) -> Callable[[Request, Decision], Response]:
+        actions = self._actions
+
+        def answer(request: Request, decision: Decision) -> Response:
+            return self._pages.page(request, name, actions.token(request, decision) if actions is not None else "")
+
+        return answer
+
+    def _document(self, name: str) -> Callable[[Request, Decision], Response]:
         return lambda request, _: self._pages.document(request, name)
 
-    def _asset(self, request: Request, is_allowed: bool) -> Response | None:
+    def _asset(self, request: Request, decision: Decision) -> Response | None:
         found = asset(request.path.rpartition("/")[2])
         if found is None:
             return None

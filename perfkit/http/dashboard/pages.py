@@ -17,7 +17,7 @@ from perfkit.http.peers import PeerWindow, peer_group
 from perfkit.http.responses import entity_tag, is_unchanged, reply, text
 
 if TYPE_CHECKING:
-    from perfkit.dashboard import Entry, Given, OverviewData
+    from perfkit.dashboard import Done, Entry, Given, OverviewData
 
     Gather = Callable[[Entry, OverviewData, Given], object]
 
@@ -27,28 +27,59 @@ RATE = 20
 """Requests a second that one peer may make to the JSON, and views that it may have computed."""
 
 _VARY = ("vary", "Accept-Encoding")
+_DONE = re.compile(r"(?:^|&)done=([0-9a-f]{12})(?=&|\Z)")
 _HOST = re.compile(r"[A-Za-z0-9.\-:\[\]]{1,260}")
 
 
 class Pages:
     """All pages. Thread-safe."""
 
-    __slots__ = ("_asked", "_clock", "_compute", "_computing", "_gather", "_links", "_mount", "_shared", "_views")
+    __slots__ = (
+        "_asked",
+        "_clock",
+        "_compute",
+        "_computing",
+        "_find_done",
+        "_gather",
+        "_links",
+        "_mount",
+        "_shared",
+        "_views",
+    )
 
     def __init__(
-        self, compute: Callable[[], OverviewData], gather: Gather, *, http: HttpSettings, clock: Clock
+        self,
+        compute: Callable[[], OverviewData],
+        gather: Gather,
+        find_done: Callable[[str], Done | None],
+        *,
+        http: HttpSettings,
+        clock: Clock,
     ) -> None:
-        """Show what *compute* returns on all pages, and on each what *gather* returns for it."""
-        self._compute, self._gather, self._clock = compute, gather, clock
+        """Show the same on all pages, and on each what is gathered for it.
+
+        Args:
+            compute: Returns what all pages show.
+            gather: Returns what one view of a page shows beyond that.
+            find_done: Returns the action of an id, None where it is not known.
+            http: Where the pages lie.
+            clock: The time.
+        """
+        self._compute, self._gather, self._find_done, self._clock = compute, gather, find_done, clock
         self._mount = f"{http.prefix}{http.dashboard_path}"
         self._links = _links(http, self._mount)
-        self._shared: Kept[OverviewData] = Kept(clock)
-        self._views: KeptViews[tuple[OverviewData, object]] = KeptViews(clock)
+        self._shared: Kept[OverviewData]
+        self._views: KeptViews[tuple[OverviewData, object]]
+        self.forget()
         self._asked = PeerWindow(limit=RATE, seconds=1.0)
         self._computing = PeerWindow(limit=RATE, seconds=1.0)
 
-    def page(self, request: Request, name: str) -> Response:
-        """Answer with the page called *name*; 304 where the reader has it."""
+    def page(self, request: Request, name: str, token: str = "") -> Response:
+        """Answer with the page called *name*; 304 where the reader has it.
+
+        Args:
+            token: What the forms of this visitor bring; empty for who may not act.
+        """
         from perfkit.dashboard import given_of, live_interval, page_entry, render
 
         entry = page_entry(name)
@@ -56,14 +87,20 @@ class Pages:
         view = self._view(request, entry, given)
         if view is None:
             return _TOO_MANY
-        live, url = live_interval(request.query), self._url(request)
+        live, url, done = live_interval(request.query), self._url(request), _done(request.query)
 
         def make() -> bytes:
             shown, found = view.data
-            here = msgspec.structs.replace(shown, live=live, **({"page_url": url} if url else {}), **self._links)
+            own = {"page_url": url} if url else {}
+            seen = self._find_done(done) if done else None
+            here = msgspec.structs.replace(shown, live=live, action_token=token, done=seen, **own, **self._links)
             return render(entry, here, found, given).encode("utf-8", "replace")
 
-        return _reply(request, view, (live, url), make, "text/html; charset=utf-8")
+        return _reply(request, view, (live, url, token, done), make, "text/html; charset=utf-8")
+
+    def forget(self) -> None:
+        """Compute everything anew: the visitor has changed something and wants to see it."""
+        self._shared, self._views = Kept(self._clock), KeptViews(self._clock)
 
     def document(self, request: Request, name: str) -> Response:
         """Answer with the JSON of the page called *name*; 304 where the reader has it."""
@@ -103,6 +140,12 @@ _TOO_MANY = text(
     status=429,
     headers=(("retry-after", "1"),),
 )
+
+
+def _done(query: str) -> str:
+    """Return the id of the action that led here, empty if none did."""
+    found = _DONE.search(query[:4096])
+    return found[1] if found else ""
 
 
 def _reply(

@@ -53,7 +53,7 @@ def test_all_answers_carry_the_guards(headers: tuple[tuple[str, str], ...]) -> N
         assert part in policy
     assert named["x-content-type-options"] == "nosniff"
     assert named["x-frame-options"] == "DENY"
-    assert named["referrer-policy"] == "no-referrer"
+    assert named["referrer-policy"] == "same-origin"
 
 
 def test_pages_are_never_stored_and_assets_never_asked_for_again() -> None:

@@ -86,7 +86,7 @@ def test_the_token_is_swapped_at_the_door_and_never_said(caplog: pytest.LogCaptu
     assert door is not None
     assert (door.status, door.body, header(door, "location")) == (303, b"", "./?live=5")
     assert header(door, "cache-control") == "no-store"
-    assert header(door, "referrer-policy") == "no-referrer"
+    assert header(door, "referrer-policy") == "same-origin"
     cookie = (header(door, "set-cookie") or "").split(";")[0]
     inside = [routes.respond(stranger(path, headers={"cookie": cookie})) for path in GUARDED if path != "/metrics"]
     assert all(inside)

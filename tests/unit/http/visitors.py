@@ -11,7 +11,7 @@ from perfkit.config import AccessSettings, HttpSettings, PerformanceConfig
 from perfkit.core.errors import ErrorLog
 from perfkit.core.message import Request, Response
 from perfkit.core.status import Status
-from perfkit.dashboard import Entry, Given, OverviewData
+from perfkit.dashboard import Done, Entry, Given, OverviewData
 from perfkit.health.snapshot import HealthSnapshot
 from perfkit.http.access import Access
 from perfkit.metrics.exposition import Escaping, Format
@@ -70,6 +70,8 @@ class Service:
         self.performance = samples.performance()
         self.asked_tags: list[tuple[str, ...]] = []
         self.computed = 0
+        self.acted: list[tuple[str, dict[str, object], str]] = []
+        self.done: dict[str, Done] = {}
         self.gathered: list[tuple[str, object]] = []
         self.exposed: list[tuple[Format, frozenset[str] | None, Escaping]] = []
         self.fault: Exception | None = None
@@ -107,6 +109,18 @@ class Service:
         self._fail()
         self.gathered.append((entry.name, given.key))
         return samples.found(entry, shown, given)
+
+    def act(self, what: str, given: Given, who: str) -> Done:
+        self._fail()
+        self.acted.append((what, dict(given.key), who))
+        done = Done(
+            id=f"{len(self.acted):012x}", at=0.0, who=who, what=what, said={}, is_done=True, result=f"Did {what}."
+        )
+        self.done[done.id] = done
+        return done
+
+    def find_done(self, name: str) -> Done | None:
+        return self.done.get(name)
 
     def feel(self, status: Status, **changes: object) -> None:
         self.health = msgspec.structs.replace(self.health, status=status, **changes)
