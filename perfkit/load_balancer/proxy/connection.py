@@ -53,9 +53,7 @@ class Connection(asyncio.BufferedProtocol):
         "uses",
     )
 
-    def __init__(
-        self, loop: asyncio.AbstractEventLoop, parser: Any, options: ProxyOptions, buffer: memoryview
-    ) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, parser: Any, options: ProxyOptions, buffer: memoryview) -> None:
         """Wait to be connected; what comes is read into *buffer*, which may be that of other connections too."""
         self._loop, self._parser, self._options, self._buffer = loop, parser, options, buffer
         self._transport: Any = None
