@@ -160,8 +160,7 @@ class LoadBalancer(Component):
         Raises:
             LoadBalancerError: A figure cannot be, or another server has this name.
         """
-        spec = ServerSpec(name=name, host=host, port=port, weight=weight, zone=zone, priority=priority)
-        return self._add(spec)
+        return self._add(ServerSpec(name=name, host=host, port=port, weight=weight, zone=zone, priority=priority))
 
     def _add(self, spec: ServerSpec) -> Server:
         return self._limited(self._roster.add(spec, self._monotonic()))
@@ -276,8 +275,7 @@ class LoadBalancer(Component):
         """Return picks, answers, latencies and states, the counts of all workers."""
         self._current(self._monotonic())
         self._move()
-        fleet, servers = self._roster.fleet, self.servers
-        return read(self._context.store, strategy=self.strategy, servers=servers, fleet=fleet)
+        return read(self._context.store, strategy=self.strategy, servers=self.servers, fleet=self._roster.fleet)
 
     def snapshot(self) -> LoadBalancerSnapshot:
         """Return the same as `get_stats`."""
@@ -339,6 +337,7 @@ class LoadBalancer(Component):
             drains.catch_up(self._context.store, self._roster, self._monotonic())
         with self._context.errors.guarded("load_balancer", "the service's own load cannot be told"):
             self._own.renew()
+        self._roster.tend()
         if self._recorder is not None:
             patches.add(self._recorder)
         self._background.start()
@@ -348,6 +347,7 @@ class LoadBalancer(Component):
         if self._recorder is not None:
             patches.remove(self._recorder)
         self._background.stop()
+        self._roster.tend(is_over=True)
         self._move()
 
     def tick(self, now: float) -> None:
@@ -356,6 +356,7 @@ class LoadBalancer(Component):
             patches.look()
             self._recorder.tick(now)
         self._move()
+        self._roster.tend()
         self._own.renew()
 
     def discover(self, source: Any, *, interval: float = 10.0) -> None:
@@ -377,7 +378,7 @@ class LoadBalancer(Component):
 
     def findings(self) -> Iterable[Finding]:
         """Return servers that fail, servers that are slow beside the others, and hosts that fail the app's calls."""
-        found = list(findings_of(list(self._roster.servers.values())))
+        found = list(findings_of(self.servers))
         return found if self._recorder is None else [*found, *self._recorder.findings()]
 
     def _move(self) -> None:
@@ -389,8 +390,7 @@ class LoadBalancer(Component):
         return self._roster.renew(now) if now >= fleet.due else fleet
 
     def _in_flight(self) -> int:
-        keeper = self._keeper
-        return keeper.begun - keeper.ended
+        return self._keeper.begun - self._keeper.ended
 
 
 def _alone(clock: Clock | None) -> Context:

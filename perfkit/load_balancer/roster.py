@@ -176,6 +176,12 @@ class Roster:
                     self._members_changed()
             return new, gone
 
+    def tend(self, *, is_over: bool = False) -> None:
+        """Have the strategy do beside the requests what takes long; *is_over* when the balancer stops."""
+        tend = getattr(self._strategy, "tend", None)
+        if tend is not None:
+            tend(is_over=is_over)
+
     def renew(self, now: float) -> Fleet:
         """End what is over at *now* (ejections, penalties, slow starts) and make the fleet anew."""
         with self._lock:

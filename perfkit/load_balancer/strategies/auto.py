@@ -88,6 +88,12 @@ class Auto:
         """Take notice of who belongs to the balancer."""
         self._by_key.on_members(members)
 
+    def tend(self, *, is_over: bool = False) -> None:
+        """Do beside the requests what takes long; *is_over* if this will not be called again."""
+        homes = self._by_key.homes
+        homes.is_tended = not is_over
+        homes.tend()
+
     def on_return(self, server: Server, now: float) -> None:
         """Forget what was known of a server that was away: slow start is careful enough."""
         if isinstance(server.memory, Estimate):
@@ -105,7 +111,7 @@ class Auto:
         at = max((server.memory.at for server in servers), default=0.0)
         for place in range(count):
             mend(board, place, at, servers[place].in_flight)
-        hash_pick = self._keyed(group, board)
+        hash_pick, homes = self._keyed(group, board), self._by_key.homes
 
         def pick(now: float, key: Hashable | None) -> Server:
             hand = board.hand
@@ -117,7 +123,10 @@ class Auto:
             board.last = now
             mend(board, hand, now, servers[hand].in_flight)
             if key is not None:
-                return hash_pick(now, key)
+                if homes.current is not None or not homes.is_tended:
+                    return hash_pick(now, key)
+                # The first key of all: its home is known within a second, and nobody waits for it.
+                homes.is_wanted = True
             # A copy: another thread may mend the list between the search for the least and that for its place.
             if count == width:
                 near = scores.copy()
@@ -139,15 +148,15 @@ class Auto:
         home, scores = self._by_key.prepare(group), board.scores
         # Not `memory.place`, which another thread may have moved to another board.
         places = {id(server): place for place, server in enumerate(board.servers)}
+        is_small = len(scores) <= SCAN
 
         def pick(now: float, key: Hashable | None) -> Server:
             server = home(now, key)
             place = places[id(server)]
-            near = scores[:SCAN]
-            least = min(near)
-            if AFFINITY * least < scores[place]:
+            if AFFINITY * (min(scores) if is_small else min(scores[:SCAN])) < scores[place]:
                 # Rare, so both are reckoned anew; a single slow answer is no reason to leave, a failure is.
-                other = near.index(least)
+                near = scores[:SCAN]
+                other = near.index(min(near))
                 self._mend(board, place, now, server.in_flight)
                 self._mend(board, other, now, board.servers[other].in_flight)
                 is_known = server.streak > 0 or board.memories[place].weight > 3.0

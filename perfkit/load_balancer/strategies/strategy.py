@@ -23,6 +23,8 @@ class Strategy(Protocol):
     - ``on_report(server, report, now, is_probe)`` with each `LoadReport`, from answers and from probes;
     - ``on_members(servers)`` with all servers that belong to the balancer, healthy or not, when that changes;
     - ``on_return(server, now)`` when a server comes back from an ejection, a drain or a failed check;
+    - ``tend(*, is_over)`` once a second beside the requests while the balancer runs, and when it stops, for what takes
+      long;
     - ``probe_targets(count, servers) -> list[str]``, the names of those it wants probed.
 
     With the attribute ``heeds_slow_start = True`` the weights of the group contain slow start; for other strategies the

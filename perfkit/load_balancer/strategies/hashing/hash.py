@@ -28,33 +28,48 @@ TRIES = 16
 class Homes:
     """Which server each key belongs to.
 
-    The table, which takes milliseconds to fill, is made at the first key; from then on by whoever changes the
-    fleet, while requests go on with the old one.
+    The table takes milliseconds to fill. Where somebody tends it once a second, requests never do: they go on with the
+    old table until the new one is there. A balancer that stands alone fills it when a key needs it.
+
+    Attributes:
+        current: Slots and members; None while there is no table.
+        is_tended: Whether `tend` is called again and again.
+        is_wanted: Whether there are requests with keys.
     """
+
+    __slots__ = ("_lock", "_members", "current", "is_stale", "is_tended", "is_wanted")
 
     def __init__(self) -> None:
         """Know nobody."""
         self._members: tuple[Server, ...] = ()
-        self._table: tuple[Sequence[int], tuple[Server, ...]] | None = None
+        self.current: tuple[Sequence[int], tuple[Server, ...]] | None = None
+        self.is_stale = self.is_tended = self.is_wanted = False
         self._lock = OwnLock()
 
     def settle(self, members: Sequence[Server]) -> None:
         """Take *members*, all servers that belong to the balancer."""
         with self._lock:
-            new = tuple(members)
-            was, self._members = self._table, new
-            if was is not None:
-                self._table = (_fill(new), new) if new else None
+            self._members, self.is_stale = tuple(members), True
 
-    def table(self) -> tuple[Sequence[int], tuple[Server, ...]]:
-        """Return slots and members."""
-        table = self._table
-        if table is not None:
-            return table
+    def tend(self) -> None:
+        """Fill the table anew where that is needed. Not for the path of a request."""
+        if self.is_wanted and self.is_stale:
+            self._renew()
+
+    def find(self) -> tuple[Sequence[int], tuple[Server, ...]]:
+        """Return slots and members, filled here only if nobody else does."""
+        current = self.current
+        if current is None or (self.is_stale and not self.is_tended):
+            self.is_wanted = True
+            return self._renew()
+        return current
+
+    def _renew(self) -> tuple[Sequence[int], tuple[Server, ...]]:
         with self._lock:
-            if self._table is None:
-                self._table = _fill(self._members), self._members
-            return self._table
+            if self.current is None or self.is_stale:
+                members, self.is_stale = self._members, False
+                self.current = (_fill(members), members) if members else None
+            return self.current or ((), ())
 
 
 def _fill(members: Sequence[Server]) -> Sequence[int]:
@@ -72,6 +87,11 @@ class ConsistentHash:
         self.factor = factor
         self.in_flight = in_flight
         self.homes = Homes()
+
+    def tend(self, *, is_over: bool = False) -> None:
+        """Do beside the requests what takes long; *is_over* if this will not be called again."""
+        self.homes.is_tended, self.homes.is_wanted = not is_over, True
+        self.homes.tend()
 
     def on_members(self, members: Sequence[Server]) -> None:
         """Take notice of who belongs to the balancer."""
@@ -92,16 +112,12 @@ class ConsistentHash:
         full = {id(server): server.weight for server in group.servers}
         scale = self.factor / sum(full.values())
         homes, in_flight = self.homes, self.in_flight or _sum_of(group)
-        servers = group.servers
-        table: Sequence[int] = ()
-        members: tuple[Server, ...] = ()
+        servers, find = group.servers, homes.find
 
         def pick(now: float, key: Hashable | None) -> Server:
-            nonlocal table, members
-            if not table:
-                table, members = homes.table()
+            table, members = find()
             value, size = fingerprint(key), len(table)
-            for step in range(TRIES):
+            for step in range(TRIES if size else 0):
                 server = members[table[(spread(value, step) if step else value) % size]]
                 weight = full.get(id(server))
                 if weight is not None:

@@ -1,0 +1,1 @@
+"""The default strategy in a world that it was never tuned in."""
