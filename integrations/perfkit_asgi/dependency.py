@@ -24,8 +24,13 @@ def cache_of(namespace: str | None = None) -> Callable[..., Namespace]:
     """Return a dependency that gives the cache of the app's system, or the part of it called *namespace*.
 
     Raises:
+        CacheError: *namespace* is no text, or empty.
         MissingDependencyError: Starlette is not installed.
     """
+    if namespace is not None:
+        from perfkit.cache.arguments import text
+
+        text("namespace", namespace)
     try:
         from starlette.requests import HTTPConnection
     except ImportError as error:

@@ -81,12 +81,12 @@ class PerfkitCache(NamespaceCache):
 
     def get_many(self, keys: Iterable[Any], version: int | None = None) -> dict[Any, Any]:
         """Return the values of those of *keys* that are there, in one go."""
-        names = {self._name(key, version): key for key in keys}
+        names = self._names_of(keys, version)
         return self._all_given(names, self._cache().get_many(names))
 
     async def aget_many(self, keys: Iterable[Any], version: int | None = None) -> dict[Any, Any]:
         """Do the same as `get_many`."""
-        names = {self._name(key, version): key for key in keys}
+        names = self._names_of(keys, version)
         return self._all_given(names, await self._cache().aget_many(names))
 
     def _all_given(self, names: Mapping[str, Any], kept: Mapping[str, Any]) -> dict[Any, Any]:
@@ -97,7 +97,7 @@ class PerfkitCache(NamespaceCache):
         self, data: Mapping[Any, Any], timeout: Any = DEFAULT_TIMEOUT, version: int | None = None
     ) -> list[Any]:
         """Store each of *data*, in one go; return the keys that could not be, which are none."""
-        names = {self._name(key, version): value for key, value in data.items()}
+        names = self._values_of(data, version)
         self._cache().set_many(
             {name: self._copies.kept(name, value) for name, value in names.items()}, self._ttl(timeout)
         )
@@ -107,18 +107,18 @@ class PerfkitCache(NamespaceCache):
         self, data: Mapping[Any, Any], timeout: Any = DEFAULT_TIMEOUT, version: int | None = None
     ) -> list[Any]:
         """Do the same as `set_many`."""
-        names = {self._name(key, version): value for key, value in data.items()}
+        names = self._values_of(data, version)
         kept = {name: await self._copies.akept(name, value) for name, value in names.items()}
         await self._cache().aset_many(kept, self._ttl(timeout))
         return []
 
     def delete_many(self, keys: Iterable[Any], version: int | None = None) -> None:
         """Remove *keys*, in one go."""
-        self._cache().delete_many([self._name(key, version) for key in keys])
+        self._cache().delete_many(list(self._names_of(keys, version)))
 
     async def adelete_many(self, keys: Iterable[Any], version: int | None = None) -> None:
         """Do the same as `delete_many`."""
-        await self._cache().adelete_many([self._name(key, version) for key in keys])
+        await self._cache().adelete_many(list(self._names_of(keys, version)))
 
     def get_or_set(self, key: Any, default: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> Any:
         """Return the value of *key*; if there is none, store *default*, called once for all who ask meanwhile."""
@@ -155,6 +155,8 @@ class PerfkitCache(NamespaceCache):
         try:
             total: int = self._cache().increment(name, delta, initial=None)
         except CacheError as error:
+            if not isinstance(delta, (int, float)):
+                raise
             raise _no_number(key, is_there=name in self._cache()) from error
         return total
 
@@ -164,6 +166,8 @@ class PerfkitCache(NamespaceCache):
         try:
             total: int = await self._cache().aincrement(name, delta, initial=None)
         except CacheError as error:
+            if not isinstance(delta, (int, float)):
+                raise
             raise _no_number(key, is_there=await self._cache().acontains(name)) from error
         return total
 
@@ -185,4 +189,6 @@ class PerfkitCache(NamespaceCache):
 
 
 def _no_number(key: Any, *, is_there: bool) -> Exception:
-    return TypeError(f"The value of {key!r} is no number.") if is_there else ValueError(f"Key {key!r} not found")
+    if is_there:
+        return TypeError(f"The value of {key!r} is no number. Only numbers can be counted on. Set one first.")
+    return ValueError(f"The key {key!r} was not found. Only a key that is there can be counted on. Set it first.")

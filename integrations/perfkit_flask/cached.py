@@ -48,7 +48,11 @@ def cached(
         key: Returns what tells responses apart, for the arguments of the view, such as the user's id; then what was
             made with the session is kept too. By default host, path and query.
         namespace: The part of the cache; by default named after the view.
+
+    Raises:
+        CacheError: An argument cannot be.
     """
+    _check(ttl, tags, key, namespace)
 
     def decorate(view: View) -> View:
         space_name = namespace or f"flask.{view.__module__}.{view.__qualname__}"
@@ -85,6 +89,19 @@ def cached(
         return cast("View", kept_view)
 
     return decorate
+
+
+def _check(ttl: Any, tags: Any, key: Any, namespace: Any) -> None:
+    from perfkit.cache.arguments import FOR_EVER, function, seconds, tag_names, text
+
+    if ttl is not None:
+        seconds("ttl", ttl, FOR_EVER)
+    if not callable(tags):
+        tag_names(tags)
+    if key is not None:
+        function("key", key, "cached(key=lambda: current_user.id)")
+    if namespace is not None:
+        text("namespace", namespace)
 
 
 def _cache() -> Any:

@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
+from perfkit.cache.arguments import FOR_EVER, checked_key, seconds, tag_names
 from perfkit.cache.entry import FOREVER, MISSING, Entry
 from perfkit.cache.invalidation.relay import Relay
 from perfkit.cache.loads.flight import Flight, Flights
@@ -15,14 +16,15 @@ from perfkit.cache.memory.space import Space
 from perfkit.cache.memory.tags import Stamps
 from perfkit.cache.memory.tier import Tier
 from perfkit.cache.numbers import Numbers
+from perfkit.cache.values.numbers import number
 from perfkit.cache.values.packing import Packed, Packing
 from perfkit.core.clock import Clock
-from perfkit.core.errors import CacheError, ErrorLog
+from perfkit.core.errors import ErrorLog
 
 if TYPE_CHECKING:
     from perfkit.cache.remote.shared import SharedSpace
 
-__all__ = ["UNSET", "Engine", "tag_names"]
+__all__ = ["UNSET", "Engine"]
 
 UNSET: Any = MISSING
 """Stands for an argument that was not given, where None means something."""
@@ -79,13 +81,12 @@ class Engine:
             ttl = self.default_ttl
         if ttl is None:
             return FOREVER
-        if not ttl >= 0.0:
-            raise CacheError(f"ttl is {ttl!r}. It must be 0 or more seconds. Give None for a value that never expires.")
+        ttl = seconds("ttl", ttl, FOR_EVER)
         if ttl == 0.0:
             return None
         if self.jitter:
             ttl *= 1.0 - self.jitter * self.rng.random()
-        return self.now() + float(ttl)
+        return FOREVER if ttl == FOREVER else self.now() + ttl
 
     def seconds_fresh(self, ttl: Any) -> float | None:
         """Return the seconds for which a value stored now is fresh, infinite for ever; None if it never is.
@@ -161,16 +162,15 @@ class Engine:
         if_absent: bool = False,
     ) -> bool:
         """Store *value* now; loads of the key that are under way will not be stored."""
+        checked_key(key)
         names = tags if tags is self.last_tags else self._tags_of(tags)
         kept, size = (value, 0) if self.is_bare else self.pack(value)
         fresh_until = self.fresh_until(ttl)
         tier = self.tier
         tier.settle()
         with tier.lock:
-            if if_absent:
-                entry = space.entries.get(key)
-                if entry is not None and entry.fresh_until > self.now() and tier.is_intact(entry):
-                    return False
+            if if_absent and self.fresh(space, key) is not None:
+                return False
             if self.flights:
                 self.flights.fence(space, key)
             if fresh_until is None:
@@ -179,6 +179,54 @@ class Engine:
             stamps = tier.tags.stamp(names) if names else ()
             slide = fresh_until - self.now() if sliding and fresh_until is not FOREVER else 0.0
             return tier.put(space, key, kept, size, fresh_until, fresh_until, stamps, 0.0, slide)
+
+    def fresh(self, space: Space, key: Any) -> Entry | None:
+        """Return the entry of *key* if it is fresh. The caller holds the lock and has settled."""
+        entry = space.entries.get(key)
+        if entry is None or entry.fresh_until <= self.now() or not self.tier.is_intact(entry):
+            return None
+        return entry
+
+    def holds(self, space: Space, key: Any) -> bool:
+        """Return whether *key* has a fresh value here; not counted as a look-up."""
+        checked_key(key)
+        tier = self.tier
+        tier.settle()
+        with tier.lock:
+            return self.fresh(space, key) is not None
+
+    def touch(self, space: Space, key: Any, ttl: Any) -> bool:
+        """Give *key* a new time to live from now; return False if it is not here."""
+        checked_key(key)
+        tier, fresh_until = self.tier, self.fresh_until(ttl)
+        tier.settle()
+        with tier.lock:
+            entry = self.fresh(space, key)
+            if entry is None:
+                return False
+            if fresh_until is None:
+                tier.take(space, key)
+            else:
+                stale = 0.0 if entry.expires is FOREVER else entry.expires - entry.fresh_until
+                tier.postpone(entry, fresh_until, FOREVER if fresh_until is FOREVER else fresh_until + stale)
+        return True
+
+    def increment(self, space: Space, key: Any, amount: float, initial: float | None, ttl: Any) -> Any:
+        """Add *amount* to the number of *key* here and return the sum."""
+        tier, fresh_until = self.tier, self.fresh_until(ttl)
+        tier.settle()
+        with tier.lock:
+            self.flights.fence(space, key)
+            entry = self.fresh(space, key)
+            value = initial if entry is None else self.value(entry)
+            value = number(key, value) + amount
+            kept, size = self.pack(value)
+            if entry is not None:
+                entry.value = kept
+                entry.hits += 1
+            elif fresh_until is not None:
+                tier.put(space, key, kept, size=size, fresh_until=fresh_until, expires=fresh_until)
+        return value
 
     def store_loaded(
         self, flight: Flight, value: Any, *, ttl: Any, keep_stale: float, cost: float, sliding: bool
@@ -215,15 +263,3 @@ def _alone(_space: Space) -> None:
 
 def _unlimited() -> float:
     return FOREVER
-
-
-def tag_names(tags: Iterable[str]) -> tuple[str, ...]:
-    """Return *tags* as a tuple.
-
-    Raises:
-        CacheError: One is no text, or all are one text, which would be taken letter by letter.
-    """
-    names = None if isinstance(tags, str) else tuple(tags)
-    if names is None or not all(isinstance(name, str) for name in names):
-        raise CacheError(f"tags is {tags!r}. It must be a list or tuple of texts. Write tags=['user'] for one tag.")
-    return names

@@ -18,6 +18,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
+from perfkit.cache.arguments import unhashable
 from perfkit.cache.entry import FOREVER, MISSING
 from perfkit.cache.memory.space import Space
 from perfkit.cache.memory.tier import Tier
@@ -59,7 +60,10 @@ def _only(tier: Tier, space: Space) -> Get:
     control, now, is_current = tier.control, tier.now, tier.is_current
 
     def get(key: Any, default: Any = None) -> Any:
-        entry = find(key)
+        try:
+            entry = find(key)
+        except TypeError as error:
+            raise unhashable(key, error) from error
         if entry is not None and (entry.epoch == control.slots[0] or is_current(entry)):
             fresh_until = entry.fresh_until
             if fresh_until is forever or now() < fresh_until:
@@ -79,7 +83,10 @@ def _counting(tier: Tier, space: Space) -> Get:
     control, now, is_current = tier.control, tier.now, tier.is_current
 
     def get(key: Any, default: Any = None) -> Any:
-        entry = find(key)
+        try:
+            entry = find(key)
+        except TypeError as error:
+            raise unhashable(key, error) from error
         if entry is not None and (entry.epoch == control.slots[0] or is_current(entry)):
             fresh_until = entry.fresh_until
             if fresh_until is forever or now() < fresh_until:
@@ -101,7 +108,10 @@ def _touching(tier: Tier, space: Space) -> Get:
     control, now, is_current = tier.control, tier.now, tier.is_current
 
     def get(key: Any, default: Any = None) -> Any:
-        entry = find(key)
+        try:
+            entry = find(key)
+        except TypeError as error:
+            raise unhashable(key, error) from error
         if entry is not None and (entry.epoch == control.slots[0] or is_current(entry)):
             fresh_until = entry.fresh_until
             if fresh_until is forever or now() < fresh_until:
@@ -128,7 +138,10 @@ def _ticking(tier: Tier, space: Space) -> Get:
     ticks = tier.ticks
 
     def get(key: Any, default: Any = None) -> Any:
-        entry = find(key)
+        try:
+            entry = find(key)
+        except TypeError as error:
+            raise unhashable(key, error) from error
         if entry is not None and (entry.epoch == control.slots[0] or is_current(entry)):
             fresh_until = entry.fresh_until
             if fresh_until is forever or now() < fresh_until:

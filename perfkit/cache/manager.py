@@ -6,28 +6,22 @@ import random
 from collections.abc import Callable, Iterable, MutableMapping
 from typing import TYPE_CHECKING, Any, Self
 
-import msgspec
-
-from perfkit.cache.engine import Engine
-from perfkit.cache.findings.rules import find
-from perfkit.cache.forks import watch
-from perfkit.cache.memory.tier import Tier
+from perfkit.cache.arguments import text
+from perfkit.cache.construction import choose, context_of, make_engine, policy_of
+from perfkit.cache.findings.rules import cacheable, find
 from perfkit.cache.namespace import Namespace
-from perfkit.cache.numbers import Numbers
-from perfkit.cache.policies import POLICIES, Policy
-from perfkit.cache.policies.foreign import Foreign, bounds_of, is_foreign, sizes_of
+from perfkit.cache.policies import Policy
+from perfkit.cache.policies.foreign import is_foreign
 from perfkit.cache.settings import CacheSettings
 from perfkit.cache.shadow.published import publish
 from perfkit.cache.shadow.shadow import Shadow
 from perfkit.cache.snapshot import CacheSnapshot, read
-from perfkit.cache.values.codec import codec_of
-from perfkit.cache.values.packing import Packing
 from perfkit.core.checks import HealthCheck
-from perfkit.core.clock import Clock, SystemClock
+from perfkit.core.clock import Clock
 from perfkit.core.component import Component
 from perfkit.core.context import Context
-from perfkit.core.errors import CacheError
 from perfkit.core.findings import Finding
+from perfkit.store.backing.fork import watch
 
 if TYPE_CHECKING:
     from perfkit.cache.http.candidates import Candidates
@@ -43,9 +37,6 @@ class CacheManager(Namespace, Component):
 
     Its calls work in the namespace ``default``; `namespace` gives others. Values live in this worker; what is deleted,
     cleared or invalidated in one worker is so in all of the host.
-
-    Attributes:
-        finding_sources: Parts of the cache that have findings of their own, such as routes worth caching.
     """
 
     name = "cache"
@@ -93,10 +84,7 @@ class CacheManager(Namespace, Component):
         Raises:
             CacheError: An argument cannot be.
         """
-        if context is None:
-            from perfkit.store import Store
-
-            context = Context(store=Store(clock=clock), clock=clock or SystemClock())
+        context = context_of(context, clock)
         given = {
             "max_size": max_size,
             "max_bytes": max_bytes,
@@ -105,58 +93,30 @@ class CacheManager(Namespace, Component):
             "value_format": value_format,
             "redis_url": redis_url,
         }
-        chosen = settings or CacheSettings()
-        if max_bytes is not None and max_size is None and settings is None:
-            chosen = msgspec.structs.replace(chosen, max_size=None)
-        if is_foreign(strategy):
-            chosen = msgspec.structs.replace(chosen, **bounds_of(strategy))
-            sizeof = sizeof or sizes_of(strategy)
-        self.settings = msgspec.structs.replace(
-            chosen, **{name: value for name, value in given.items() if value is not None}
-        )
-        _check(self.settings)
+        self.settings = choose(given, settings, strategy)
         self._context, self._store = context, context.store
-        self.strategy, make_policy = _policy(self.settings.strategy if strategy is None else strategy)
-        self._numbers = Numbers(self._store)
-        most = self.settings.max_size or 0
-        tier = Tier(
-            lambda: make_policy(most),
-            max_size=self.settings.max_size,
-            max_bytes=self.settings.max_bytes,
-            now=(clock or context.clock).monotonic,
-            control=self._store.control,
-        )
-        codec = codec_of(self.settings.value_format)
-        self._is_sized = self.settings.max_bytes is not None or sizeof is not None
-        packing = Packing(
-            codec,
-            compression=self.settings.compression,
-            threshold=self.settings.compression_threshold,
-            sizes=self.settings.max_bytes is not None and sizeof is None,
-        )
-        engine = Engine(
-            tier,
-            packing,
-            self._numbers,
-            clock=clock or context.clock,
-            rng=rng or random.Random(),
-            errors=context.errors,
-            default_ttl=self.settings.default_ttl,
-            jitter=self.settings.ttl_jitter,
-            wait=self.settings.load_wait,
+        self.strategy, make_policy = policy_of(self.settings.strategy if strategy is None else strategy)
+        engine = make_engine(
+            self.settings,
+            context,
+            strategy=strategy,
+            make_policy=make_policy,
             sizeof=sizeof,
+            clock=clock,
+            rng=rng,
         )
+        self._numbers = engine.numbers
+        self._is_sized = self.settings.max_bytes is not None or sizeof is not None
         self._server = None
         if self.settings.redis_url is not None:
             from perfkit.cache.remote.server import Server
 
             self._server = Server(self.settings, engine, context)
-        self.finding_sources: list[Callable[[], Iterable[Finding]]] = []
         Namespace.__init__(self, engine, DEFAULT)
         self._namespaces: dict[str, Namespace] = {DEFAULT: self}
         # A cache that was given is one; there is no second to try other sizes with.
         has_shadow = self.settings.shadow and not is_foreign(strategy)
-        self._shadow = Shadow(tier, self.strategy, make_policy, rng=engine.rng) if has_shadow else None
+        self._shadow = Shadow(engine.tier, self.strategy, make_policy, rng=engine.rng) if has_shadow else None
         watch(self)
 
     @classmethod
@@ -169,8 +129,11 @@ class CacheManager(Namespace, Component):
 
         Args:
             is_local: Keep its values in this process only, second tier or not; counts when it is first asked for.
+
+        Raises:
+            CacheError: *name* is no text, or empty.
         """
-        known = self._namespaces.get(name)
+        known = self._namespaces.get(text("namespace", name))
         if known is None:
             known = self._namespaces.setdefault(name, Namespace(self._engine, name, is_local=is_local))
         return known
@@ -230,10 +193,10 @@ class CacheManager(Namespace, Component):
         )
 
     def findings(self) -> Iterable[Finding]:
-        """Return what is wrong with how the cache is used, and what another size or strategy would gain."""
+        """Return what is wrong with how the cache is used, and what another size, strategy or route would gain."""
         yield from find(self.get_stats(), self._tier.traffic)
-        for source in self.finding_sources:
-            yield from source()
+        if self.candidates is not None:
+            yield from cacheable(self.candidates.found(self._engine.now()))
 
     def snapshot(self) -> CacheSnapshot:
         """Return the same as `get_stats`."""
@@ -271,27 +234,3 @@ class CacheManager(Namespace, Component):
         self._numbers.after_fork(list(self._tier.spaces.values()))
         if self._shadow is not None:
             self._shadow.after_fork()
-
-
-def _policy(
-    strategy: str | Callable[[int], Policy] | MutableMapping[Any, Any],
-) -> tuple[str, Callable[[int], Policy]]:
-    if isinstance(strategy, MutableMapping):
-        return type(strategy).__name__.lower(), lambda _: Foreign(strategy)
-    if not isinstance(strategy, str):
-        return getattr(strategy, "__name__", type(strategy).__name__).lower(), strategy
-    if strategy not in POLICIES:
-        raise CacheError(f"The strategy {strategy!r} does not exist. There are {', '.join(POLICIES)}. Use one of them.")
-    return strategy, POLICIES[strategy]
-
-
-def _check(settings: CacheSettings) -> None:
-    for name, least in (("max_size", 1), ("max_bytes", 1)):
-        value = getattr(settings, name)
-        if value is not None and value < least:
-            raise CacheError(f"{name} is {value}. It must be at least {least}. Give None for no such bound.")
-    if settings.default_ttl is not None and not settings.default_ttl > 0.0:
-        raise CacheError(
-            f"default_ttl is {settings.default_ttl}. It must be more than 0 seconds. Give None for values that never "
-            "expire."
-        )

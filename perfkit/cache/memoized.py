@@ -10,6 +10,8 @@ import weakref
 from collections.abc import Callable
 from typing import Any, ParamSpec, Protocol, TypeVar, cast
 
+from perfkit.cache.arguments import function as checked_function
+from perfkit.cache.arguments import shown, text
 from perfkit.cache.engine import Engine
 from perfkit.cache.entry import MISSING
 from perfkit.cache.invalidation.changes import Changes
@@ -61,21 +63,34 @@ class Memoizer:
     def __init__(
         self, engine: Engine, plan: Plan, *, key: Callable[..., Any] | None, namespace: str | None, typed: bool
     ) -> None:
-        """Keep results as *plan* says."""
+        """Keep results as *plan* says.
+
+        Raises:
+            CacheError: *key* is no function, or *namespace* no name.
+        """
+        if key is not None:
+            checked_function("key", key, "memoized(key=lambda request: request.path)")
+        if namespace is not None:
+            text("namespace", namespace)
         self._engine, self._plan, self._key, self._namespace, self._typed = engine, plan, key, namespace, typed
 
     def __call__(self, function: Callable[P, R]) -> Memoized[P, R]:
         """Return *function* with a cache before it.
 
         Raises:
-            CacheError: It is a generator function: what it yields is gone after the first time.
+            CacheError: It is none, or a generator function: what that yields is gone after the first time.
         """
+        if not callable(function):
+            raise CacheError(
+                f"memoized() decorates {shown(function)}. It must be a function. Write @cache.memoized(ttl=60) above "
+                "one."
+            )
         if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
             raise CacheError(
                 f"{function.__qualname__} is a generator function. Its values can be read only once, so they cannot "
                 "be cached. Return a list instead."
             )
-        name = self._namespace or f"{function.__module__}.{function.__qualname__}"
+        name = self._namespace or _name_of(function)
         space = self._engine.tier.space(name)
         key = self._key or _Keys(function, typed=self._typed)
         if inspect.iscoroutinefunction(function):
@@ -84,6 +99,13 @@ class Memoizer:
             wrapped = _sync(function, self._engine, space, self._plan, key)
         _forgetful(wrapped, Changes(self._engine, space), key)
         return cast("Memoized[P, R]", wrapped)
+
+
+def _name_of(function: Callable[..., Any]) -> str:
+    # Those of functools.partial and of objects that can be called have no name of their own.
+    kind = type(function)
+    name = getattr(function, "__qualname__", kind.__qualname__)
+    return f"{getattr(function, '__module__', kind.__module__)}.{name}"
 
 
 def _forgetful(wrapped: Any, changes: Changes, key: Callable[..., Any]) -> None:
@@ -168,7 +190,9 @@ class _Keys:
         parameters = list(inspect.signature(function).parameters.values())
         positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
         self._names = tuple(each.name for each in parameters if each.kind in positional)
-        self._is_method = bool(parameters) and parameters[0].name in ("self", "cls") and "." in function.__qualname__
+        self._is_method = (
+            bool(parameters) and parameters[0].name in ("self", "cls") and "." in getattr(function, "__qualname__", "")
+        )
         self._objects = _Objects()
         self.is_plain = not typed and not self._is_method
 

@@ -5,21 +5,29 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
-from perfkit.cache.engine import UNSET, Engine, tag_names
-from perfkit.cache.entry import FOREVER, MISSING, Entry
+from perfkit.cache.arguments import (
+    check_increment,
+    checked_key,
+    function,
+    keys_of,
+    mapping,
+    pattern_text,
+    tag_names,
+)
+from perfkit.cache.engine import UNSET, Engine
+from perfkit.cache.entry import MISSING
 from perfkit.cache.invalidation.changes import Changes
 from perfkit.cache.lookup import lookup
 from perfkit.cache.memoized import Memoizer
 from perfkit.cache.memory.glob import Glob
 from perfkit.cache.memory.space import Space
-from perfkit.cache.reader import Plan, Reader
+from perfkit.cache.reader import NEVER, Plan, Reader
 from perfkit.cache.storing import storing
-from perfkit.cache.values.numbers import number
 
 __all__ = ["Namespace"]
 
 T = TypeVar("T")
-ONE = 1.0
+LOAD = "cache.memoize(key, lambda: value)"
 
 
 class Namespace:
@@ -64,7 +72,7 @@ class Namespace:
 
     def _get_many_here(self, keys: Iterable[Any]) -> tuple[dict[Any, Any], list[Any]]:
         """Return what the first tier has, and the keys that it does not have."""
-        asked = {key: self._local_get(key, UNSET) for key in keys}
+        asked = {key: self._local_get(key, UNSET) for key in keys_of(keys)}
         return (
             {key: value for key, value in asked.items() if value is not UNSET},
             [key for key, value in asked.items() if value is UNSET],
@@ -85,7 +93,7 @@ class Namespace:
         """
         shared = self._shared
         if shared is not None:
-            return shared.run(shared.values.set(key, value, ttl, tag_names(tags), sliding))
+            return shared.run(shared.values.set(checked_key(key), value, ttl, tag_names(tags), sliding))
         return self._engine.store(self._space, key, value, ttl, tags, sliding)
 
     def set_many(
@@ -94,52 +102,30 @@ class Namespace:
         """Store each of *values*; return how many are kept."""
         names, shared = tag_names(tags), self._shared
         if shared is not None:
-            return shared.run(shared.values.set_many(values, ttl, names, sliding))
-        return sum(self.set(key, value, ttl, names, sliding=sliding) for key, value in values.items())
+            return shared.run(shared.values.set_many(mapping(values), ttl, names, sliding))
+        return sum(self.set(key, value, ttl, names, sliding=sliding) for key, value in mapping(values).items())
 
     def add(self, key: Any, value: Any, ttl: float | None = UNSET, tags: Iterable[str] = ()) -> bool:
         """Store *value* if *key* has none; return whether it was stored."""
         shared = self._shared
         if shared is not None:
-            return shared.run(shared.values.add(key, value, ttl, tag_names(tags)))
+            return shared.run(shared.values.add(checked_key(key), value, ttl, tag_names(tags)))
         return self._engine.store(self._space, key, value, ttl, tags, if_absent=True)
 
     def delete(self, key: Any) -> bool:
         """Remove *key* here and in all other workers; return whether it was here."""
-        return self._changes.delete_many((key,)) == 1
+        return self._changes.delete_many((checked_key(key),)) == 1
 
     def delete_many(self, keys: Iterable[Any]) -> int:
         """Remove *keys* here and in all other workers; return how many were here."""
-        return self._changes.delete_many(keys)
+        return self._changes.delete_many(keys_of(keys))
 
     def touch(self, key: Any, ttl: float | None = UNSET) -> bool:
         """Give *key* a new time to live from now; return False if it is not there."""
         shared = self._shared
-        if shared is not None and shared.run(shared.values.touch(key, ttl)):
+        if shared is not None and shared.run(shared.values.touch(checked_key(key), ttl)):
             return True
-        return self._touch_here(key, ttl)
-
-    def _touch_here(self, key: Any, ttl: float | None) -> bool:
-        tier = self._tier
-        fresh_until = self._engine.fresh_until(ttl)
-        tier.settle()
-        with tier.lock:
-            entry = self._fresh(key)
-            if entry is None:
-                return False
-            if fresh_until is None:
-                tier.take(self._space, key)
-            else:
-                stale = 0.0 if entry.expires is FOREVER else entry.expires - entry.fresh_until
-                tier.postpone(entry, fresh_until, FOREVER if fresh_until is FOREVER else fresh_until + stale)
-        return True
-
-    def _fresh(self, key: Any) -> Entry | None:
-        """Return the entry of *key* if it is fresh. The caller holds the lock and has settled."""
-        entry = self._space.entries.get(key)
-        if entry is None or entry.fresh_until <= self._tier.now() or not self._tier.is_intact(entry):
-            return None
-        return entry
+        return self._engine.touch(self._space, key, ttl)
 
     def increment(self, key: Any, amount: float = 1, *, initial: float | None = 0, ttl: float | None = UNSET) -> Any:
         """Add *amount* to the number of *key* and return the sum; no other call comes between.
@@ -153,26 +139,10 @@ class Namespace:
         Raises:
             CacheError: The value is no number, or there is none and *initial* is None.
         """
+        check_increment(key, amount, initial)
         shared = self._shared
         total = MISSING if shared is None else shared.run(shared.values.increment(key, amount, initial, ttl))
-        return self._increment_here(key, amount, initial, ttl) if total is MISSING else total
-
-    def _increment_here(self, key: Any, amount: float, initial: float | None, ttl: float | None) -> Any:
-        engine, tier = self._engine, self._tier
-        fresh_until = engine.fresh_until(ttl)
-        tier.settle()
-        with tier.lock:
-            engine.flights.fence(self._space, key)
-            entry = self._fresh(key)
-            value = initial if entry is None else engine.value(entry)
-            value = number(key, value) + amount
-            kept, size = engine.pack(value)
-            if entry is not None:
-                entry.value = kept
-                entry.hits += 1
-            elif fresh_until is not None:
-                tier.put(self._space, key, kept, size=size, fresh_until=fresh_until, expires=fresh_until)
-        return value
+        return self._engine.increment(self._space, key, amount, initial, ttl) if total is MISSING else total
 
     def memoize(
         self,
@@ -181,9 +151,9 @@ class Namespace:
         ttl: float | None = UNSET,
         tags: Iterable[str] = (),
         *,
-        stale_while_revalidate: float = 0.0,
-        stale_if_error: float = 0.0,
-        early_refresh: float = 0.0,
+        stale_while_revalidate: float = NEVER,
+        stale_if_error: float = NEVER,
+        early_refresh: float = NEVER,
         negative_ttl: float | None = UNSET,
         sliding: bool = False,
     ) -> T:
@@ -205,14 +175,14 @@ class Namespace:
         """
         plan = Plan(
             ttl,
-            tag_names(tags) if tags else (),
+            tags,
             stale_while_revalidate=stale_while_revalidate,
             stale_if_error=stale_if_error,
             early_refresh=early_refresh,
             negative_ttl=negative_ttl,
             sliding=sliding,
         )
-        value: T = self._reader.read(key, plan, load)
+        value: T = self._reader.read(checked_key(key), plan, function("load", load, LOAD))
         return value
 
     async def amemoize(
@@ -222,23 +192,23 @@ class Namespace:
         ttl: float | None = UNSET,
         tags: Iterable[str] = (),
         *,
-        stale_while_revalidate: float = 0.0,
-        stale_if_error: float = 0.0,
-        early_refresh: float = 0.0,
+        stale_while_revalidate: float = NEVER,
+        stale_if_error: float = NEVER,
+        early_refresh: float = NEVER,
         negative_ttl: float | None = UNSET,
         sliding: bool = False,
     ) -> Any:
         """Do the same as `memoize` without blocking; *load* is a coroutine function or a quick function."""
         plan = Plan(
             ttl,
-            tag_names(tags) if tags else (),
+            tags,
             stale_while_revalidate=stale_while_revalidate,
             stale_if_error=stale_if_error,
             early_refresh=early_refresh,
             negative_ttl=negative_ttl,
             sliding=sliding,
         )
-        return await self._reader.aread(key, plan, load)
+        return await self._reader.aread(checked_key(key), plan, function("load", load, LOAD))
 
     def memoized(
         self,
@@ -248,9 +218,9 @@ class Namespace:
         key: Callable[..., Any] | None = None,
         namespace: str | None = None,
         typed: bool = False,
-        stale_while_revalidate: float = 0.0,
-        stale_if_error: float = 0.0,
-        early_refresh: float = 0.0,
+        stale_while_revalidate: float = NEVER,
+        stale_if_error: float = NEVER,
+        early_refresh: float = NEVER,
         negative_ttl: float | None = UNSET,
         sliding: bool = False,
     ) -> Memoizer:
@@ -266,7 +236,7 @@ class Namespace:
         """
         plan = Plan(
             ttl,
-            tag_names(tags) if tags else (),
+            tags,
             stale_while_revalidate=stale_while_revalidate,
             stale_if_error=stale_if_error,
             early_refresh=early_refresh,
@@ -284,7 +254,7 @@ class Namespace:
 
         A pattern that begins with plain text looks only at the keys that begin so.
         """
-        glob = Glob(pattern)
+        glob = Glob(pattern_text(pattern))
         if glob.is_all and self._shared is None and self._space.has_only_texts:
             count = len(self)
             self.clear()
@@ -298,13 +268,7 @@ class Namespace:
     def __contains__(self, key: Any) -> bool:
         """Return whether *key* has a fresh value; not counted as a look-up."""
         shared = self._shared
-        return self._is_here(key) or (shared is not None and shared.run(shared.values.contains(key)))
-
-    def _is_here(self, key: Any) -> bool:
-        tier = self._tier
-        tier.settle()
-        with tier.lock:
-            return self._fresh(key) is not None
+        return self._engine.holds(self._space, key) or (shared is not None and shared.run(shared.values.contains(key)))
 
     def __len__(self) -> int:
         """Return the number of values in this namespace that this worker holds."""
@@ -339,7 +303,7 @@ class Namespace:
         shared = self._shared
         if shared is None:
             return self.set(key, value, ttl, tags, sliding=sliding)
-        return await shared.arun(shared.values.set(key, value, ttl, tag_names(tags), sliding))
+        return await shared.arun(shared.values.set(checked_key(key), value, ttl, tag_names(tags), sliding))
 
     async def aset_many(
         self, values: Mapping[Any, Any], ttl: float | None = UNSET, tags: Iterable[str] = (), *, sliding: bool = False
@@ -348,42 +312,45 @@ class Namespace:
         shared = self._shared
         if shared is None:
             return self.set_many(values, ttl, tags, sliding=sliding)
-        return await shared.arun(shared.values.set_many(values, ttl, tag_names(tags), sliding))
+        return await shared.arun(shared.values.set_many(mapping(values), ttl, tag_names(tags), sliding))
 
     async def aadd(self, key: Any, value: Any, ttl: float | None = UNSET, tags: Iterable[str] = ()) -> bool:
         """Do the same as `add`."""
         shared = self._shared
         if shared is None:
             return self.add(key, value, ttl, tags)
-        return await shared.arun(shared.values.add(key, value, ttl, tag_names(tags)))
+        return await shared.arun(shared.values.add(checked_key(key), value, ttl, tag_names(tags)))
 
     async def adelete(self, key: Any) -> bool:
         """Do the same as `delete`."""
-        return await self._changes.adelete_many((key,)) == 1
+        return await self._changes.adelete_many((checked_key(key),)) == 1
 
     async def adelete_many(self, keys: Iterable[Any]) -> int:
         """Do the same as `delete_many`."""
-        return await self._changes.adelete_many(keys)
+        return await self._changes.adelete_many(keys_of(keys))
 
     async def atouch(self, key: Any, ttl: float | None = UNSET) -> bool:
         """Do the same as `touch`."""
         shared = self._shared
-        if shared is not None and await shared.arun(shared.values.touch(key, ttl)):
+        if shared is not None and await shared.arun(shared.values.touch(checked_key(key), ttl)):
             return True
-        return self._touch_here(key, ttl)
+        return self._engine.touch(self._space, key, ttl)
 
     async def aincrement(
         self, key: Any, amount: float = 1, *, initial: float | None = 0, ttl: float | None = UNSET
     ) -> Any:
         """Do the same as `increment`."""
+        check_increment(key, amount, initial)
         shared = self._shared
         total = MISSING if shared is None else await shared.arun(shared.values.increment(key, amount, initial, ttl))
-        return self._increment_here(key, amount, initial, ttl) if total is MISSING else total
+        return self._engine.increment(self._space, key, amount, initial, ttl) if total is MISSING else total
 
     async def acontains(self, key: Any) -> bool:
         """Do the same as ``key in cache``."""
         shared = self._shared
-        return self._is_here(key) or (shared is not None and await shared.arun(shared.values.contains(key)))
+        return self._engine.holds(self._space, key) or (
+            shared is not None and await shared.arun(shared.values.contains(key))
+        )
 
     async def ainvalidate_tags(self, tags: Iterable[str]) -> None:
         """Do the same as `invalidate_tags`."""
@@ -393,7 +360,7 @@ class Namespace:
         """Do the same as `invalidate_pattern`."""
         if self._shared is None:
             return self.invalidate_pattern(pattern)
-        return await self._changes.ainvalidate_pattern(Glob(pattern))
+        return await self._changes.ainvalidate_pattern(Glob(pattern_text(pattern)))
 
     async def aclear(self) -> None:
         """Do the same as `clear`."""

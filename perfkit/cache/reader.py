@@ -10,9 +10,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
+from perfkit.cache.arguments import FOR_EVER, factor, seconds, tag_names
 from perfkit.cache.engine import UNSET, Engine
 from perfkit.cache.entry import FOREVER, MISSING, Entry
 from perfkit.cache.loads.flight import LOST, UNDER_WAY, Flight, Outcome, running_loop
@@ -21,9 +22,12 @@ from perfkit.cache.memory.traffic import MANY
 from perfkit.cache.values.packing import Packed
 from perfkit.core.shells import acall, call
 
-__all__ = ["Plan", "Reader"]
+__all__ = ["NEVER", "Plan", "Reader"]
 
 ONE = 1.0
+NEVER = 0.0
+"""Known by its identity, as most calls leave these options out."""
+
 EARLIEST = 10.0
 """Load times before its end at which a value may be loaded anew early at the earliest."""
 
@@ -56,18 +60,32 @@ class Plan:
     def __init__(
         self,
         ttl: Any = UNSET,
-        tags: tuple[str, ...] = (),
+        tags: Iterable[str] = (),
         *,
-        stale_while_revalidate: float = 0.0,
-        stale_if_error: float = 0.0,
-        early_refresh: float = 0.0,
+        stale_while_revalidate: float = NEVER,
+        stale_if_error: float = NEVER,
+        early_refresh: float = NEVER,
         negative_ttl: Any = UNSET,
         sliding: bool = False,
     ) -> None:
-        """Take the options as they are."""
-        self.ttl, self.tags, self.sliding = ttl, tags, sliding
-        self.stale_while_revalidate, self.stale_if_error = stale_while_revalidate, stale_if_error
-        self.early_refresh, self.negative_ttl = early_refresh, negative_ttl
+        """Look the options through.
+
+        Raises:
+            CacheError: One cannot be.
+        """
+        self.ttl = ttl if ttl is UNSET or ttl is None else seconds("ttl", ttl, FOR_EVER)
+        self.tags = tag_names(tags) if tags else ()
+        self.sliding = sliding
+        self.stale_while_revalidate = self.stale_if_error = self.early_refresh = NEVER
+        if stale_while_revalidate is not NEVER:
+            self.stale_while_revalidate = seconds("stale_while_revalidate", stale_while_revalidate)
+        if stale_if_error is not NEVER:
+            self.stale_if_error = seconds("stale_if_error", stale_if_error)
+        if early_refresh is not NEVER:
+            self.early_refresh = factor("early_refresh", early_refresh)
+        self.negative_ttl = negative_ttl
+        if negative_ttl is not UNSET and negative_ttl is not None:
+            self.negative_ttl = seconds("negative_ttl", negative_ttl, FOR_EVER)
 
     def ttl_of(self, value: Any) -> Any:
         """Return how long *value* is kept."""

@@ -17,6 +17,7 @@ __all__ = ["CacheSettings", "HttpCacheSettings", "Strategy", "ValueFormat"]
 Strategy = Literal["lru", "lfu", "fifo", "ttl", "adaptive"]
 ValueFormat = Literal["raw", "msgpack", "json", "pickle"]
 
+REDIS_URL = r"^(redis|rediss|unix|valkey|valkeys)://"
 CachedRoute = Annotated[str, Meta(pattern=r"^GET /[^?#\s]*\Z", max_length=500)]
 RouteSeconds = Annotated[float, Meta(ge=0, le=31_536_000)]
 HeaderName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+\Z", max_length=100)]
@@ -159,7 +160,7 @@ class CacheSettings(Settings, frozen=True):
         ),
     ] = True
     redis_url: Annotated[
-        Annotated[str, Meta(pattern=r"^(redis|rediss|unix|valkey|valkeys)://", max_length=2000)] | None,
+        Annotated[str, Meta(pattern=REDIS_URL, max_length=2000)] | None,
         Meta(
             description="A Redis or Valkey server that all hosts share as second tier, as a URL of redis-py; None for "
             "none. Give it as PERFKIT_CACHE__REDIS_URL if it holds a password.",

@@ -14,12 +14,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from perfkit.cache.arguments import unhashable
 from perfkit.cache.engine import UNSET, Engine
 from perfkit.cache.entry import FOREVER, MISSING, Entry
 from perfkit.cache.memory.space import Space
 from perfkit.cache.memory.watcher import WATCHED
 
 __all__ = ["storing"]
+
+LONG = 1e12
+"""Seconds that are rather looked at twice, such as infinitely many."""
 
 
 def storing(engine: Engine, space: Space) -> Callable[..., bool] | None:
@@ -40,7 +44,7 @@ def storing(engine: Engine, space: Space) -> Callable[..., bool] | None:
         if ttl is None:
             end = forever
             at = 0.0 if tier.next_end is forever else now()
-        elif not jitter and ttl > 0.0:
+        elif not jitter and (ttl.__class__ is float or ttl.__class__ is int) and 0.0 < ttl < LONG:
             at = now()
             end = at + ttl
         else:
@@ -101,6 +105,8 @@ def storing(engine: Engine, space: Space) -> Callable[..., bool] | None:
                     ends.push(end, entry)
                     if end < tier.next_end:
                         tier.next_end = end
+            except TypeError as error:
+                raise unhashable(key, error) from error
             finally:
                 release()
             return True

@@ -15,7 +15,7 @@ from starlette.testclient import TestClient
 from perfkit import PerformanceSystem
 from perfkit.cache import Namespace
 from perfkit.cache.http.request import Identity
-from perfkit.core.errors import LifecycleError
+from perfkit.core.errors import CacheError, LifecycleError
 from perfkit_asgi import PerfkitMiddleware, cache_of
 from perfkit_asgi.caching import _request_of
 from perfkit_flask import Perfkit, cached
@@ -308,3 +308,24 @@ def test_a_certificate_of_the_connection_says_who_asks() -> None:
     assert Identity().of(_request_of(scope).headers) == "identity"
     assert Identity().of(_request_of({**scope, "extensions": {"tls": {"client_cert_chain": []}}}).headers) == ""
     assert Identity().of(_request_of({**scope, "extensions": None}).headers) == ""
+
+
+WRONG: list[tuple[dict[str, Any], str]] = [
+    *(({"ttl": ttl}, "ttl is") for ttl in ("5", -1, lambda: None)),
+    *(({"tags": tags}, "tags is") for tags in ("products", 5, [5])),
+    *(({"key": key}, "key is") for key in ("id", 5)),
+    *(({"namespace": name}, "namespace is") for name in ("", 5)),
+]
+
+
+@pytest.mark.parametrize(("options", "said"), WRONG, ids=str)
+def test_wrong_options_are_told_where_the_view_is_decorated(options: dict[str, Any], said: str) -> None:
+    with pytest.raises(CacheError) as caught:
+        cached(**options)
+    assert str(caught.value).startswith(said)
+    assert str(caught.value).count(". ") >= 2
+
+
+def test_a_dependency_has_a_text_for_the_name_of_its_namespace() -> None:
+    with pytest.raises(CacheError, match="namespace is 5"):
+        cache_of(5)  # type: ignore[arg-type] # that is the mistake

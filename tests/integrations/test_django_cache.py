@@ -22,6 +22,7 @@ from redis_server import REDIS_SERVER, redis_server
 from transparency_sources import SourceMissing, source_of
 
 from perfkit import PerformanceSystem
+from perfkit.core.errors import CacheError
 from perfkit_django.cache import PerfkitCache
 from perfkit_django.cached.copies import ABSENT, Copies
 
@@ -177,3 +178,49 @@ def test_a_pickle_that_others_wrote_is_not_read() -> None:
     assert copies.given("name", (b"",)) is ABSENT
     (unsigned,) = Copies(is_shared=False).kept("name", [1])
     assert copies.given("name", (unsigned,)) is ABSENT
+
+
+WRONG: list[tuple[str, tuple[Any, ...], str]] = [
+    *(
+        (name, arguments, "ttl is")
+        for timeout in ("5", [], b"5")
+        for name, arguments in (
+            ("set", ("key", 1, timeout)),
+            ("add", ("key", 1, timeout)),
+            ("touch", ("key", timeout)),
+            ("set_many", ({"key": 1}, timeout)),
+            ("get_or_set", ("key", 1, timeout)),
+        )
+    ),
+    *(("get_many", (keys,), "keys is") for keys in (5, None, "key")),
+    *(("delete_many", (keys,), "keys is") for keys in (5, None, "key")),
+    *(("set_many", (data,), "data is") for data in (5, None, ["key"])),
+    ("incr", ("key", "1"), "amount is"),
+    *(("invalidate_tags", (tags,), "tags is") for tags in (5, None, "tag", [5])),
+]
+
+
+@pytest.mark.usefixtures("configured")
+@pytest.mark.parametrize(("name", "arguments", "said"), WRONG, ids=str)
+def test_wrong_arguments_are_told_in_three_sentences(name: str, arguments: tuple[Any, ...], said: str) -> None:
+    cache = caches["default"]
+    with pytest.raises(CacheError) as caught:
+        getattr(cache, name)(*arguments)
+    with pytest.raises(CacheError) as caught_later:
+        asyncio.run(getattr(cache, f"a{name}")(*arguments))
+    for error in (caught, caught_later):
+        message = str(error.value)
+        assert message.startswith(said), message
+        assert message.endswith(".")
+        assert message.count(". ") >= 2
+    assert cache.get("key") is None
+
+
+@pytest.mark.usefixtures("configured")
+def test_to_count_on_what_is_no_number_raises_what_django_raises() -> None:
+    cache = caches["default"]
+    cache.set("text", "one")
+    with pytest.raises(TypeError, match="'text' is no number"):
+        cache.incr("text")
+    with pytest.raises(ValueError, match="'missing' was not found"):
+        cache.incr("missing")

@@ -135,7 +135,7 @@ def test_lru_is_the_default() -> None:
     cache.set("b", 2)
     cache.get("a")
     cache.set("c", 3)
-    assert cache.get_many("abc") == {"a": 1, "c": 3}
+    assert cache.get_many(list("abc")) == {"a": 1, "c": 3}
 
 
 def test_compression_of_large_values() -> None:

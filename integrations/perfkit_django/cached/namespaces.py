@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, cast
 
 from django.core.cache.backends.base import DEFAULT_TIMEOUT, BaseCache
 from django.core.exceptions import ImproperlyConfigured
 
+from perfkit.core.errors import CacheError
 from perfkit_django.cached.copies import Copies, Objects
 from perfkit_django.lifecycle import Lifecycle, lifecycle
 
@@ -59,7 +60,33 @@ class NamespaceCache(BaseCache):
     def _ttl(self, timeout: Any) -> float | None:
         """Return Django's *timeout* as seconds: None for ever, 0 not at all."""
         seconds = self.default_timeout if timeout is DEFAULT_TIMEOUT else timeout
-        return None if seconds is None else max(0.0, float(seconds))
+        if seconds is None:
+            return None
+        try:
+            return max(0.0, seconds)
+        except TypeError:
+            # The cache says what is wrong with it.
+            return cast("float", seconds)
+
+    def _names_of(self, keys: Any, version: int | None) -> dict[str, Any]:
+        """Return *keys* by what they are called in the namespace.
+
+        Raises:
+            CacheError: They are no iterable, or one text.
+        """
+        if isinstance(keys, (str, bytes)) or not isinstance(keys, Iterable):
+            raise CacheError(f"keys is {keys!r}. It must be a list or another iterable of keys. Write [key] for one.")
+        return {self._name(key, version): key for key in keys}
+
+    def _values_of(self, data: Any, version: int | None) -> dict[str, Any]:
+        """Return the values of *data* by what their keys are called in the namespace.
+
+        Raises:
+            CacheError: It is no mapping.
+        """
+        if not isinstance(data, Mapping):
+            raise CacheError(f"data is {data!r}. It must be a dict or another mapping. Write {{key: value}}.")
+        return {self._name(key, version): value for key, value in data.items()}
 
     def _name(self, key: Any, version: int | None) -> str:
         """Return what *key* is called in the namespace; a key of which Django warns is warned of each time."""

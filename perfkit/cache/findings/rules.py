@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from perfkit.cache.memory.traffic import MANY, Heavy, Storm, Traffic
 from perfkit.cache.shadow.snapshot import ShadowEstimate
 from perfkit.cache.snapshot import CacheSnapshot, NamespaceSnapshot
 from perfkit.core.findings import Finding, Priority
 
-__all__ = ["find"]
+if TYPE_CHECKING:
+    from perfkit.cache.http.candidates import Candidate
+
+__all__ = ["cacheable", "find"]
 
 MOST = 20
 """Findings of one kind."""
@@ -29,6 +33,12 @@ EXPIRED = 0.5
 
 GAIN = 0.03
 """Difference of the hit ratio that is worth telling."""
+
+SAVED, MUCH_SAVED = 0.005, 0.05
+"""Seconds of the app's work in each second that a response cache must save to be worth telling, and to be much."""
+
+LEAST_TTL, MOST_TTL = 1.0, 3600.0
+"""Seconds: a response that changes sooner is no candidate; and no longer time to live is advised."""
 
 
 def find(cache: CacheSnapshot, traffic: Traffic) -> Iterator[Finding]:
@@ -222,4 +232,32 @@ def _another_cache(cache: CacheSnapshot, shadow: ShadowEstimate) -> Iterator[Fin
             fix={"environment": f"PERFKIT_CACHE__STRATEGY={best}"},
             confidence="likely",
             estimate=_estimate(gain, cache),
+        )
+
+
+def cacheable(candidates: Iterable[Candidate]) -> Iterator[Finding]:
+    """Yield the routes whose responses are worth keeping, of *candidates*, which are what this worker sampled."""
+    worth = [each for each in candidates if each.saved >= SAVED and each.ttl >= LEAST_TTL]
+    for each in worth[:MOST]:
+        seconds = int(min(each.ttl, MOST_TTL))
+        rule = json.dumps({each.route: seconds})
+        yield _finding(
+            "PK308",
+            "cacheable_route",
+            each.route,
+            priority=Priority.MEDIUM if each.saved >= MUCH_SAVED else Priority.LOW,
+            message=f"{each.route} answered {each.repeat_ratio:.0%} of the sampled requests with the same as before; a "
+            f"response stays the same for {each.ttl:.0f} s on average.",
+            action=f"Keep its responses for {seconds} s, if they may be as old as that for those who ask: "
+            "cache.http_cache.",
+            evidence={
+                "repeat_ratio": each.repeat_ratio,
+                "rate": each.rate,
+                "seconds": each.seconds,
+                "ttl": each.ttl,
+                "samples": each.samples,
+            },
+            fix={"environment": f"PERFKIT_CACHE__HTTP_CACHE={rule}"},
+            confidence="likely",
+            estimate={"seconds_saved_per_second": each.saved},
         )

@@ -20,7 +20,6 @@ from time import perf_counter
 from typing import Any
 from urllib.parse import unquote
 
-from perfkit.cache.forks import watch
 from perfkit.cache.http.candidates import Candidates, Sample
 from perfkit.cache.http.conditions import conditions_of
 from perfkit.cache.http.fields import directives, joined
@@ -34,6 +33,7 @@ from perfkit.cache.http.stored import OVERHEAD, Answer, Stored
 from perfkit.cache.loads.flight import Flight, Outcome, running_loop
 from perfkit.cache.manager import CacheManager
 from perfkit.core.spans import PRODUCERS, Span, add_span
+from perfkit.store.backing.fork import watch
 
 __all__ = ["HttpCache"]
 

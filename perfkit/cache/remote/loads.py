@@ -14,7 +14,6 @@ from perfkit.cache.remote.looking import Found, Look
 from perfkit.cache.remote.scripts import RELEASE, STORE
 from perfkit.cache.remote.transport.link import Batch, Operation, Pause, UnreachableError
 from perfkit.cache.remote.values import Values
-from perfkit.core.errors import CacheError
 from perfkit.core.shells import acall, call
 
 if TYPE_CHECKING:
@@ -156,20 +155,17 @@ class SharedLoads:
         seconds = values.engine.seconds_fresh(plan.ttl_of(value))
         cost = time.monotonic() - lease.began
         commands: list[tuple[Any, ...]] = [self._unlock(lease)] if lease.lock else []
-        try:
-            if seconds is not None and cost < FENCE:
-                is_pickled, data = values.sealing.pack(lease.name, value)
+        if seconds is not None and cost < FENCE:
+            sealed = values.sealed(lease.name, value)
+            if sealed is not None:
                 keep_stale = max(plan.stale_while_revalidate, plan.stale_if_error)
                 stamps = values.stamps(lease.seen, plan.tags)
                 slide = seconds if plan.sliding else 0.0
-                envelope = Envelope(lease.seen.server, *stamps, keep_stale, slide, cost, is_pickled, data)
+                envelope = Envelope(lease.seen.server, *stamps, keep_stale, slide, cost, *sealed)
                 fence = values.names.fence(values.space.name)
                 life = values.milliseconds(seconds + keep_stale)
                 was = lease.seen.versions[fence] or b""
                 commands.insert(0, ("EVAL", STORE, 2, lease.name, fence, lease.seen.seen, was, seal(envelope), life))
-        except CacheError:
-            # It cannot leave this process; it serves here.
-            pass
         if commands:
             try:
                 yield Batch(*commands)

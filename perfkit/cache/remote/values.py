@@ -153,11 +153,17 @@ class Values:
 
     def _packed(self, key: Any, value: Any) -> tuple[bytes, bool, bytes] | None:
         name = self.name(key)
-        if name is None:
-            return None
+        sealed = None if name is None else self.sealed(name, value)
+        return None if name is None or sealed is None else (name, *sealed)
+
+    def sealed(self, name: bytes, value: Any) -> tuple[bool, bytes] | None:
+        """Return what goes to the server of *value*; None if it cannot leave this process, which is counted."""
         try:
-            return (name, *self.sealing.pack(name, value))
+            return self.sealing.pack(name, value)
         except CacheError:
+            # Not what it is: its type says enough, and it may be somebody's own.
+            told = f"a {type(value).__qualname__} cannot leave this process, so it is cached in this worker alone"
+            self.engine.errors.warn("cache", "value_not_shared", told)
             return None
 
     def _keep_own(

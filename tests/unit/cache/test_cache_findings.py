@@ -306,15 +306,6 @@ def test_what_is_remembered_of_keys_is_bounded_and_without_their_numbers() -> No
     assert len(shape("x" * 10_000)) <= 80
 
 
-def test_parts_of_the_cache_may_have_findings_of_their_own() -> None:
-    cache = CacheManager()
-    own = Finding(
-        code="PK399", kind="own", component="cache", priority=Priority.LOW, message="It is so.", action="Do something."
-    )
-    cache.finding_sources.append(lambda: [own])
-    assert list(cache.findings()) == [own]
-
-
 def test_the_same_problem_has_the_same_fingerprint_over_time() -> None:
     one, two = (found(shadowed(sizes={"2": ratio}))["PK306"].fingerprint for ratio in (0.7, 0.8))
     assert one == two == "cache_too_small:cache"

@@ -76,7 +76,7 @@ def test_it_chooses_as_it_does_by_itself() -> None:
     cache.set("b", 2)
     cache.get("a")
     cache.set("c", 3)
-    assert cache.get_many("abc") == {"a": 1, "c": 3}
+    assert cache.get_many(list("abc")) == {"a": 1, "c": 3}
     assert cache.get_stats().strategy == "lrucache"
 
 

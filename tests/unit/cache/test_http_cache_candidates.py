@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 import random
+from typing import Any
 
 import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+from starlette.testclient import TestClient
 
 from perfkit.cache.http import Candidates
+from perfkit.config import get_performance_config
+from perfkit.core.findings import Finding
+from perfkit.system import PerformanceSystem
+from perfkit.testing import FakeClock
+from perfkit_asgi import PerfkitMiddleware
 
 
 def fed(bodies: dict[str, list[bytes]], *, seconds: float = 0.1, one_in: int = 1) -> Candidates:
@@ -90,3 +101,39 @@ def test_what_is_remembered_is_bounded() -> None:
         candidates.note(f"/{now % 1000}", f"/{now}", b"x", 0.1, float(now))
     assert len(candidates._routes) == 200
     assert all(len(route.urls) <= 32 for route in candidates._routes.values())
+
+
+def serve(requests: int, *, takes: float = 0.02, body: str = "same", settings: dict[str, Any]) -> dict[str, Finding]:
+    """Return what a system tells after *requests* of a page, one each half second."""
+    clock = FakeClock()
+
+    async def page(request: Request) -> PlainTextResponse:
+        clock.advance(takes)
+        return PlainTextResponse(body.format(clock.monotonic()))
+
+    with PerformanceSystem({"cache": settings}, environment="testing", clock=clock) as system:
+        app = Starlette(routes=[Route("/items/{item}", page)])
+        with TestClient(PerfkitMiddleware(app, system=system)) as client:
+            for _ in range(requests):
+                assert client.get("/items/1").status_code == 200
+                clock.advance(0.5)
+        return {finding.code: finding for finding in system.cache.findings()}
+
+
+def test_a_route_worth_caching_is_a_finding_with_the_rule_that_would_keep_it() -> None:
+    finding = serve(200, settings={"http": {"sample": 1}})["PK308"]
+    assert finding.object == "GET /items/{item}"
+    assert finding.evidence["repeat_ratio"] == 1.0
+    assert finding.estimate is not None
+    assert finding.estimate["seconds_saved_per_second"] == pytest.approx(0.02 / 0.52, rel=0.1)
+    name, _, rule = finding.fix["environment"].partition("=")
+    config = get_performance_config(environ={name: rule})
+    assert list(config.cache.http_cache) == ["GET /items/{item}"]
+
+
+def test_routes_not_worth_it_are_no_finding() -> None:
+    sampled = {"http": {"sample": 1}}
+    assert "PK308" not in serve(100, body="{}", settings=sampled)  # another answer each time
+    assert "PK308" not in serve(100, takes=0.0001, settings=sampled)  # nothing to save
+    assert "PK308" not in serve(100, settings={"http": {"sample": 0}})  # nobody looks
+    assert "PK308" not in serve(100, settings={**sampled, "http_cache": {"GET /items/{item}": 30}})
