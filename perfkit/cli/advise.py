@@ -1,4 +1,4 @@
-"""`perfkit advise`: the indexes that a database wants and what is wrong with its statements, without any web app."""
+"""`perfkit advise`: what to do first, of a running service; or, of a database, without any web app."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from perfkit.cli.arguments import add_output, add_service
+from perfkit.cli.demo import whole_number
 from perfkit.core.errors import DatabaseError, PerfkitError
 
 __all__ = ["add_arguments", "run"]
@@ -24,18 +26,31 @@ _DRIVERS = {"postgresql": "psycopg", "postgres": "psycopg", "mysql": "pymysql", 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """Add the options of `perfkit advise` to *command*."""
+    add_service(command)
     add = command.add_argument
-    add("--database", required=True, metavar="URL", help="such as postgresql://user@host/name or sqlite:///shop.db")
+    add("--top", type=whole_number(1, 100), default=5, metavar="COUNT", help="of a service: so many findings (5)")
+    add("--code", metavar="CODE", help="of a service: only codes that begin so, such as PK101 or PK2")
+    add("--explain", action="store_true", help="of a service: with evidence, the text of the fix and what it saves")
+    add("--database", metavar="URL", help="of this database alone: postgresql://user@host/name or sqlite:///shop.db")
     add("--workload", metavar="FILE", help="statements with their calls, or pg_stat_statements, which is the default")
     add("--schema", metavar="NAME", help="where the tables are; the search path by default")
-    add("--json", action="store_true", help="print JSON for programs")
-    command.epilog = (
-        "Exit codes: 0 nothing to do, 1 there is something, 2 a wrong use or a database that cannot be asked."
-    )
+    add_output(command)
 
 
 def run(options: argparse.Namespace) -> int:
     """Print what is found; return 0 if that is nothing, else 1."""
+    if options.database is None:
+        from perfkit.cli.reading.advice import run as run_advice
+
+        for name in ("workload", "schema"):
+            if getattr(options, name) is not None:
+                raise DatabaseError(f"--{name} was given without --database. It is about a database. Name that too.")
+        return run_advice(options)
+    if options.url is not None or options.code or options.explain:
+        raise DatabaseError(
+            "A service and --database were given, or --database with --code or --explain. A service and a database are "
+            "asked for different things. Ask one after the other."
+        )
     from perfkit.database import analyze
 
     with _connected(options.database) as database:
@@ -49,6 +64,8 @@ def run(options: argparse.Namespace) -> int:
                 f"The database did not answer ({_told(error)}). Its catalog must be readable to this user. "
                 "Look at its rights and its log."
             ) from error
+    if options.quiet:
+        return SOMETHING if result.indexes or result.findings else 0
     if options.json:
         import msgspec
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import io
 import os
 import sys
 from collections.abc import Collection, Sequence
@@ -31,7 +32,11 @@ EXIT_CODES = (
 COMMANDS = {
     "run": "serve any ASGI or WSGI app with perfkit around it, no line changed",
     "demo": "run a small shop with seeded problems, and watch it",
+    "check": "hold a running service against limits; for CI",
     "advise": "say what to do first: of a running service, or of a database alone",
+    "report": "write what a running service knows into one HTML file",
+    "export": "print the numbers of a running service for other programs",
+    "compare": "say what changed between two exports",
     "health": "ask a running service how it is",
     "drain": "have a running service say that it wants no new requests",
     "proxy": "pass requests on to several servers, balanced",
@@ -39,6 +44,10 @@ COMMANDS = {
 """Every command with its one line of help; its module has `add_arguments` and `run`."""
 
 _PLACES = {
+    "check": "reading.check",
+    "compare": "reading.compare",
+    "export": "reading.export",
+    "report": "reading.report",
     "run": "launch.run",
 }
 """Where a command's module is, of those that have a folder with others."""
@@ -51,6 +60,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     setting or a missing package, 3 a service that cannot be asked, 4 one that does not allow it, 130 Ctrl-C.
     """
     given = sys.argv[1:] if arguments is None else list(arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that has no dash must not cost the answer
     options = parser(_wanted(given)).parse_args(given)
     if getattr(options, "debug", False):
         return _run(options)

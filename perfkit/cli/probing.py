@@ -5,10 +5,11 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import time
 from typing import Any, NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
-__all__ = ["Answer", "address", "ask"]
+__all__ = ["Answer", "Reply", "address", "ask", "fetch"]
 
 MOST_BYTES = 1_000_000
 
@@ -18,6 +19,14 @@ class Answer(NamedTuple):
 
     code: int
     document: dict[str, Any]
+
+
+class Reply(NamedTuple):
+    """What a service answered; *headers* by their names in small letters."""
+
+    code: int
+    headers: dict[str, str]
+    body: bytes
 
 
 def address(text: str) -> SplitResult:
@@ -33,13 +42,35 @@ def address(text: str) -> SplitResult:
 
 
 def ask(url: SplitResult, path: str, *, method: str = "GET", timeout: float, token: str = "") -> Answer:
-    """Ask the host of *url* for *path*.
+    """Ask the host of *url* for *path*; of a longer answer than a megabyte the rest is left out.
 
     Raises:
         OSError, http.client.HTTPException: It did not answer.
     """
+    reply = fetch(url, path, method=method, timeout=timeout, token=token, most=MOST_BYTES)
+    try:
+        document = json.loads(reply.body)
+    except ValueError:
+        document = {}
+    return Answer(reply.code, document if isinstance(document, dict) else {})
+
+
+def fetch(
+    url: SplitResult, path: str, *, method: str = "GET", timeout: float, token: str = "", most: int = MOST_BYTES
+) -> Reply:
+    """Ask the host of *url* for *path*. No redirect is followed: a token is for the one who was named.
+
+    Args:
+        timeout: Seconds for the whole of it.
+        token: PERFKIT_TOKEN's if empty.
+        most: Bytes of the body that are read.
+
+    Raises:
+        OSError, http.client.HTTPException: It did not answer, or not in time.
+    """
     kind = http.client.HTTPSConnection if url.scheme == "https" else http.client.HTTPConnection
     assert url.hostname is not None
+    deadline = time.monotonic() + timeout
     connection = kind(url.hostname, url.port, timeout=timeout)
     token = token or os.environ.get("PERFKIT_TOKEN", "")
     headers = {"accept": "application/json", "user-agent": "perfkit", "x-perfkit-command": method.lower()}
@@ -48,11 +79,11 @@ def ask(url: SplitResult, path: str, *, method: str = "GET", timeout: float, tok
     try:
         connection.request(method, path, headers=headers)
         answer = connection.getresponse()
-        body = answer.read(MOST_BYTES)
+        body = bytearray()
+        while len(body) < most and (piece := answer.read1(min(65_536, most - len(body)))):
+            body += piece
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"the answer was not complete after {timeout:g} s")
     finally:
         connection.close()
-    try:
-        document = json.loads(body)
-    except ValueError:
-        document = {}
-    return Answer(answer.status, document if isinstance(document, dict) else {})
+    return Reply(answer.status, {name.lower(): value for name, value in answer.getheaders()}, bytes(body))

@@ -13,11 +13,9 @@ from typing import TYPE_CHECKING
 from perfkit.config import PerformanceConfig
 from perfkit.core.clock import Clock
 from perfkit.core.errors import ErrorLog
-from perfkit.core.status import Status
 from perfkit.health.snapshot import HealthSnapshot
 from perfkit.http.tokens import is_shown, new_token, ready_url, shared_token
 from perfkit.metrics.exposition import Escaping, Format
-from perfkit.performance.snapshot import Latency, PerformanceSnapshot, Trend
 from perfkit.registry import COMPONENTS
 from perfkit.store.backing.identity import find_server, start_time
 from perfkit.system import PerformanceSystem
@@ -29,36 +27,6 @@ __all__ = ["Front"]
 
 TOLD = "told-"
 """Begins the name of the file in the store's directory that says which run of the server has printed the URL."""
-
-
-_NO_PERFORMANCE = PerformanceSnapshot(
-    at=0.0,
-    window=0.0,
-    total_requests=0,
-    requests=0,
-    rate=0.0,
-    errors=0,
-    error_rate=0.0,
-    latency=Latency(),
-    in_flight=0,
-    cpu=None,
-    memory=None,
-    threads=None,
-    open_files=None,
-    uptime=0.0,
-    routes=(),
-    workers=(),
-    trend=Trend(step=1.0),
-)
-_NO_HEALTH = HealthSnapshot(
-    status=Status.UNKNOWN,
-    is_live=True,
-    is_ready=True,
-    is_started=True,
-    is_draining=False,
-    uptime=0.0,
-    checks=(),
-)
 
 
 def _place(directory: Path | None) -> object:
@@ -177,6 +145,7 @@ class Front:
     def overview_data(self) -> OverviewData:
         """Return what all pages show. To look at one wakes no component."""
         from perfkit.dashboard import OverviewData
+        from perfkit.dashboard.absent import NO_HEALTH, NO_PERFORMANCE
 
         dashboard = self._system.get_performance_dashboard(wake=False)
         components, config = dashboard.components, self._system.config
@@ -189,8 +158,8 @@ class Front:
             verdict=dashboard.summary.verdict,
             score=dashboard.summary.score,
             recommendations=dashboard.recommendations,
-            performance=components.get("performance") or _NO_PERFORMANCE,
-            health=components.get("health") or _NO_HEALTH,
+            performance=components.get("performance") or NO_PERFORMANCE,
+            health=components.get("health") or NO_HEALTH,
             cache=components.get("cache"),
             database=components.get("database"),
             load_balancer=components.get("load_balancer"),

@@ -67,7 +67,9 @@ def test_every_dependency_has_a_decision() -> None:
 
 
 def test_every_variable_in_the_text_exists() -> None:
-    known = {"PERFKIT_TOKEN", *OF_TESTS} | {f"PERFKIT_{path.upper().replace('.', '__')}" for path in SETTINGS}
+    known = {"PERFKIT_TOKEN", "PERFKIT_URL", *OF_TESTS} | {
+        f"PERFKIT_{path.upper().replace('.', '__')}" for path in SETTINGS
+    }
     for page in PAGES:
         if page.name != "settings.md":
             assert set(re.findall(r"PERFKIT_[A-Z_]+", text(page))) <= known, name(page)

@@ -1,0 +1,106 @@
+"""Words on the command line turned into values, such as ``300ms`` and ``1%``; and options that many commands share."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import re
+from urllib.parse import SplitResult, parse_qs
+
+from perfkit.cli.demo import seconds
+from perfkit.cli.probing import address
+
+__all__ = [
+    "DEFAULT_URL",
+    "URL_VARIABLE",
+    "add_output",
+    "add_service",
+    "duration",
+    "given_url",
+    "points",
+    "service_url",
+    "share",
+]
+
+URL_VARIABLE = "PERFKIT_URL"
+DEFAULT_URL = "http://127.0.0.1:8000"
+
+_UNITS = {"us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
+_NUMBER = re.compile(r"(\d+(?:\.\d+)?|\.\d+)\s*([a-zµ%]*)", re.IGNORECASE)
+
+
+def add_service(command: argparse.ArgumentParser) -> None:
+    """Add what every command has that asks a running service."""
+    add = command.add_argument
+    add(
+        "url",
+        metavar="URL",
+        nargs="?",
+        type=service_url,
+        help=f"of the service or its dashboard; {URL_VARIABLE} by default, else {DEFAULT_URL}",
+    )
+    add("--token-file", metavar="FILE", help="holds the token; PERFKIT_TOKEN by default")
+    add("--timeout", type=seconds, default=10.0, metavar="SECONDS", help="wait so long for an answer (10)")
+
+
+def add_output(command: argparse.ArgumentParser) -> None:
+    """Add what every command has that prints for people and for programs."""
+    add = command.add_argument
+    add("--json", action="store_true", help="print one JSON object for programs")
+    add("--color", choices=("auto", "always", "never"), default="auto", help="when to colour (auto: on a terminal)")
+    add("--quiet", action="store_true", help="print nothing; the exit code tells")
+
+
+def duration(text: str) -> float:
+    """Convert ``300ms``, ``1.5s``, ``2m`` or ``1h`` to seconds; a number without a unit is seconds."""
+    found = _NUMBER.fullmatch(text.strip())
+    unit = found[2].lower() or "s" if found else ""
+    if found is None or unit not in _UNITS:
+        raise argparse.ArgumentTypeError(f"{text!r} is no duration such as 300ms, 1.5s or 2m")
+    value = float(found[1]) * _UNITS[unit]
+    if not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f"{text!r} is too long")
+    return value
+
+
+def share(text: str) -> float:
+    """Convert ``1%`` or ``0.01`` to a ratio, 0-1."""
+    found = _NUMBER.fullmatch(text.strip())
+    value = float(found[1]) / (100.0 if found[2] else 1.0) if found and found[2] in ("", "%") else -1.0
+    if not 0.0 <= value <= 1.0:
+        raise argparse.ArgumentTypeError(f"{text!r} is no share such as 1% or 0.01")
+    return value
+
+
+def points(text: str) -> int:
+    """Convert points of the score, 0-100."""
+    if not (text.isascii() and text.isdigit() and int(text) <= 100):
+        raise argparse.ArgumentTypeError(f"{text!r} is no score from 0 to 100")
+    return int(text)
+
+
+def service_url(text: str) -> SplitResult:
+    """Convert the URL of a service; one with a secret in it is refused, as everybody reads a command line."""
+    try:
+        parts = address(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a URL such as http://127.0.0.1:8000") from None
+    if parts.username is not None or parts.password is not None or "t" in parse_qs(parts.query, max_num_fields=20):
+        raise argparse.ArgumentTypeError(
+            "the URL holds a secret, and everybody on this machine reads command lines; "
+            "give the token in PERFKIT_TOKEN or --token-file"
+        )
+    return parts
+
+
+def given_url(options: argparse.Namespace) -> SplitResult:
+    """Return the URL of the service that *options* ask for, or the environment, or the usual one.
+
+    Raises:
+        argparse.ArgumentTypeError: The environment variable holds none.
+    """
+    if options.url is not None:
+        url: SplitResult = options.url
+        return url
+    return service_url(os.environ.get(URL_VARIABLE, "").strip() or DEFAULT_URL)

@@ -1,0 +1,1 @@
+"""Commands that read a running service, or what was exported of one."""

@@ -1,0 +1,123 @@
+"""The findings of a running service, the most urgent first: what `perfkit advise URL` prints."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import textwrap
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+from perfkit.advice.ranking import TIME_SHARE, identity
+from perfkit.advice.wording import count, percent, significant
+from perfkit.cli.console import Style, clean, is_coloured
+from perfkit.cli.reading.document import Overview, decoded
+from perfkit.cli.reading.service import Service
+from perfkit.core.findings import Finding, Priority
+from perfkit.snapshot import SCHEMA_VERSION
+
+__all__ = ["page", "run"]
+
+SOMETHING = 1
+WIDTH = 100
+MOST_LINES = 40
+"""Lines of one fix."""
+
+_COLOURS = {
+    Priority.CRITICAL: ("red", "bold"),
+    Priority.HIGH: ("yellow", "bold"),
+    Priority.MEDIUM: ("cyan",),
+    Priority.LOW: ("dim",),
+}
+_LANGUAGES = {"sql": "SQL", "django": "Django", "sqlalchemy": "SQLAlchemy", "alembic": "Alembic", "python": "Python"}
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print what is found; return 0 if that is nothing, else 1."""
+    service = Service.of(options)
+    overview = decoded(service.overview(), service.name)
+    prefix = (options.code or "").upper()
+    chosen = [finding for finding in overview.recommendations if finding.code.startswith(prefix)]
+    shown = chosen[: options.top]
+    if options.json:
+        print(_program(overview, shown, len(chosen)))
+    elif not options.quiet:
+        style = Style(is_coloured(options.color))
+        print(*page(overview, shown, len(chosen), style, explains=options.explain), sep="\n")
+    return SOMETHING if chosen else 0
+
+
+def page(overview: Overview, findings: Sequence[Finding], total: int, style: Style, *, explains: bool) -> Iterator[str]:
+    """Yield the lines that people read."""
+    verdict, score = overview.verdict, overview.score
+    scored = f"  score {score.value} of 100" if score is not None else ""
+    yield f"{overview.service}/{overview.environment}  {verdict.status.word}: {verdict.headline}{scored}"
+    if not findings:
+        yield "Nothing to do: no component found anything of that kind."
+        return
+    for number, finding in enumerate(findings, 1):
+        yield ""
+        yield from _finding(number, finding, _points(overview, finding), style, explains=explains)
+    if total > len(findings):
+        yield ""
+        yield f"and {count(total - len(findings), 'finding')} more: --top {min(total, 100)}"
+    if not explains:
+        yield ""
+        yield "--explain shows the evidence and the text of each fix."
+
+
+def _finding(number: int, finding: Finding, points: int, style: Style, *, explains: bool) -> Iterator[str]:
+    head = f"{number:>2}  {style(finding.priority, *_COLOURS[finding.priority])}  {style(finding.code, 'bold')}"
+    facts = [finding.site or "", *_gains(finding, points)]
+    yield "  ".join([head, *filter(None, facts)])
+    yield from _wrapped(finding.message)
+    yield from _wrapped(f"Do: {finding.action}")
+    if not explains:
+        return
+    for name, value in finding.evidence.items():
+        said = significant(value) if isinstance(value, float) else _said(value)
+        yield from _wrapped(f"{name.replace('_', ' ')}: {said}"[:600], indent="      ")
+    for language, fix in finding.fix.items():
+        yield f"      {_LANGUAGES.get(language, language)}:"
+        lines = fix.splitlines()
+        yield from (f"        {line}" for line in lines[:MOST_LINES])
+        if len(lines) > MOST_LINES:
+            yield f"        and {count(len(lines) - MOST_LINES, 'line')} more"
+
+
+def _said(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _gains(finding: Finding, points: int) -> Iterator[str]:
+    saved = finding.estimate.get(TIME_SHARE)
+    if saved is not None:
+        yield f"saves about {percent(saved)} of all request time"
+    if points:
+        yield f"wins {count(points, 'point')}"
+    if finding.confidence != "sure":
+        yield finding.confidence
+
+
+def _points(overview: Overview, finding: Finding) -> int:
+    """Return the points of the score that *finding* costs."""
+    parts = overview.score.parts if overview.score is not None else ()
+    return sum(loss.points for part in parts for loss in part.losses if loss.fingerprint == identity(finding))
+
+
+def _wrapped(text: str, indent: str = "    ") -> list[str]:
+    return textwrap.wrap(clean(text), WIDTH, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False)
+
+
+def _program(overview: Overview, findings: Sequence[Finding], total: int) -> str:
+    document = {
+        "version": SCHEMA_VERSION,
+        "command": "advise",
+        "service": overview.service,
+        "environment": overview.environment,
+        "at": overview.at,
+        "total": total,
+        "findings": msgspec.to_builtins(list(findings)),
+    }
+    return json.dumps(document, indent=1)

@@ -1,0 +1,107 @@
+"""What a service says, typed: the overview as JSON, from the service itself or from a file."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from perfkit.advice import Score, Targets, Verdict
+from perfkit.cli.console import clean
+from perfkit.cli.reading.service import MOST_BYTES, ServiceError
+from perfkit.core.errors import PerfkitError
+from perfkit.core.findings import Finding
+from perfkit.health.snapshot import HealthSnapshot
+from perfkit.performance.snapshot import PerformanceSnapshot
+from perfkit.snapshot import SCHEMA_VERSION
+
+__all__ = ["Overview", "decoded", "of_file"]
+
+
+class Overview(msgspec.Struct, frozen=True, kw_only=True):
+    """The overview, as far as the commands read it; all its texts are clean (`perfkit.cli.console.clean`).
+
+    Attributes:
+        cache, database, load_balancer: Plain dicts; None where switched off.
+    """
+
+    version: int
+    at: float
+    service: str
+    environment: str
+    verdict: Verdict
+    release: str | None = None
+    perfkit: str = ""
+    is_shared: bool = True
+    degraded: str = ""
+    expected_workers: int | None = None
+    overhead: float | None = None
+    targets: Targets = Targets()
+    score: Score | None = None
+    recommendations: tuple[Finding, ...] = ()
+    performance: PerformanceSnapshot | None = None
+    health: HealthSnapshot | None = None
+    cache: dict[str, Any] | None = None
+    database: dict[str, Any] | None = None
+    load_balancer: dict[str, Any] | None = None
+
+
+def decoded(body: bytes, place: str) -> Overview:
+    """Return the overview in *body*, which came from *place*.
+
+    Raises:
+        ServiceError: It is none, or one of a later perfkit.
+    """
+    try:
+        document = _cleaned(msgspec.json.decode(body))
+        version = msgspec.convert(document, _Versioned).version
+        if version != SCHEMA_VERSION:
+            raise ServiceError(
+                f"{place} speaks version {version} of the overview. This command knows version {SCHEMA_VERSION}. "
+                "Use the perfkit command of the service's own perfkit."
+            )
+        return msgspec.convert(document, Overview)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ServiceError(
+            f"{place} is no overview of perfkit ({error}). It must be the JSON that perfkit export prints. "
+            "Look at the address or the file."
+        ) from None
+
+
+def of_file(name: str) -> Overview:
+    """Return the overview that `perfkit export` wrote into the file *name*; ``-`` is stdin.
+
+    Raises:
+        PerfkitError: It cannot be read, or is no overview.
+    """
+    try:
+        if name == "-":
+            body = sys.stdin.buffer.read(MOST_BYTES + 1)
+        else:
+            with Path(name).open("rb") as file:
+                body = file.read(MOST_BYTES + 1)
+    except OSError as error:
+        raise PerfkitError(
+            f"{name} cannot be read ({error.strerror}). It must be a file that perfkit export wrote. Look at its path."
+        ) from None
+    try:
+        return decoded(body, name)
+    except ServiceError as error:
+        raise PerfkitError(str(error)) from None
+
+
+class _Versioned(msgspec.Struct):
+    version: int
+
+
+def _cleaned(value: Any) -> Any:
+    """Return *value* with all its texts clean: here, once, and not at each of the places that print one."""
+    if isinstance(value, str):
+        return clean(value, lines=True)
+    if isinstance(value, list):
+        return [_cleaned(each) for each in value]
+    if isinstance(value, dict):
+        return {clean(name): _cleaned(each) for name, each in value.items()}
+    return value

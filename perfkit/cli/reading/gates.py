@@ -1,0 +1,111 @@
+"""The outcome of a check in the words of those who read it: people, programs, GitHub and whoever reads JUnit."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from typing import Any
+from xml.sax.saxutils import escape, quoteattr
+
+import msgspec
+
+from perfkit.cli.console import Style, clean, fitted
+from perfkit.cli.reading.document import Overview
+from perfkit.cli.reading.limits import Outcome
+from perfkit.core.findings import Finding
+from perfkit.snapshot import SCHEMA_VERSION
+
+__all__ = ["github", "junit", "people", "place_of", "program"]
+
+_PLACE = re.compile(r"(.+):(\d{1,9})")
+
+
+def people(overview: Overview, outcomes: Sequence[Outcome], fresh: Sequence[Finding], style: Style) -> list[str]:
+    """Return lines for a terminal."""
+    verdict = overview.verdict
+    lines = [f"{overview.service}/{overview.environment}  {verdict.status.word}: {verdict.headline}"]
+    for outcome in outcomes:
+        word = style("ok  ", "green") if outcome.passed else style("FAIL", "red", "bold")
+        lines.append(f"{word}  {outcome.name:<8}  {outcome.value}, limit {outcome.limit}")
+    for finding in fresh:
+        site = f"  {finding.site}" if finding.site else ""
+        lines.append(f"{style('new ', 'yellow')}  {finding.code:<8}  {_line(finding.message)}{site}")
+    return [fitted(line, 400) for line in lines]
+
+
+def program(overview: Overview, outcomes: Sequence[Outcome], fresh: Sequence[Finding]) -> str:
+    """Return one JSON object."""
+    document: dict[str, Any] = {
+        "version": SCHEMA_VERSION,
+        "command": "check",
+        "service": overview.service,
+        "environment": overview.environment,
+        "release": overview.release,
+        "at": overview.at,
+        "status": overview.verdict.status,
+        "passed": all(outcome.passed for outcome in outcomes),
+        "limits": msgspec.to_builtins(list(outcomes)),
+        "new_findings": msgspec.to_builtins(list(fresh)),
+    }
+    return json.dumps(document, indent=1)
+
+
+def github(overview: Overview, outcomes: Sequence[Outcome], fresh: Sequence[Finding]) -> list[str]:
+    """Return workflow commands: an error for each broken limit and new finding, a warning for each other finding.
+
+    GitHub shows one that has a file and a line at that line of a pull request.
+    """
+    lines = [
+        f"::error title={_property(f'perfkit {outcome.name}')}::{_data(outcome.sentence)}"
+        for outcome in outcomes
+        if not outcome.passed
+    ]
+    for finding in overview.recommendations:
+        kind = "error" if finding in fresh else "warning"
+        path, line = place_of(finding)
+        where = f"file={_property(path)},line={line}," if path else ""
+        lines.append(
+            f"::{kind} {where}title={_property(f'perfkit {finding.code}')}::"
+            f"{_data(f'{finding.code} {finding.message} {finding.action}')}"
+        )
+    return lines
+
+
+def junit(overview: Overview, outcomes: Sequence[Outcome], fresh: Sequence[Finding]) -> str:
+    """Return a JUnit report: a test for each limit and for each new finding."""
+    cases = [(f"{outcome.name} within {outcome.limit}", outcome.passed, outcome.sentence) for outcome in outcomes]
+    cases += [(f"no {each.code} at {each.site or each.object or 'all'}", False, each.message) for each in fresh]
+    failed = sum(not passed for _, passed, _ in cases)
+    suite = quoteattr(f"perfkit {overview.service}")
+    lines = [
+        '<?xml version="1.0" encoding="utf-8"?>',
+        f'<testsuites><testsuite name={suite} tests="{len(cases)}" failures="{failed}" errors="0" skipped="0">',
+    ]
+    for name, passed, said in cases:
+        opening = f'<testcase classname={suite} name={quoteattr(_line(name))} time="0"'
+        failure = f"><failure message={quoteattr(_line(said))}>{escape(_line(said))}</failure></testcase>"
+        lines.append(f"{opening}/>" if passed else f"{opening}{failure}")
+    return "\n".join([*lines, "</testsuite></testsuites>"])
+
+
+def place_of(finding: Finding) -> tuple[str, int]:
+    """Return the file and the line of *finding*; an empty name where it has none in the project's folder."""
+    found = _PLACE.fullmatch(finding.site or "")
+    if found is None or found[1].startswith(("/", "<", "../")) or re.match(r"[A-Za-z]:", found[1]):
+        return "", 0
+    return found[1], int(found[2])
+
+
+def _line(text: str) -> str:
+    return clean(text)
+
+
+def _data(text: str) -> str:
+    """Escape what a workflow command says."""
+    return _line(text).replace("%", "%25")
+
+
+def _property(text: str) -> str:
+    """Escape a property of a workflow command."""
+    return _data(text).replace(":", "%3A").replace(",", "%2C")

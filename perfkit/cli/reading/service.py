@@ -1,0 +1,167 @@
+"""A running service as the commands ask it: where its paths are, what it may say, and what it means if it does not."""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import os
+import stat
+import time
+from pathlib import Path
+from urllib.parse import SplitResult
+
+from perfkit.cli.arguments import URL_VARIABLE, given_url
+from perfkit.cli.console import clean, say
+from perfkit.cli.probing import Reply, fetch
+from perfkit.core.errors import PerfkitError
+
+__all__ = ["NotAllowedError", "Service", "ServiceError"]
+
+MOST_BYTES = 64 * 1024 * 1024
+LONGEST_TOKEN = 4096
+OVERVIEW = "/api/overview"
+DASHBOARD = "/perfkit"
+METRICS = "/metrics"
+
+
+class ServiceError(PerfkitError, OSError):
+    """A service cannot be asked: nothing answers, or something else than perfkit."""
+
+    exit_code = 3
+
+
+class NotAllowedError(PerfkitError, PermissionError):
+    """A service does not say it to whoever asks."""
+
+    exit_code = 4
+
+
+class Service:
+    """A running service.
+
+    Attributes:
+        name: Host and port, as messages say them.
+    """
+
+    def __init__(self, url: SplitResult, *, token: str = "", timeout: float = 10.0) -> None:
+        """Ask the service at *url*, its own or its dashboard's; *timeout* is seconds for one answer."""
+        self._url, self._token, self._timeout = url, token, timeout
+        self._mount: str | None = None
+        self.name = url.netloc
+
+    @classmethod
+    def of(cls, options: argparse.Namespace) -> Service:
+        """Return the service that the *options* of a command name.
+
+        Raises:
+            PerfkitError: The file of the token, or the URL of the environment, cannot be used.
+        """
+        try:
+            url = given_url(options)
+        except argparse.ArgumentTypeError as error:
+            raise PerfkitError(
+                f"{URL_VARIABLE}: {error}. It must be the URL of a service. Set it to http://host:port."
+            ) from None
+        token = _token_of(options.token_file) if options.token_file else ""
+        return cls(url, token=token, timeout=options.timeout)
+
+    @property
+    def mount(self) -> str:
+        """The path of the dashboard, once `overview` has found it; the usual one before."""
+        return self._mount if self._mount is not None else f"{self._path}{DASHBOARD}"
+
+    def overview(self) -> bytes:
+        """Return the overview as JSON.
+
+        Raises:
+            ServiceError: It cannot be had.
+            NotAllowedError: The service does not allow it, or has no perfkit: it says the same to both.
+        """
+        places = [self._mount] if self._mount is not None else self._mounts()
+        reply = None
+        for mount in places:
+            reply = self._ask(f"{mount}{OVERVIEW}")
+            if reply.code == 200:
+                self._mount = mount
+                return reply.body
+            if reply.code != 404:
+                break
+        assert reply is not None
+        raise self._refusal(reply, f"{places[-1]}{OVERVIEW}")
+
+    def metrics(self, format: str) -> bytes:
+        """Return the metrics, ``json``, ``csv``, ``prometheus`` or ``openmetrics``.
+
+        Raises:
+            ServiceError: They cannot be had.
+            NotAllowedError: The service does not allow it.
+        """
+        mount = self._path[: -len(DASHBOARD)] if self._path.endswith(DASHBOARD) else self._path
+        path = f"{mount}{METRICS}?format={format}"
+        reply = self._ask(path)
+        if reply.code != 200:
+            raise self._refusal(reply, path)
+        return reply.body
+
+    @property
+    def _path(self) -> str:
+        return self._url.path.rstrip("/")
+
+    def _mounts(self) -> list[str]:
+        """Return where the dashboard may be: the path of the URL itself, or the usual one below it."""
+        return [DASHBOARD] if not self._path else [self._path, f"{self._path}{DASHBOARD}"]
+
+    def _ask(self, path: str) -> Reply:
+        deadline = time.monotonic() + self._timeout
+        while True:
+            try:
+                reply = fetch(self._url, path, timeout=self._timeout, token=self._token, most=MOST_BYTES)
+            except (OSError, http.client.HTTPException, ValueError) as error:
+                raise ServiceError(
+                    f"{self.name} did not answer ({clean(str(error)) or type(error).__name__}). "
+                    "The service must run and be reachable from here. "
+                    f"Look at its address, given as URL or in {URL_VARIABLE}."
+                ) from None
+            if reply.code != 429 or time.monotonic() + 1.0 > deadline:
+                return reply
+            time.sleep(1.0)
+
+    def _refusal(self, reply: Reply, path: str) -> PerfkitError:
+        code = reply.code
+        if code in (401, 403, 404):
+            return NotAllowedError(
+                f"{self.name} answered {path} with {code}. So it does where the token is missing or wrong, and where "
+                "no perfkit is. Give the token in PERFKIT_TOKEN or --token-file, and the dashboard as URL."
+            )
+        if 300 <= code < 400:
+            return ServiceError(
+                f"{self.name} sends on to {clean(reply.headers.get('location', 'elsewhere'))[:200]}. "
+                "Nothing is followed, as the token is for this address alone. Give that address as URL."
+            )
+        return ServiceError(
+            f"{self.name} answered {path} with {code}. It must answer with 200. Look at the service and what is "
+            "in front of it."
+        )
+
+
+def _token_of(place: str) -> str:
+    """Return the token in the file *place*.
+
+    Raises:
+        PerfkitError: It cannot be read, or is none.
+    """
+    path = Path(place)
+    try:
+        with path.open("rb") as file:
+            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+            token = file.read(LONGEST_TOKEN + 1).decode("ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise PerfkitError(
+            f"{path} cannot be read ({getattr(error, 'strerror', None) or 'it is no ASCII text'}). "
+            "It must be a file with a token. Look at its path and its rights."
+        ) from None
+    if not token or len(token) > LONGEST_TOKEN or not token.isprintable():
+        raise PerfkitError(f"{path} holds no token. It must be one line of text. Write the token into it.")
+    if mode & 0o077:
+        say(f"perfkit: {path} can be read by others (mode {mode:04o}). Make it 0600.")
+    return token

@@ -1,0 +1,481 @@
+"""The commands that read a service: what they make of its answers, and what they print for whom."""
+
+from __future__ import annotations
+
+import json
+import os
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from overviews import Canned, canned, encoded, finding, made, route
+
+from perfkit.cli.main import main
+from perfkit.cli.reading.differences import compared
+from perfkit.cli.reading.report import self_contained
+from perfkit.core.status import Status
+
+HOSTILE = "\x1b]0;owned\x07\x1b[2J\u202e%\n::error::fake"
+
+
+@pytest.fixture(autouse=True)
+def alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("PERFKIT_URL", "PERFKIT_TOKEN", "NO_COLOR", "FORCE_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def service() -> Iterator[Canned]:
+    with canned() as server:
+        server.tells(made())
+        yield server
+
+
+def printed(capsys: pytest.CaptureFixture[str], code: int, *arguments: str) -> str:
+    assert main(arguments) == code
+    return capsys.readouterr().out
+
+
+def saved(folder: Path, name: str, **numbers: Any) -> str:
+    path = folder / name
+    path.write_bytes(encoded(made(**numbers)))
+    return str(path)
+
+
+# How a service is asked
+
+
+def test_the_url_may_be_that_of_the_service_or_of_its_dashboard(
+    service: Canned, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service.answers["/app/perfkit/api/overview"] = service.answers["/perfkit/api/overview"]
+    for url in (service.url, f"{service.url}/", f"{service.url}/perfkit/", f"{service.url}/app"):
+        assert main(["check", url]) == 0
+    monkeypatch.setenv("PERFKIT_URL", service.url)
+    assert main(["check"]) == 0
+
+
+def test_the_token_comes_from_the_environment_or_a_file_and_the_file_is_stronger(
+    service: Canned, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PERFKIT_TOKEN", "of-the-environment")
+    assert main(["check", service.url]) == 0
+    path = tmp_path / "token"
+    path.write_text("of-the-file\n")
+    path.chmod(0o600)
+    assert main(["check", service.url, "--token-file", str(path)]) == 0
+    assert [token for _, token in service.asked] == ["Bearer of-the-environment", "Bearer of-the-file"]
+    assert "can be read by others" not in capsys.readouterr().err
+    path.chmod(0o644)
+    main(["check", service.url, "--token-file", str(path)])
+    assert "can be read by others" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"two\nlines", b"x" * 5000])
+def test_a_file_that_holds_no_token_is_a_wrong_use(
+    content: bytes, service: Canned, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "token"
+    path.write_bytes(content)
+    assert main(["check", service.url, "--token-file", str(path)]) == 2
+    assert service.asked == []
+
+
+@pytest.mark.parametrize(
+    ("code", "body", "exit_code", "said"),
+    [
+        (404, b"", 4, "Give the token"),
+        (401, b"", 4, "Give the token"),
+        (403, b"", 4, "Give the token"),
+        (302, b"", 3, "sends on to http://elsewhere.example/"),
+        (500, b"", 3, "with 500"),
+        (200, b"<html>", 3, "is no overview of perfkit"),
+        (200, b"[]", 3, "is no overview of perfkit"),
+        (200, b"\xff", 3, "is no overview of perfkit"),
+        (200, b"[" * 100_000, 3, "is no overview of perfkit"),
+        (200, b'{"version": 2}', 3, "speaks version 2"),
+        (200, b'{"version": 1}', 3, "is no overview of perfkit"),
+    ],
+)
+def test_what_a_service_says_instead_has_its_exit_code(
+    service: Canned, code: int, body: bytes, exit_code: int, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    service.answers["/perfkit/api/overview"] = (code, body)
+    service.headers = {"location": "http://elsewhere.example/"}
+    assert main(["check", service.url]) == exit_code
+    shown, messages = capsys.readouterr()
+    assert shown == ""
+    assert said in messages
+    assert "Traceback" not in messages
+
+
+def test_where_nothing_answers_is_exit_code_3(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "http://127.0.0.1:1"]) == 3
+    assert "127.0.0.1:1 did not answer" in capsys.readouterr().err
+
+
+def test_a_url_in_the_environment_that_is_none_is_a_wrong_use(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PERFKIT_URL", "ftp://x")
+    assert main(["check"]) == 2
+    assert "PERFKIT_URL" in capsys.readouterr().err
+
+
+# check
+
+
+@pytest.mark.parametrize(
+    ("limits", "numbers", "code"),
+    [
+        (["--max-p95", "100ms"], {"p95": 0.1}, 0),
+        (["--max-p95", "99ms"], {"p95": 0.1}, 1),
+        (["--max-p95", "1s"], {"p95": None}, 1),
+        (["--max-errors", "1%"], {"errors": 10}, 0),
+        (["--max-errors", "1%"], {"errors": 11}, 1),
+        (["--max-errors", "1%"], {"requests": 19}, 1),
+        (["--min-score", "90"], {"score": 90}, 0),
+        (["--min-score", "91"], {"score": 90}, 1),
+        (["--min-score", "1"], {"score": None}, 1),
+        ([], {}, 0),
+        ([], {"status": Status.CRITICAL}, 1),
+        ([], {"status": Status.UNKNOWN}, 1),
+        ([], {"p95": 0.31}, 1),
+        ([], {"errors": 500}, 1),
+        (["--min-score", "1"], {"p95": 9.0, "errors": 900}, 0),
+    ],
+)
+def test_limits_hold_or_are_broken(
+    service: Canned, limits: list[str], numbers: dict[str, Any], code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    service.tells(made(**numbers))
+    assert main(["check", service.url, *limits]) == code
+    assert ("FAIL" in capsys.readouterr().out) is bool(code)
+
+
+def test_a_finding_is_new_where_the_base_has_it_not(
+    service: Canned, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    base = saved(tmp_path, "base.json", findings=(finding("PK101"), finding("PK201", "shop/models.py:3")))
+    service.tells(made(findings=(finding("PK101"),)))
+    assert main(["check", service.url, "--no-new-findings", base]) == 0
+    service.tells(made(findings=(finding("PK101"), finding("PK401", "shop/tasks.py:9"))))
+    out = capsys.readouterr() and printed(capsys, 1, "check", service.url, "--no-new-findings", base)
+    assert "PK401" in out
+    assert "PK101" not in out
+
+
+def test_check_tells_programs_one_object(service: Canned, capsys: pytest.CaptureFixture[str]) -> None:
+    told = json.loads(printed(capsys, 1, "check", service.url, "--max-p95", "1ms", "--json"))
+    assert (told["version"], told["command"], told["passed"]) == (1, "check", False)
+    assert told["limits"] == [{"name": "p95", "passed": False, "value": "100 ms", "limit": "1.00 ms"}]
+
+
+def test_check_is_quiet_where_it_is_told_so(service: Canned, capsys: pytest.CaptureFixture[str]) -> None:
+    assert printed(capsys, 1, "check", service.url, "--max-p95", "1ms", "--quiet") == ""
+
+
+def test_github_gets_annotations_that_nobody_can_forge(
+    service: Canned, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    findings = (
+        finding("PK101", "shop/views.py:48"),
+        finding("PK201", "a,b:c.py:3", message=HOSTILE),
+        finding("PK401", "/usr/lib/python3/x.py:1"),
+    )
+    service.tells(made(findings=findings))
+    base = saved(tmp_path, "base.json", findings=findings[1:])
+    lines = printed(
+        capsys, 1, "check", service.url, "--no-new-findings", base, "--max-p95", "1ms", "--format", "github"
+    ).splitlines()
+    assert lines[0] == "::error title=perfkit p95::p95 is 100 ms, the limit is 1.00 ms"
+    assert lines[2].startswith("::error file=shop/views.py,line=48,title=perfkit PK101::PK101 214 queries")
+    assert lines[3].startswith("::warning file=a%2Cb%3Ac.py,line=3,title=perfkit PK201::PK201 ")
+    assert lines[4].startswith("::warning title=perfkit PK401::")
+    assert len(lines) == 5
+    assert "\x1b" not in "".join(lines)
+
+
+def test_junit_is_xml_whatever_a_service_says(
+    service: Canned, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    service.tells(made(findings=(finding(message=f'<&"{HOSTILE}'),), service='shop"<'))
+    base = saved(tmp_path, "base.json")
+    out = printed(capsys, 1, "check", service.url, "--format", "junit", "--no-new-findings", base, "--max-p95", "1s")
+    suite = ElementTree.fromstring(out).find("testsuite")
+    assert suite is not None
+    assert (suite.get("tests"), suite.get("failures")) == ("3", "2")
+    assert len(suite.findall("testcase/failure")) == 2
+
+
+# advise
+
+
+def test_advise_prints_the_most_urgent_first_and_says_how_many_more(
+    service: Canned, capsys: pytest.CaptureFixture[str]
+) -> None:
+    service.tells(made(findings=tuple(finding(f"PK10{n}", f"shop/views.py:{n}") for n in range(1, 8))))
+    out = printed(capsys, 1, "advise", service.url, "--top", "2")
+    assert "PK101  shop/views.py:1  saves about 42 % of all request time  wins 4 points" in out
+    assert "PK102" in out
+    assert "PK103" not in out
+    assert "and 5 findings more" in out
+    assert "SELECT *" not in out
+
+
+def test_advise_chooses_by_code_and_explains(service: Canned, capsys: pytest.CaptureFixture[str]) -> None:
+    service.tells(made(findings=(finding("PK101"), finding("PK201"))))
+    out = printed(capsys, 1, "advise", service.url, "--code", "pk2", "--explain")
+    assert "PK101" not in out
+    assert "      SQL:\n        SELECT *\n        FROM review" in out
+    assert "seconds: 0.457" in out
+
+
+def test_advise_finds_nothing_with_code_0(service: Canned, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "Nothing to do" in printed(capsys, 0, "advise", service.url)
+    told = json.loads(printed(capsys, 0, "advise", service.url, "--json"))
+    assert (told["version"], told["total"], told["findings"]) == (1, 0, [])
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--workload", "x.sql"],
+        ["--schema", "s"],
+        ["http://127.0.0.1:1", "--database", "sqlite:///x"],
+        ["--database", "sqlite:///x", "--explain"],
+    ],
+)
+def test_a_service_and_a_database_are_not_mixed_up(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["advise", *arguments]) == 2
+    assert "--database" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", [["check"], ["advise"], ["advise", "--explain"], ["check", "--no-new-findings"]])
+def test_nothing_that_a_service_says_reaches_the_terminal_as_a_command(
+    command: list[str], service: Canned, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hostile = finding(
+        message=HOSTILE,
+        action=HOSTILE,
+        site=f"{HOSTILE}:1",
+        object=HOSTILE,
+        evidence={HOSTILE: HOSTILE, "list": [HOSTILE], "deep": {HOSTILE: HOSTILE}},
+        fix={HOSTILE: HOSTILE},
+    )
+    service.tells(made(findings=(hostile,), service=HOSTILE, environment=HOSTILE))
+    arguments = [*command, saved(tmp_path, "base.json")] if command[-1].startswith("--no") else command
+    assert main([*arguments, service.url]) in (0, 1)
+    out = capsys.readouterr().out
+    assert not set(out) & {chr(code) for code in range(32) if chr(code) != "\n"}
+    assert "\u202e" not in out
+
+
+# export
+
+
+def test_export_gives_what_came(service: Canned, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    assert main(["export", service.url]) == 0
+    assert capfdbinary.readouterr().out.rstrip(b"\n") == service.answers["/perfkit/api/overview"][1]
+
+
+def test_ndjson_has_an_object_a_line_with_its_kind(service: Canned, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    service.tells(made(findings=(finding(),), routes=(route("/a"), route("/b"))))
+    assert main(["export", service.url, "--format", "ndjson"]) == 0
+    lines = [json.loads(line) for line in capfdbinary.readouterr().out.splitlines()]
+    assert [line["kind"] for line in lines] == ["service", "route", "route", "finding"]
+    assert {(line["version"], line["service"]) for line in lines} == {(1, "shop")}
+
+
+@pytest.mark.parametrize("url", ["", "/perfkit/"])
+def test_metrics_come_in_their_own_formats(
+    url: str, service: Canned, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    service.answers["/metrics?format=csv"] = (200, b"name,value\na,1\n")
+    assert main(["export", f"{service.url}{url}", "--format", "csv"]) == 0
+    assert capfdbinary.readouterr().out == b"name,value\na,1\n"
+
+
+def test_otlp_has_each_kind_of_metric_as_the_protocol_wants_it(
+    service: Canned, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    def family(name: str, kind: str, *samples: tuple[str, dict[str, str], Any], unit: str = "") -> dict[str, Any]:
+        told = [{"name": name + suffix, "labels": labels, "value": value} for suffix, labels, value in samples]
+        return {"name": name, "type": kind, "help": f"{name} helps", "unit": unit, "samples": told}
+
+    families = [
+        family("seen_total", "counter", ("", {"a": "b"}, 3)),
+        family("level", "gauge", ("", {}, "NaN"), ("", {"x": "y"}, "+Inf"), unit="bytes"),
+        family(
+            "took_seconds",
+            "histogram",
+            ("_bucket", {"le": "0.1"}, 1),
+            ("_bucket", {"le": "1"}, 4),
+            ("_bucket", {"le": "+Inf"}, 5),
+            ("_count", {}, 5),
+            ("_sum", {}, 2.5),
+            ("_created", {}, 1.0),
+            unit="seconds",
+        ),
+        family("quick", "summary", ("", {"quantile": "0.5"}, 2.0), ("_count", {}, 7), ("_sum", {}, 9.0)),
+        family("empty", "gauge"),
+    ]
+    service.answers["/metrics?format=json"] = (200, json.dumps(families).encode())
+    assert main(["export", service.url, "--format", "otlp"]) == 0
+    out = capfdbinary.readouterr().out
+    assert out.count(b"\n") == 1
+    (resource,) = json.loads(out)["resourceMetrics"]
+    assert {"key": "service.name", "value": {"stringValue": "shop"}} in resource["resource"]["attributes"]
+    counter, gauge, histogram, summary = resource["scopeMetrics"][0]["metrics"]
+    assert counter["sum"]["isMonotonic"] is True
+    assert counter["sum"]["aggregationTemporality"] == 2
+    (point,) = counter["sum"]["dataPoints"]
+    assert point["asDouble"] == 3
+    assert point["startTimeUnixNano"] == str(int((1_800_000_000 - 400) * 1e9))
+    assert (gauge["unit"], [each["asDouble"] for each in gauge["gauge"]["dataPoints"]]) == ("By", ["NaN", "Infinity"])
+    (point,) = histogram["histogram"]["dataPoints"]
+    assert (point["count"], point["bucketCounts"], point["explicitBounds"]) == ("5", ["1", "3", "1"], [0.1, 1.0])
+    assert (point["sum"], histogram["unit"]) == (2.5, "s")
+    (point,) = summary["summary"]["dataPoints"]
+    assert (point["count"], point["quantileValues"]) == ("7", [{"quantile": 0.5, "value": 2.0}])
+
+
+def test_an_export_replaces_a_file_whole_and_keeps_its_rights(service: Canned, tmp_path: Path) -> None:
+    path = tmp_path / "export.json"
+    path.write_text("before")
+    path.chmod(0o640)
+    assert main(["export", service.url, "--output", str(path)]) == 0
+    assert json.loads(path.read_bytes())["service"] == "shop"
+    assert path.stat().st_mode & 0o777 == 0o640
+    assert os.listdir(tmp_path) == ["export.json"]
+
+
+def test_a_file_that_cannot_be_written_is_said_so(
+    service: Canned, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["export", service.url, "--output", str(tmp_path / "no" / "such.json")]) == 2
+    assert "cannot be written" in capsys.readouterr().err
+
+
+def test_only_streams_go_on(service: Canned, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["export", service.url, "--format", "json", "--every", "1s"]) == 2
+    assert "--every goes with a stream" in capsys.readouterr().err
+
+
+# compare
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "code"),
+    [
+        ({"p95": 0.1}, {"p95": 0.1}, 0),
+        ({"p95": 0.1}, {"p95": 0.13}, 1),
+        ({"p95": 0.1}, {"p95": 0.115}, 0),
+        ({"p95": 0.001}, {"p95": 0.004}, 0),
+        ({"p95": 0.5}, {"p95": 0.1}, 0),
+        ({"p95": 0.1, "requests": 49}, {"p95": 9.0, "requests": 49}, 0),
+        ({"errors": 0}, {"errors": 20}, 1),
+        ({"errors": 10}, {"errors": 12}, 0),
+        ({"errors": 10, "requests": 60}, {"errors": 12, "requests": 60}, 0),
+        ({"score": 90}, {"score": 86}, 1),
+        ({"score": 90}, {"score": 88}, 0),
+        ({"score": None}, {"score": 10}, 0),
+        ({"findings": ()}, {"findings": (finding(),)}, 1),
+        ({"findings": (finding(),)}, {"findings": ()}, 0),
+        ({"routes": (route("/a", p95=0.1),)}, {"routes": (route("/a", p95=0.4),)}, 1),
+        ({"routes": (route("/a", p95=0.1),)}, {"routes": (route("/b", p95=0.4),)}, 0),
+    ],
+)
+def test_worse_is_what_chance_alone_does_not_make(
+    tmp_path: Path,
+    before: dict[str, Any],
+    after: dict[str, Any],
+    code: int,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    files = [saved(tmp_path, "before.json", **before), saved(tmp_path, "after.json", **after)]
+    out = printed(capsys, code, "compare", *files)
+    assert out.endswith("Worse.\n" if code else "Not worse.\n")
+    told = json.loads(printed(capsys, code, "compare", *files, "--json"))
+    assert told["is_worse"] is bool(code)
+
+
+def test_what_is_worse_one_way_is_better_the_other_way() -> None:
+    slow, fast = made(p95=0.5, errors=50, score=50), made(p95=0.1, errors=0, score=90)
+    turned = {"worse": "better", "better": "worse"}
+    there = [change.verdict for change in compared(fast, slow, tolerance=0.2).changes]
+    back = [change.verdict for change in compared(slow, fast, tolerance=0.2).changes]
+    assert there == ["worse"] * 4
+    assert [turned[verdict] for verdict in back] == there
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"no json"])
+def test_a_file_that_is_no_export_is_a_wrong_use(
+    content: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "x.json"
+    path.write_bytes(content)
+    assert main(["compare", str(path), saved(tmp_path, "y.json")]) == 2
+    assert main(["compare", str(tmp_path / "missing"), str(path)]) == 2
+    assert main(["compare", str(path), str(path)]) == 2
+    assert "Traceback" not in capsys.readouterr().err
+
+
+# report
+
+
+class Asks(HTMLParser):
+    """Notes what a document would ask for or run."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag in ("script", "link", "iframe", "object", "embed", "base", "form"):
+            self.found.append(tag)
+        for name, value in attrs:
+            if name.startswith("on") or name in ("src", "action", "style") or (name == "href" and value[:1] != "#"):  # type: ignore[index]
+                self.found.append(f"{tag} {name}={value}")
+
+
+def test_the_report_is_one_file_that_asks_for_nothing(
+    service: Canned, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    service.tells(made(findings=(finding(message="<script>alert(1)</script>"),), routes=(route("/items/{id}"),)))
+    path = tmp_path / "report.html"
+    assert main(["report", service.url, "-o", str(path)]) == 0
+    document = path.read_text()
+    asks = Asks()
+    asks.feed(document)
+    assert asks.found == []
+    assert "&lt;script&gt;alert(1)" in document
+    assert "{id}" in document
+    assert "default-src 'none'" in document
+    assert "<style>" in document
+    assert "holds shop as of" in capsys.readouterr().err
+
+
+def test_a_report_is_made_of_an_export_too(tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    assert main(["report", "--from", saved(tmp_path, "x.json")]) == 0
+    assert b"within its target" in capfdbinary.readouterr().out
+
+
+def test_what_runs_or_asks_is_taken_out_of_a_page() -> None:
+    page = (
+        "<!doctype html><html><head><title>T</title><link rel=stylesheet href=x.css><script>bad()</script></head>"
+        '<body onload="bad()"><a href="./x">l</a><a href="#y">m</a><a class="live on" href="?live">Live<b>!</b></a>'
+        '<img src="http://x/"><iframe src=x>in</iframe><meta http-equiv=refresh content=1><p style="x">&lt;b&gt;</p>'
+    )
+    made_of_it = self_contained(page, "p{}</style>")
+    asks = Asks()
+    asks.feed(made_of_it)
+    assert asks.found == []
+    for gone in ("bad()", "Live", "x.css", "http://x/", "refresh", "in</"):
+        assert gone not in made_of_it
+    assert '<a>l</a><a href="#y">m</a>' in made_of_it
+    assert "<p>&lt;b&gt;</p>" in made_of_it
+    assert "<style>p{}<\\/style></style></head>" in made_of_it
