@@ -36,6 +36,8 @@ CODES = {
     "pool_too_large": "PK133",
     "idle_in_transaction": "PK134",
     "long_transaction": "PK135",
+    "lock_wait": "PK136",
+    "connection_churn": "PK137",
     "inactive_capture": "PK139",
 }
 """Kind → code, the same for ever: people write codes into their settings."""
@@ -51,6 +53,8 @@ PRIORITIES = {
     "pool_too_small": Priority.HIGH,
     "idle_in_transaction": Priority.HIGH,
     "long_transaction": Priority.MEDIUM,
+    "lock_wait": Priority.HIGH,
+    "connection_churn": Priority.MEDIUM,
     "inactive_capture": Priority.HIGH,
     "not_in_subquery": Priority.MEDIUM,
     "function_on_column": Priority.MEDIUM,

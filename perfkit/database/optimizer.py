@@ -168,6 +168,7 @@ class DatabaseOptimizer(Component):
             self._notes.add(self._digest.ended(now), now)
             self._notes.put(self._digest.new_shapes(), now)
             self._notes.put(self._digest.wide_rows(), now)
+            self._notes.put(self._digest.lock_failures(), now)
             self._notes.put(self._pools.findings(now), now)
             self._notes.put(self._pools.sizes(), now, source="pool sizes")
             self._looked_at = now

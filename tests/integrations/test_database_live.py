@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 
 from perfkit.core.spans import begin_exchange, current_spans, seal_exchange
 from perfkit.database import DatabaseOptimizer, DatabaseSettings
-from perfkit.database.query.retry import reason_of
+from perfkit.database.capture.failures import reason_of
 
 pytestmark = pytest.mark.server
 

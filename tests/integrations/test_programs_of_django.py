@@ -263,3 +263,68 @@ async def test_the_line_of_an_async_call_is_the_awaiting_one() -> None:
     path, _, line = finding.site.rpartition(":")
     assert path == "tests/integrations/test_programs_of_django.py"
     assert here < int(line) < here + 15
+
+
+def commits_in(program: Program) -> list[tuple[int, str]]:
+    """Return the commits that are told of *program*, run as Django runs views: in autocommit mode."""
+    system = PerformanceSystem(environment="testing")
+    sql.capture(system)
+    try:
+        with system.database.watch("program"):
+            program()
+        found = [each for each in system.database.findings() if each.kind == "chatty_commits"]
+        return [(each.evidence["commits"], each.site or "") for each in found]
+    finally:
+        sql.forget()
+        system.stop()
+
+
+def test_writes_without_a_transaction_each_commit() -> None:
+    def program() -> None:
+        Tag.objects.filter(id=1).update(name="t1")
+        Author.objects.filter(id=1).update(name="a1")
+        Book.objects.filter(id=1).update(title="b1")
+        Book.objects.filter(id=1).update(pages=1)
+        Cover.objects.filter(id=1).update(colour="red")
+
+    ((commits, site),) = commits_in(program)
+    assert commits == 5
+    assert site.startswith("tests/integrations/test_programs_of_django.py:")
+
+
+def test_small_transactions_each_commit_too() -> None:
+    from django.db import transaction
+
+    def program() -> None:
+        for number in range(6):
+            with transaction.atomic():
+                Tag.objects.filter(id=1).update(name="t1")
+                Author.objects.filter(id=1).update(name=f"a{number % 2}")
+
+    ((commits, _),) = commits_in(program)
+    assert commits == 6
+
+
+def test_one_transaction_around_all_writes_is_what_is_wanted() -> None:
+    from django.db import transaction
+
+    def program() -> None:
+        with transaction.atomic():
+            for _ in range(3):
+                Tag.objects.filter(id=1).update(name="t1")
+                Author.objects.filter(id=1).update(name="a1")
+
+    assert commits_in(program) == []
+
+
+def test_a_connection_that_is_let_go_commits_as_before() -> None:
+    from django.db import connections
+
+    connection = connections["default"]
+    connection.ensure_connection()
+    system = PerformanceSystem(environment="testing")
+    sql.capture(system)
+    assert "_commit" in vars(connection)
+    sql.forget()
+    system.stop()
+    assert "_commit" not in vars(connection)

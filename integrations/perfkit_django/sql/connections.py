@@ -52,6 +52,7 @@ def forget() -> None:
     connection_created.disconnect(dispatch_uid=UID)
     for connection in connections.all(initialized_only=True):
         connection.execute_wrappers[:] = [each for each in connection.execute_wrappers if not hasattr(each, MARK)]
+        connection.__dict__.pop("_commit", None)
 
 
 def _wrap(connection: Any, database: Any) -> None:
@@ -60,6 +61,18 @@ def _wrap(connection: Any, database: Any) -> None:
     if not any(getattr(each, MARK, None) is database.recorder for each in wrappers):
         wrappers[:] = [each for each in wrappers if not hasattr(each, MARK)]
         wrappers.insert(0, wrapper_of(database, connection.vendor))
+        _note_commits(connection, database)
+
+
+def _note_commits(connection: Any, database: Any) -> None:
+    """Have *connection* tell *database* of its commits: no execute wrapper sees them, as the driver does them."""
+    commit, note_commit = type(connection)._commit, database.recorder.note_commit
+
+    def noted() -> None:
+        commit(connection)
+        note_commit()
+
+    connection._commit = noted
 
 
 @contextmanager
@@ -79,7 +92,7 @@ def wrapper_of(database: Any, vendor: str) -> Any:
     """Return an execute wrapper that reports to *database*: a hot path, so what it needs are local names."""
     recorder = database.recorder
     entry_of, learn, finish, fail = recorder.known(vendor).get, recorder.learn, recorder.finish, recorder.fail
-    weigh = recorder.weigh
+    weigh, note_commit = recorder.weigh, recorder.note_commit
 
     def wrapper(execute: Any, sql: Any, params: Any, many: bool, context: Any) -> Any:
         # What psycopg composes is no text, and cannot be looked up.
@@ -94,6 +107,8 @@ def wrapper_of(database: Any, vendor: str) -> Any:
             cursor = context["cursor"]
             if finish(entry, start, None if many else params, cursor.cursor.rowcount):
                 weigh(entry, cursor)
+            if entry.is_write and not context["connection"].in_atomic_block and context["connection"].autocommit:
+                note_commit()
         return result
 
     setattr(wrapper, MARK, recorder)

@@ -95,6 +95,8 @@ def captured(recorder: Recorder, original: Callable[..., Any], name: str) -> Cal
         if entry is not None:
             rows = len(result) if returns_rows and isinstance(result, list) else -1
             finish(entry, start, None if is_many else arguments, rows)
+            if entry.is_write and not self.is_in_transaction():
+                recorder.note_commit()
         return result
 
     return method

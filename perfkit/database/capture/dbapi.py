@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from time import perf_counter
 from typing import Any
 
+from perfkit.database.capture.autocommit import commits_itself
 from perfkit.database.capture.recorder import Recorder
 from perfkit.database.capture.scale import Scale
 
@@ -48,6 +49,11 @@ class CapturedConnection:
         """Send *statement* for each of *parameters*, where the driver's connections can do that."""
         return self._sent(self._connection.executemany, statement, parameters, {}, is_many=True)
 
+    def commit(self) -> None:
+        """Commit; that is told with the statements of the exchange."""
+        self._connection.commit()
+        self._recorder.note_commit()
+
     def _sent(self, send: Any, statement: Any, parameters: Any, named: dict[str, Any], *, is_many: bool = False) -> Any:
         recorder = self._recorder
         entry = recorder.find(statement, self._system)
@@ -57,14 +63,21 @@ class CapturedConnection:
         except BaseException as error:
             recorder.fail(entry, start, parameters, error)
             raise
-        return _finished(recorder, entry, start, None if is_many else parameters, cursor)
+        finished = _finished(recorder, entry, start, None if is_many else parameters, cursor)
+        if entry is not None and entry.is_write and commits_itself(self._connection):
+            recorder.note_commit()
+        return finished
 
     def __enter__(self) -> Any:
         self._connection.__enter__()
         return self
 
     def __exit__(self, *exception: object) -> Any:
-        return self._connection.__exit__(*exception)
+        is_open = not commits_itself(self._connection)
+        answer = self._connection.__exit__(*exception)
+        if is_open and exception[:1] == (None,):
+            self._recorder.note_commit()
+        return answer
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._connection, name)
@@ -103,6 +116,8 @@ class CapturedCursor:
             raise
         if entry is not None and recorder.finish(entry, start, None if is_many else given, self._bare.rowcount):
             self.__dict__["cursor"] = Scale(self._bare, entry.record) if entry.facts.verb == "SELECT" else self._bare
+        if entry is not None and entry.is_write and commits_itself(getattr(self._bare, "connection", None)):
+            recorder.note_commit()
         return self if result is self._bare else result
 
     def __iter__(self) -> Iterator[Any]:

@@ -20,6 +20,7 @@ from perfkit.core.locks import OwnLock
 from perfkit.core.names import OTHER
 from perfkit.core.spans import MAX_SPANS, Exchange, get_exchange, record_span
 from perfkit.database.callsites import Site, relation_of, site_of
+from perfkit.database.capture.failures import LOCKS, reason_of
 from perfkit.database.capture.metrics import ERRORS, ROWS, SLOW, UNWATCHED, statements
 from perfkit.database.capture.scale import Scale
 from perfkit.database.capture.work import Entry, ShapeRecord, Work
@@ -99,6 +100,7 @@ class Recorder:
         self.pending: dict[int, Work] = {}
         self.slow: deque[SlowStatement] = deque(maxlen=MOST_SLOW)
         self._tested = 0
+        self._commit: Entry | None = None
         self.finish = self._hot_path()
 
     def known(self, system: str) -> dict[str, Entry]:
@@ -145,8 +147,11 @@ class Recorder:
         return "" if self._tested > seen else "a statement of the self-test was not captured"
 
     def _test_entry(self, text: str) -> Entry:
-        """Return an entry whose numbers go where nobody reads."""
+        """Return the entry of a self-test, whose numbers go where nobody reads."""
         self._tested += 1
+        return self._uncounted(text)
+
+    def _uncounted(self, text: str) -> Entry:
         facts = facts_of(text)
         sink = [Row(each, ("",) * len(each.labels), SINK) for each in (self._statements, ROWS, SLOW)]
         return Entry(facts, ShapeRecord(facts, "", sink[0], sink[1], sink[2], text))
@@ -189,12 +194,38 @@ class Recorder:
             store.add(store.row(ERRORS, (record.system, record.facts.shape.id, name)), 1.0)
             seconds = perf_counter() - start
             store.observe(record.row, seconds)
+            reason = reason_of(error)
+            if reason in LOCKS:
+                self._note_locked(record, reason, site_of(sys._getframe(2)))
             if get_exchange() is not None:
                 record_span("sql", record.facts.shape.summary, start, seconds, "", name)
             if seconds >= self._settings.slow_query_threshold:
                 self._keep_slow(record, seconds, -1, site_of(sys._getframe(2)), name)
         except Exception as failure:  # noqa: BLE001 - the app's own error must come through
             self._context.errors.report("database", failure, doing="a failed statement could not be counted")
+
+    @staticmethod
+    def _note_locked(record: ShapeRecord, reason: str, site: Site | None) -> None:
+        known = record.locked.setdefault(reason, [0, ""])
+        known[0] += 1
+        if site is not None:
+            known[1] = site.text
+
+    def note_commit(self) -> None:
+        """Note that a transaction of the current exchange was committed, by no statement that could be seen.
+
+        It is looked at with the exchange's statements and counted nowhere: most databases get no statement for it.
+        """
+        try:
+            spans = get_exchange()
+            work = None if spans is None or spans[0] else self.pending.get(id(spans))
+            if work is not None and len(work.queries) < 2 * MAX_SPANS:
+                commit = self._commit
+                if commit is None:
+                    commit = self._commit = self._uncounted("COMMIT")
+                work.queries.append((commit, (), -1, perf_counter(), 0.0, ""))
+        except Exception as error:  # noqa: BLE001 - the app's transaction is done whatever happens to us
+            self._context.errors.report("database", error, doing="a commit could not be noted")
 
     def _hot_path(self) -> Finish:
         """Return `finish`. What it uses are local names, as these are the cheapest to reach."""

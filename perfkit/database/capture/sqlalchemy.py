@@ -21,6 +21,7 @@ from weakref import WeakSet
 
 from perfkit.core.spans import expect_spans, get_exchange
 from perfkit.database.callsites import RECOGNISERS
+from perfkit.database.capture.autocommit import commits_itself
 from perfkit.database.capture.checkouts import CHECKOUTS, OURS
 from perfkit.database.capture.recorder import Recorder
 from perfkit.database.patterns.observed import Relation
@@ -137,6 +138,8 @@ def execute_of(recorder: Recorder, execute: Any, system: str, *, is_many: bool =
             raise
         if entry is not None and finish(entry, start, None if is_many else parameters, cursor.rowcount):
             recorder.weigh(entry, context)
+        if entry is not None and entry.is_write and commits_itself(getattr(cursor, "connection", None)):
+            recorder.note_commit()
         return result
 
     return captured

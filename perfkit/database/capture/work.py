@@ -34,6 +34,7 @@ class ShapeRecord:
         weighed, bytes: Rows that were weighed, and their bytes in all.
         columns: Column → bytes of the rows that were weighed.
         longest: The longest time, seconds.
+        locked: Reason → [times, call site], of failures because another transaction was in the way.
         likes: Whether it has a LIKE with a parameter or a value.
         has_wildcard: Whether such a parameter was seen to begin with a wildcard.
         told: Statements when the other workers were last told of it; 0 where they do not know it.
@@ -48,6 +49,7 @@ class ShapeRecord:
         "fetched",
         "has_wildcard",
         "likes",
+        "locked",
         "longest",
         "relations",
         "routes",
@@ -71,6 +73,7 @@ class ShapeRecord:
         self.sites: dict[str, list[Any]] = {}
         self.relations: dict[str, Relation | None] = {}
         self.routes: dict[str, list[float]] = {}
+        self.locked: dict[str, list[Any]] = {}
         self.longest = 0.0
         self.likes = any(slot.role is Role.LIKE for slot in facts.slots)
         self.has_wildcard = False
@@ -99,11 +102,11 @@ class ShapeRecord:
 class Entry:
     """One text: its shape and what is its own."""
 
-    __slots__ = ("facts", "record")
+    __slots__ = ("facts", "is_write", "record")
 
     def __init__(self, facts: Facts, record: ShapeRecord) -> None:
         """Say what the text is."""
-        self.facts, self.record = facts, record
+        self.facts, self.record, self.is_write = facts, record, facts.is_write
 
 
 class Work:

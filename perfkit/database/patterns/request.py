@@ -59,11 +59,13 @@ def patterns_of(queries: list[Seen], source: Callable[[str], str] | None = None)
     yield from counting.found_in(queries, source or _source_line)
     yield from _large_lists(queries)
     writes = [query for query in queries if query.facts.is_write]
-    if commits >= CHATTY and writes:
+    # A loop of writes that each commit is told as the loop: one statement for all rows cures both.
+    told = {finding.evidence["shape"] for finding in looped if finding.kind == "write_in_loop"}
+    if commits >= CHATTY and any(query.facts.shape.id not in told for query in writes):
         site = Counter(query.site for query in writes).most_common(1)[0][0]
         yield found(
             "chatty_commits",
-            f"One request commits {commits} times for {len(writes)} writes.",
+            f"One request commits {commits} times for {len(writes)} writes: the database waits for its disk each time.",
             "Put the writes of one request into one transaction.",
             site=site,
             object=next((table for query in writes for table in query.facts.shape.tables), None),

@@ -18,9 +18,10 @@ from typing import Any, TypeVar
 from perfkit.core.context import Context
 from perfkit.core.errors import MissingDependencyError
 from perfkit.core.families import Definition, MetricType
+from perfkit.database.capture.failures import reason_of
 from perfkit.database.settings import DatabaseSettings
 
-__all__ = ["RETRIES", "Retry", "reason_of"]
+__all__ = ["RETRIES", "Retry"]
 
 T = TypeVar("T")
 
@@ -32,48 +33,9 @@ RETRIES = Definition(
     max_series=20,
 )
 
-_SQLSTATES = {
-    "40001": "serialization_failure",
-    "40P01": "deadlock",
-    "55P03": "lock_not_available",
-    "57P03": "cannot_connect_now",
-    "08001": "connection_refused",
-    "08004": "connection_refused",
-}
-_MYSQL = {1213: "deadlock", 1205: "lock_timeout", 2002: "connection_refused", 2003: "connection_refused"}
-_SQLITE_BUSY, _SQLITE_LOCKED = 5, 6
-_MOST_CAUSES = 10
 _BURST = 10.0
 
 _is_within: contextvars.ContextVar[bool] = contextvars.ContextVar("perfkit_transaction", default=False)
-
-
-def reason_of(error: BaseException) -> str:
-    """Return why the transaction that failed with *error* may be run again; empty if it must not."""
-    found: BaseException | None = error
-    for _ in range(_MOST_CAUSES):
-        if found is None:
-            return ""
-        reason = _reason(found)
-        if reason:
-            return reason
-        found = getattr(found, "orig", None) or found.__cause__
-    return ""
-
-
-def _reason(error: BaseException) -> str:
-    state = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)
-    if isinstance(state, str):
-        return _SQLSTATES.get(state, "")
-    sqlite = getattr(error, "sqlite_errorcode", None)
-    if isinstance(sqlite, int):
-        return "locked" if sqlite & 0xFF in (_SQLITE_BUSY, _SQLITE_LOCKED) else ""
-    package = type(error).__module__.partition(".")[0]
-    if package in ("pymysql", "MySQLdb", "mariadb", "asyncmy") and error.args and isinstance(error.args[0], int):
-        return _MYSQL.get(error.args[0], "")
-    if package in ("psycopg", "psycopg2") and "connection failed" in str(error) and state is None:
-        return "connection_refused"
-    return ""
 
 
 class Retry:

@@ -26,6 +26,9 @@ PATIENCE = 300.0
 ENOUGH_ROWS = 20
 """Rows that must have been weighed before a row is called wide."""
 
+ENOUGH_FAILURES = 3
+"""Failures of one shape for a lock's sake from which it is told; one alone may be what NOWAIT is for."""
+
 MOST_COLUMNS = 2
 """A statement of so few columns was meant to read what it reads."""
 
@@ -94,6 +97,13 @@ class Digest:
                     if finding.kind == "unbounded_result"
                 )
 
+    def lock_failures(self) -> Iterator[Finding]:
+        """Yield the shapes that failed again and again because another transaction was in the way."""
+        for record in list(self._recorder.records.values()):
+            for reason, (count, site) in list(record.locked.items()):
+                if count >= ENOUGH_FAILURES:
+                    yield _lock_wait(record, reason, count, site)
+
     def forget(self) -> None:
         """In a forked child: know nothing."""
         self._looked.clear()
@@ -114,6 +124,25 @@ def _seen(entry: Entry, hashes: Any, rows: int, start: float, seconds: float, si
     if rows < 0 and record.samples and facts.verb == "SELECT":
         rows = round(record.fetched / record.samples)
     return Seen(facts, values, rows, seconds, site, record.relations.get(site), start)
+
+
+def _lock_wait(record: ShapeRecord, reason: str, count: int, site: str) -> Finding:
+    facts = record.facts
+    return found(
+        "lock_wait",
+        f"{facts.shape.summary} failed {count} times because another transaction was in the way "
+        f"({reason.replace('_', ' ')}).",
+        "Keep transactions short, touch rows in one order, and run what failed again as a whole.",
+        site=site or top_site(record),
+        object=next(iter(facts.shape.tables), None),
+        shape=facts.shape,
+        evidence={"failures": count, "reason": reason},
+        fix={
+            "sql": "SELECT … FOR UPDATE SKIP LOCKED  -- where any free row will do",
+            "django": "select_for_update(skip_locked=True), and system.database.run_transaction(function)",
+            "sqlalchemy": ".with_for_update(skip_locked=True), and system.database.run_transaction(function)",
+        },
+    )
 
 
 def _over_fetch(record: ShapeRecord) -> Iterator[Finding]:

@@ -2,7 +2,7 @@
 
 The planner's costs say by how much a plan gets better; the durations measured in the app say whether anybody would
 notice. Where a large plan becomes a small one the costs are enough: that grows with the table, and of SQLite only the
-way to the first row is measured. Elsewhere both are wanted: a statement of 30 µs that could be 10 is nobody's problem.
+way to the first row is measured. Elsewhere both are wanted: 30 microseconds that could be 10 are nobody's problem.
 """
 
 from __future__ import annotations

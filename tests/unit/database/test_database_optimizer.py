@@ -11,8 +11,9 @@ from perfkit.core.context import Context
 from perfkit.core.errors import DatabaseError
 from perfkit.core.families import Family
 from perfkit.database import DatabaseOptimizer, DatabaseSettings
+from perfkit.database.capture.failures import reason_of
 from perfkit.database.query.explain import refusal_of
-from perfkit.database.query.retry import RETRIES, reason_of
+from perfkit.database.query.retry import RETRIES
 from perfkit.database.shapes.tokens import tokenize
 from perfkit.store import Store
 from perfkit.testing.clock import FakeClock
