@@ -21,6 +21,7 @@ __all__ = [
     "PROCESS_THREADS",
     "REQUEST_DURATION",
     "REQUEST_QUEUE",
+    "ROUTE_STATEMENTS",
     "WEBSOCKETS",
     "WEBSOCKET_DURATION",
     "WORKER_CPU",
@@ -140,6 +141,14 @@ WORKER_CPU = Definition(
     name="perfkit_process_cpu_cores",
     type=MetricType.GAUGE,
     description="Cores that the live workers used over the last second.",
+)
+
+ROUTE_STATEMENTS = Definition(
+    name="perfkit_database_route_statements_total",
+    type=MetricType.COUNTER,
+    description="Statements sent to databases, by the route of the request; of requests that were looked at.",
+    labels=("route",),
+    max_series=500,
 )
 
 

@@ -17,9 +17,9 @@ from perfkit.advice.ranking import identity
 from perfkit.core import shells
 from perfkit.core.context import Context
 from perfkit.core.errors import FindingNotFoundError
-from perfkit.core.families import Histogram
+from perfkit.core.families import Histogram, Point
 from perfkit.core.findings import Finding, State
-from perfkit.core.names import REQUEST_DURATION
+from perfkit.core.names import REQUEST_DURATION, ROUTE_STATEMENTS
 
 __all__ = ["LONGEST", "Keeper", "Told"]
 
@@ -222,10 +222,16 @@ class Keeper:
         return self._ledger.records is not before
 
     def _counts(self) -> dict[str, Counts]:
-        points = []
-        for family in self._store.families({REQUEST_DURATION.name}, detailed=True, polite=True):
-            points += [point for point in family.points if isinstance(point.value, Histogram)]
-        return counts_of(points, {})
+        points: list[Point] = []
+        queries: dict[str, float] = {}
+        names = {REQUEST_DURATION.name, ROUTE_STATEMENTS.name}
+        for family in self._store.families(names, detailed=True, polite=True):
+            for point in family.points:
+                if isinstance(point.value, Histogram):
+                    points.append(point)
+                elif isinstance(point.value, float):
+                    queries[point.labels[0]] = point.value
+        return counts_of(points, queries)
 
     def _tell(self, now: float, *, is_new: bool) -> None:
         if not is_new and now - self._told_at < TELL_INTERVAL:

@@ -7,7 +7,7 @@ from typing import Any
 
 from perfkit.core.context import Context
 from perfkit.core.findings import Finding
-from perfkit.core.names import OTHER
+from perfkit.core.names import OTHER, ROUTE_STATEMENTS
 from perfkit.core.spans import route_of
 from perfkit.database.capture.recorder import Recorder
 from perfkit.database.capture.work import Entry, ShapeRecord, Work
@@ -62,6 +62,8 @@ class Digest:
                 each[1] += seconds
             for record, (statements, spent) in sums.items():
                 record.add_route(route, int(statements), spent)
+            store = self._context.store
+            store.add(store.row(ROUTE_STATEMENTS, (route,)), float(len(work.queries)))
         if len(work.queries) > 1:
             for finding in patterns_of([_seen(*query) for query in work.queries]):
                 if route:
