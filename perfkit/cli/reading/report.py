@@ -78,7 +78,7 @@ def _data(overview: Overview) -> OverviewData:
     from perfkit.cache.snapshot import CacheSnapshot
     from perfkit.cli.reading.service import ServiceError
     from perfkit.dashboard import OverviewData
-    from perfkit.dashboard.absent import NO_HEALTH, NO_PERFORMANCE
+    from perfkit.dashboard.data import NO_HEALTH, NO_PERFORMANCE
     from perfkit.database.snapshot import DatabaseSnapshot
     from perfkit.load_balancer.snapshot import LoadBalancerSnapshot
 
