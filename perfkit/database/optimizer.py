@@ -21,6 +21,7 @@ from perfkit.database.capture.dbapi import CapturedConnection
 from perfkit.database.capture.recorder import Recorder
 from perfkit.database.capture.sqlalchemy import SQLAlchemyCapture
 from perfkit.database.patterns.found import found
+from perfkit.database.pool.churn import Churn
 from perfkit.database.pool.pools import Pools
 from perfkit.database.query.explain import Explainer
 from perfkit.database.query.result import Plan, QueryResult
@@ -33,8 +34,7 @@ from perfkit.database.report.routes import with_routes
 from perfkit.database.report.statistics import SlowQuery, Statistics
 from perfkit.database.settings import DatabaseSettings
 from perfkit.database.snapshot import CaptureState, DatabaseSnapshot
-from perfkit.database.workload.advisor import IndexAdvisor
-from perfkit.database.workload.sources import Sources
+from perfkit.database.workload.looks import Looks
 
 __all__ = ["DatabaseOptimizer"]
 
@@ -80,8 +80,8 @@ class DatabaseOptimizer(Component):
         self.settings = settings or DatabaseSettings()
         self._context, self._store = context, context.store
         self.recorder = Recorder(context, self.settings)
-        self._pools, self._sources = Pools(context), Sources()
-        self._sqlalchemy = SQLAlchemyCapture(self.recorder, self._pools, self._sources.add_pool)
+        self._churn = Churn(context)
+        self._pools = Pools(context, self._churn.note)
         self._asyncpg = AsyncpgCapture(self.recorder)
         self._retry = Retry(context, self.settings)
         self._runner = Runner(self.recorder, self._retry, self.settings.slow_query_threshold)
@@ -90,7 +90,8 @@ class DatabaseOptimizer(Component):
         self._digest = Digest(self.recorder, context, self.settings)
         self._notes = Notes(self._store)
         self._statistics = Statistics(self.recorder, context, self.settings.slow_query_threshold)
-        self._indexes = IndexAdvisor(context, self.settings, self._sources, self._notes)
+        self._looks = Looks(context, self.settings, self.recorder, self._notes, self._statistics)
+        self._sqlalchemy = SQLAlchemyCapture(self.recorder, self._pools, self._meet_pool)
         self._captures: dict[str, CaptureState] = {}
         self._is_running = False
         self._stops = 0
@@ -102,7 +103,6 @@ class DatabaseOptimizer(Component):
         self._lock = threading.Lock()
         self._is_digesting = False
         self._looked_at = float("-inf")
-        self._looking = threading.Lock()
 
     @classmethod
     def from_settings(cls, settings: Any, context: Context) -> Self:
@@ -133,18 +133,18 @@ class DatabaseOptimizer(Component):
             self._pools.tick()
         if self._is_digesting:
             return
-        is_due = self._indexes.is_due(now, len(self.recorder.records))
-        if self.recorder.pending or self.recorder.slow or now - self._looked_at >= LOOKED_EVERY or is_due:
+        looks = self._looks.due(now)
+        if self.recorder.pending or self.recorder.slow or now - self._looked_at >= LOOKED_EVERY or looks:
             self._is_digesting = True
-            shells.defer(self._digest_later, is_due)
+            shells.defer(self._digest_later, looks)
 
-    def _digest_later(self, is_look_due: bool) -> None:
+    def _digest_later(self, looks: Iterable[Callable[[], None]]) -> None:
         try:
             with self._context.errors.guarded(self.name, "statements could not be looked at"):
                 self.digest()
-            if is_look_due:
-                with self._context.errors.guarded(self.name, "the indexes could not be looked at"):
-                    self.look_at_indexes()
+            for look in looks:
+                with self._context.errors.guarded(self.name, "the databases could not be looked at"):
+                    look()
         finally:
             self._is_digesting = False
 
@@ -155,10 +155,15 @@ class DatabaseOptimizer(Component):
         only reads, over a connection of its own.
         """
         self._notice_fork()
-        records = list(self.recorder.records.items())
-        texts = {shape: record.facts.shape.text for (_, shape), record in records}
-        with self._looking:
-            self._indexes.look(self._context.clock.monotonic(), self._statistics.shapes(), texts, len(records))
+        self._looks.at_indexes()
+
+    def look_at_sessions(self) -> None:
+        """Have PostgreSQL and MariaDB asked who waits for a lock, idles in a transaction or holds one for long.
+
+        The leader does so by itself, every 15 seconds; `findings` tells what came of it. Blocks; only reads.
+        """
+        self._notice_fork()
+        self._looks.at_sessions()
 
     def digest(self) -> None:
         """Look at all that was captured and has ended: for who reads right after a request."""
@@ -171,6 +176,7 @@ class DatabaseOptimizer(Component):
             self._notes.put(self._digest.lock_failures(), now)
             self._notes.put(self._pools.findings(now), now)
             self._notes.put(self._pools.sizes(), now, source="pool sizes")
+            self._notes.put(self._churn.findings(), now)
             self._looked_at = now
             self._notes.tick(now)
             self._statistics.tick(now)
@@ -283,7 +289,7 @@ class DatabaseOptimizer(Component):
         """
         expect_spans(self.name)
         with self._context.errors.guarded(self.name, "a connection could not be looked at"):
-            self._sources.add_connection(connection)
+            self._looks.sources.add_connection(connection)
         return CapturedConnection(connection, self.recorder)
 
     def advise_on(self, name: str, system: str, connect: Callable[[], AbstractContextManager[Any]]) -> None:
@@ -294,11 +300,18 @@ class DatabaseOptimizer(Component):
             system: ``postgresql``, ``sqlite``, ``mysql``, ``mariadb``…
             connect: Called in the thread for slow work; what it gives is used there alone and taken back at the end.
         """
-        self._sources.add_factory(name, system, connect)
+        self._looks.sources.add_factory(name, system, connect)
 
     def watch_pool(self, pool: Any, name: str) -> None:
         """Show the numbers of *pool*, one of psycopg_pool's, under *name*; SQLAlchemy's are found by themselves."""
         self._pools.watch_other(pool, name)
+
+    def note_connection(self, name: str, system: str) -> None:
+        """Count a new connection to the database *name*, of a library that keeps no pool. For adapters; cheap."""
+        self._churn.note(name, system)
+
+    def _meet_pool(self, pool: Any) -> None:
+        self._looks.sources.add_pool(pool)
 
     def recognise_with(self, recognise: Callable[[FrameType], tuple[str, str, str, bool] | None]) -> None:
         """Ask *recognise* about library frames: (ORM, model, relation, whether to many), or None. For adapters."""
@@ -346,7 +359,7 @@ class DatabaseOptimizer(Component):
             slow=sum(each.slow for each in shapes),
             top=tuple(shapes[:MOST_SHOWN]),
             captures=tuple(self._captures.values()),
-            indexes=self._indexes.state,
+            indexes=self._looks.state,
         )
 
     def _hook(self) -> None:
@@ -369,4 +382,4 @@ class DatabaseOptimizer(Component):
             self._digest.forget()
             self._notes.forget()
             self._statistics.forget()
-            self._indexes.forget()
+            self._looks.forget()

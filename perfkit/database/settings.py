@@ -46,6 +46,10 @@ class DatabaseSettings(Settings, frozen=True):
     index_advice_interval: Annotated[
         float, Meta(ge=10, le=86_400, description="Seconds between two looks while the statements stay the same.")
     ] = 300.0
+    watch_sessions: Annotated[
+        bool,
+        Meta(description="Ask PostgreSQL and MariaDB every 15 s who waits for a lock or idles in a transaction."),
+    ] = True
     explain: Annotated[
         bool, Meta(description="Allow EXPLAIN of stored shapes on demand; it reads only and never runs the statement.")
     ] = True

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 __all__ = ["capture", "forget"]
 
 UID = "perfkit_django.sql"
+OURS = "perfkit"
+"""Alias of connections of our own."""
+
 SYSTEMS = {"sqlite3": "sqlite", "postgis": "postgresql", "spatialite": "sqlite"}
 """Names of Django's backends where they are not those of the systems."""
 MARK = "_perfkit_recorder"
@@ -34,6 +37,8 @@ def capture(system: PerformanceSystem) -> None:
 
     def on_created(*, connection: Any, **named: Any) -> None:
         _wrap(connection, database)
+        if connection.alias != OURS and getattr(connection, "pool", None) is None:
+            database.note_connection(f"django {connection.alias}", SYSTEMS.get(connection.vendor, connection.vendor))
 
     forget()
     connection_created.connect(on_created, weak=False, dispatch_uid=UID)
@@ -79,6 +84,8 @@ def _note_commits(connection: Any, database: Any) -> None:
 def _beside(alias: str) -> Iterator[Any]:
     """Give a connection of the driver's to the database *alias* that is nobody else's."""
     own = connections.create_connection(alias)
+    own.alias, options = OURS, own.settings_dict.get("OPTIONS", {})
+    own.settings_dict = {**own.settings_dict, "OPTIONS": {key: options[key] for key in options if key != "pool"}}
     own.execute_wrappers.clear()
     own.inc_thread_sharing()
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from perfkit.core.families import Definition, MetricType
 
-__all__ = ["CONNECTIONS", "HELD", "PENDING", "WAITED"]
+__all__ = ["CONNECTIONS", "HELD", "OPENED", "PENDING", "WAITED"]
 
 _MOST = 32
 
@@ -43,5 +43,13 @@ HELD = Definition(
     unit="seconds",
     boundaries=(0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0),
     detailed=True,
+    max_series=_MOST,
+)
+
+OPENED = Definition(
+    name="perfkit_database_connections_opened_total",
+    type=MetricType.COUNTER,
+    description="Connections that were made anew where no pool keeps them.",
+    labels=("db_client_connection_pool_name", "db_system_name"),
     max_series=_MOST,
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import weakref
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from time import perf_counter
 from typing import Any
 
@@ -43,8 +43,9 @@ MOST_IDLE = 100
 class _Pool:
     """One pool."""
 
-    def __init__(self, pool: Any, name: str) -> None:
-        self.pool, self.name = weakref.ref(pool), name
+    def __init__(self, pool: Any, name: str, system: str) -> None:
+        self.pool, self.name, self.system = weakref.ref(pool), name, system
+        self.keeps_none = type(pool).__name__ == "NullPool"
         self.pending = 0
         self.is_timed = False
         self.trace: deque[tuple[float, float]] = deque(maxlen=MOST_TRACE)
@@ -63,9 +64,9 @@ class _Held:
 class Pools:
     """The pools of this process. Its calls from hooks are cheap and never wait."""
 
-    def __init__(self, context: Context) -> None:
-        """Count in the store of *context*."""
-        self._context, self._store = context, context.store
+    def __init__(self, context: Context, on_opened: Callable[[str, str], object] = lambda *_: None) -> None:
+        """Count in the store of *context*; tell *on_opened* name and system of a pool that keeps no connection."""
+        self._context, self._store, self._on_opened = context, context.store, on_opened
         self.forget()
 
     def forget(self) -> None:
@@ -86,7 +87,7 @@ class Pools:
                 return None
         dialect = str(getattr(getattr(pool, "_dialect", None), "name", "sql"))
         same = sum(1 for each in self._pools.values() if each.name.partition("-")[0] == dialect)
-        known = self._pools[id(pool)] = _Pool(pool, f"{dialect}-{same + 1}")
+        known = self._pools[id(pool)] = _Pool(pool, f"{dialect}-{same + 1}", dialect)
         self._time(pool, known)
         return known
 
@@ -97,6 +98,8 @@ class Pools:
     def taken(self, pool: Any, record: Any) -> None:
         """Note that the connection of *record* was taken out of *pool*."""
         known = self.watch(pool)
+        if known is not None and known.keeps_none:
+            self._on_opened(known.name, known.system)
         if known is not None and len(self._held) < 10_000:
             site = site_of(sys._getframe(2))
             self._held[id(record)] = _Held(known, perf_counter(), "" if site is None else site.text, get_exchange())

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator
 from typing import Any
 
+import msgspec
+
 from perfkit.core.context import Context
 from perfkit.core.findings import Finding
 from perfkit.core.names import OTHER, ROUTE_STATEMENTS
@@ -130,7 +132,7 @@ def _seen(entry: Entry, hashes: Any, rows: int, start: float, seconds: float, si
 
 def _lock_wait(record: ShapeRecord, reason: str, count: int, site: str) -> Finding:
     facts = record.facts
-    return found(
+    finding = found(
         "lock_wait",
         f"{facts.shape.summary} failed {count} times because another transaction was in the way "
         f"({reason.replace('_', ' ')}).",
@@ -145,6 +147,8 @@ def _lock_wait(record: ShapeRecord, reason: str, count: int, site: str) -> Findi
             "sqlalchemy": ".with_for_update(skip_locked=True), and system.database.run_transaction(function)",
         },
     )
+    # Another one than that of a statement that was seen to wait.
+    return msgspec.structs.replace(finding, fingerprint=f"{finding.fingerprint}:{reason}")
 
 
 def _over_fetch(record: ShapeRecord) -> Iterator[Finding]:

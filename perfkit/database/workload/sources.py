@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import importlib
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -123,6 +123,10 @@ class Sources:
             self.add_pool(pool)
             return self.of(None)
         return [_given(given), *known]
+
+    def has(self, systems: Collection[str]) -> bool:
+        """Return whether one of *systems* is among the databases that were met. Quick."""
+        return any(source.system in systems for _, source in list(self._sources.values()))
 
     def _add(self, key: object, reference: Callable[[], object] | None, source: Source) -> None:
         with self._lock:
