@@ -20,6 +20,7 @@ COMPONENTS = {
     "alerts": "perfkit.alerts.manager:AlertManager",
     "cache": "perfkit.cache.manager:CacheManager",
     "database": "perfkit.database.optimizer:DatabaseOptimizer",
+    "recorder": "perfkit.recorder.recorder:FlightRecorder",
 }
 """Word → class, in the order in which they are built and started; they stop in the opposite order."""
 

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from perfkit.load_balancer import LoadBalancer
     from perfkit.metrics import MetricsCollector
     from perfkit.performance import PerformanceMonitor
+    from perfkit.recorder import FlightRecorder
     from perfkit.snapshot import PerformanceDashboard
 
 __all__ = ["PerformanceSystem"]
@@ -250,6 +251,11 @@ class PerformanceSystem:
     def cache(self) -> CacheManager:
         """The cache manager."""
         return self.get_component("cache")  # type: ignore[return-value]  # the registry's class
+
+    @property
+    def recorder(self) -> FlightRecorder:
+        """The flight recorder."""
+        return self.get_component("recorder")  # type: ignore[return-value]  # the registry's class
 
     @property
     def load_balancer(self) -> LoadBalancer:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 from perfkit.core.errors import ConfigurationError
 from perfkit.http.attachment import AppFacts, Attachment
 from perfkit.http.queueing import header_of
+from perfkit.http.recording.keeping import EVERY
 from perfkit_asgi.answers import body_of, hide_token, request_of, send_response
 from perfkit_asgi.routes import RouteTable, routed
 from perfkit_asgi.sightings import describer
@@ -86,7 +87,8 @@ class Lifecycle(Attachment):
                 system = self.instrumentation.system
                 system.loops.describe_with(describer(system, self._app, scope))
         recorder = self.instrumentation
-        return (self.paths, recorder.system.store, recorder.rows, recorder.system)
+        paths = EVERY if self.keeping.looks_at_all else self.paths
+        return (paths, recorder.system.store, recorder.rows, recorder.system)
 
     def surround(self, app: ASGIApp) -> ASGIApp:
         """Return *app* with what the settings want around it: the response cache, the header with the load. Once."""

@@ -23,6 +23,7 @@ from perfkit.core.spans import OPEN, PRODUCERS, Exchange, set_exchange
 from perfkit.store.exchanges import BOUNDS, IS_LOCKED, SUM, count_begun, count_ended
 from perfkit.store.layout import FINISHED, STARTED
 from perfkit_asgi.answers import own_path
+from perfkit_asgi.keeping import ASKING, FIRST, asked, keep
 from perfkit_asgi.lifecycle import Hot, Lifecycle
 from perfkit_asgi.rare import MARK, give_system, record_first, record_incomplete, serve_websocket
 from perfkit_asgi.routes import route_key
@@ -81,6 +82,7 @@ class PerfkitMiddleware:
                 or MARK in scope
                 or scope["path"] in hot[0]
                 or (scope["root_path"] and own_path(scope) in hot[0])
+                or ASKING in scope["headers"]
             ):
                 hot = None
         except (KeyError, TypeError):
@@ -89,7 +91,7 @@ class PerfkitMiddleware:
             if await self._is_served(scope, receive, send):
                 return
             # The next exchange may have to be looked at by now, and `_hot` be None.
-            hot = self._parts
+            hot, send = await asked(self._life, scope, send, self._parts)  # type: ignore[arg-type]  # set by now
         _, store, rows, system = hot
         try:
             if not store.is_open:
@@ -153,6 +155,10 @@ class PerfkitMiddleware:
                             values[FINISHED] += 1.0
                         if spans is not None:
                             spans[0] = row
+                        if seconds >= row.keep_from:
+                            keep(self._life, scope, row, seconds, start, spans)
+                elif kind == "http.response.body" and FIRST not in scope:
+                    scope[FIRST] = perf_counter()
             except Exception as error:  # noqa: BLE001 - the message must reach the client whatever happens to us
                 self._life.lose(error, spans, is_begun=status == RECORDED)
             return send(message)

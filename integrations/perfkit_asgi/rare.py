@@ -6,6 +6,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from perfkit.core.spans import Exchange
+from perfkit_asgi.keeping import offer
 from perfkit_asgi.lifecycle import Lifecycle
 from perfkit_asgi.outcome import outcome
 from perfkit_asgi.routes import matched, route_key
@@ -33,12 +34,19 @@ def give_system(life: Lifecycle, scope: Scope, system: PerformanceSystem) -> Non
 
 
 def record_first(
-    life: Lifecycle, scope: Scope, status: int, start: float, spans: Exchange | None, error_type: str = ""
+    life: Lifecycle,
+    scope: Scope,
+    status: int,
+    start: float,
+    spans: Exchange | None,
+    error_type: str = "",
+    error: BaseException | None = None,
 ) -> None:
     """Record an exchange of a kind that was not seen before, or whose scope has not all that the hot path looks for."""
     method, scheme, recorder = scope["method"], scope.get("scheme", "http"), life.instrumentation
     key: Any = (method, route_key(scope), status, scheme, error_type)[: 5 if error_type else 4]
-    if not error_type and recorder.record(key, start, spans):
+    offered = offer(life, scope, start, spans, error)
+    if not error_type and recorder.record(key, start, spans, offered):
         return
     route, is_certain = life.routes.find(scope)
     key = recorder.learn(
@@ -51,7 +59,7 @@ def record_first(
         hold=matched(scope),
         cache=is_certain,
     )
-    recorder.record(key, start, spans)
+    recorder.record(key, start, spans, offered)
 
 
 def record_incomplete(
@@ -66,7 +74,7 @@ def record_incomplete(
     """Record an exchange whose last body chunk never came; *error* is what the app raised, None if it just returned."""
     try:
         status, error_type = outcome(status, error, receive)
-        record_first(life, scope, status, start, spans, error_type)
+        record_first(life, scope, status, start, spans, error_type, error)
     except Exception as failure:  # noqa: BLE001 - the app's own error must come through
         life.lose(failure, spans, is_begun=True)
 

@@ -45,4 +45,4 @@ class PerfkitConfig(AppConfig):
         if setting == NAME:
             self.life.renew()
         elif setting == "SECURE_PROXY_SSL_HEADER":
-            self.life.hot = None
+            self.life.cool()

@@ -39,11 +39,13 @@ class Lifecycle:
     Attributes:
         hot: What the hot path looks up at once: our own paths, the store, the series of the kinds of exchanges, whether
             a proxy tells the scheme, the site and its system. None before the first exchange, after a setting changed,
-            and before an exchange that is to be looked at.
+            before an exchange that is to be looked at, and always where each is, as in development.
+        parts: The same, but None only where an exchange has to go through `begin`.
         epoch: Another object after each change of the setting: who keeps something of the site compares it.
     """
 
     hot: Hot | None = None
+    parts: Hot | None = None
 
     def __init__(self) -> None:
         """Do nothing yet."""
@@ -77,20 +79,25 @@ class Lifecycle:
     def renew(self) -> None:
         """Forget everything, as the setting has changed: the next exchange has a system of its own."""
         with self._lock:
-            site, self._site, self.hot = self._site, None, None
+            site, self._site = self._site, None
+            self.cool()
             self.epoch = object()
         forget()
         if site is not None:
             site.stop()
 
-    def begin(self, request: Any) -> bool:
-        """At the first exchange: start, and tell the developer where the dashboard is; False: go on without us.
+    def cool(self) -> None:
+        """Have the next exchange be as the first: it is looked at."""
+        self.hot = self.parts = None
+
+    def begin(self, request: Any) -> Hot | None:
+        """At the first exchange: start, and tell the developer where the dashboard is; None: go on without us.
 
         Now and then another exchange comes here, to be looked at.
         """
         site = self.site
         if not site.attach_now():
-            return False
+            return None
         base = ""
         with site.errors.guarded(site.adapter, "could not tell the address"):
             base = base_url(request)
@@ -98,19 +105,15 @@ class Lifecycle:
         with site.errors.guarded(site.adapter, "could not hook into the database connections"):
             capture(site.instrumentation.system)
         recorder, is_proxied = site.instrumentation, settings.SECURE_PROXY_SSL_HEADER is not None
-        self.hot = (site.paths, recorder.system.store, recorder.rows, is_proxied, site, recorder.system)
+        parts = (site.paths, recorder.system.store, recorder.rows, is_proxied, site, recorder.system)
+        self.parts, self.hot = parts, None if site.keeping.looks_at_all else parts
         if self._described is not site:
             self._described = site
             recorder.system.loops.describe_with(describer(recorder.system))
         with site.errors.guarded(site.adapter, "could not look how long a request waited"):
             recorder.queue_time.look(variable_of(request.META))
-            recorder.queue_time.watch(self, _cool)
-        return True
-
-
-def _cool(life: Lifecycle) -> None:
-    """Have the next exchange be as the first: it is looked at."""
-    life.hot = None
+            recorder.queue_time.watch(self, Lifecycle.cool)
+        return parts
 
 
 def _with_report(get_response: Callable[[Any], Any], life: Lifecycle) -> Callable[[Any], Any]:

@@ -21,8 +21,9 @@ from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from perfkit.core.spans import OPEN, PRODUCERS, Exchange, set_exchange
 from perfkit.store.exchanges import BOUNDS, IS_LOCKED, SUM, count_begun, count_ended
 from perfkit.store.layout import FINISHED, STARTED
-from perfkit_django.exchange import IN_ENVIRON, IN_SCOPE, finish, finish_broken, watch_stream
-from perfkit_django.lifecycle import lifecycle
+from perfkit_django.exchange import IN_ENVIRON, IN_SCOPE, finish, finish_broken, keep, watch_stream
+from perfkit_django.lifecycle import Hot, lifecycle
+from perfkit_django.recording.asking import ASKING, HOT, aask, ask, tell
 
 __all__ = ["PerfkitMiddleware"]
 
@@ -55,8 +56,10 @@ class PerfkitMiddleware:
         scheme = marks.get("wsgi.url_scheme")
         if scheme is None:
             marks, mark = getattr(request, "scope", marks), IN_SCOPE
-        if hot is None or mark in marks:
-            return self._rare(request)
+        if hot is None or mark in marks or ASKING in request.META:
+            hot = None if mark in marks else request.META.pop(HOT, None)
+            if hot is None:
+                return self._rare(request)
         ours, store, rows, is_proxied, site, system = hot
         if request.path_info in ours:
             answer = site.answer(request)
@@ -108,6 +111,8 @@ class PerfkitMiddleware:
                 values[FINISHED] += 1.0
             if spans is not None:
                 spans[0] = row
+            if seconds >= row.keep_from:
+                keep(site, request, row, seconds, start, spans)
         except Exception as error:  # noqa: BLE001 - the answer must reach the client whatever happens to us
             site.lose(error, spans, is_begun=True)
         return response
@@ -119,8 +124,10 @@ class PerfkitMiddleware:
         scheme = marks.get("wsgi.url_scheme")
         if scheme is None:
             marks, mark = getattr(request, "scope", marks), IN_SCOPE
-        if hot is None or mark in marks:
-            return await self._rare(request)
+        if hot is None or mark in marks or ASKING in request.META:
+            hot = None if mark in marks else request.META.pop(HOT, None)
+            if hot is None:
+                return await self._arare(request)
         ours, store, rows, is_proxied, site, system = hot
         if request.path_info in ours:
             answer = await site.aanswer(request)
@@ -172,15 +179,33 @@ class PerfkitMiddleware:
                 values[FINISHED] += 1.0
             if spans is not None:
                 spans[0] = row
+            if seconds >= row.keep_from:
+                keep(site, request, row, seconds, start, spans)
         except Exception as error:  # noqa: BLE001 - the answer must reach the client whatever happens to us
             site.lose(error, spans, is_begun=True)
         return response
 
     def _rare(self, request: Any) -> Any:
-        """Take the very first exchange, and one that an outer perfkit records."""
+        """Take the very first exchange, one that an outer perfkit records, and one that may ask to be kept."""
+        parts = self._begun(request)
+        if parts is None:
+            return self.get_response(request)
+        told = ask(parts, request)
+        return self(request) if told is None else tell(parts, told, self(request))
+
+    async def _arare(self, request: Any) -> Any:
+        """Do the same in the running loop."""
+        parts = self._begun(request)
+        if parts is None:
+            return await self.get_response(request)
+        told = await aask(parts, request)
+        response = await self.__acall__(request)
+        return response if told is None else tell(parts, told, response)
+
+    def _begun(self, request: Any) -> Hot | None:
+        """Return what serves this site; None where an outer perfkit records the exchange, or ours cannot."""
         system = request.META.get(IN_ENVIRON) or getattr(request, "scope", request.META).get(IN_SCOPE)
         if system is not None:
             request.perfkit = system
-        if system is not None or not self._life.begin(request):
-            return self.get_response(request)
-        return self(request)
+            return None
+        return self._life.parts or self._life.begin(request)

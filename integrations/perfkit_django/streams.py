@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import aclosing
 from math import inf
+from time import perf_counter
 from typing import Any
 
 from perfkit.core.names import CLIENT_DISCONNECTED
@@ -20,8 +21,10 @@ BODILESS = (204, 304)
 End = Callable[[str | BaseException], None]
 
 
-def watch(request: Any, response: Any, end: End) -> None:
+def watch(request: Any, response: Any, end: End, begun: list[float]) -> None:
     """Have *end* called with the outcome when the streaming *response* of *request* ends, perhaps more than once.
+
+    When its first chunk is handed over, the `time.perf_counter` of that is put into *begun*.
 
     The outcome is the exception that broke it or an `error_type`, empty for none. Content stays of its kind, sync or
     async, and a file stays a file, which servers may send in their own way.
@@ -30,7 +33,7 @@ def watch(request: Any, response: Any, end: End) -> None:
     file = getattr(response, "file_to_stream", None)
     is_for_server = file is not None and "wsgi.file_wrapper" in request.META
     kind = _AsyncContent if getattr(response, "is_async", False) else _Content
-    content = kind(response.streaming_content, end)
+    content = kind(response.streaming_content, end, begun)
     content.length = inf if is_without_body else _length(response)
     content.if_left = "" if is_without_body else CLIENT_DISCONNECTED
     content.if_never_begun = "" if is_for_server else content.if_left
@@ -54,11 +57,11 @@ class _Watched:
         if_never_begun: The outcome where it never asks for one.
     """
 
-    __slots__ = ("_content", "_end", "_is_begun", "if_left", "if_never_begun", "length")
+    __slots__ = ("_begun", "_content", "_end", "_is_begun", "if_left", "if_never_begun", "length")
 
-    def __init__(self, content: Any, end: End) -> None:
+    def __init__(self, content: Any, end: End, begun: list[float]) -> None:
         """Watch *content*."""
-        self._content, self._end, self._is_begun = content, end, False
+        self._content, self._end, self._is_begun, self._begun = content, end, False, begun
         self.length, self.if_left, self.if_never_begun = inf, CLIENT_DISCONNECTED, CLIENT_DISCONNECTED
 
     def close(self) -> None:
@@ -82,6 +85,8 @@ class _Content(_Watched):
         try:
             for chunk in self._content:
                 left -= len(chunk)
+                if not self._begun:
+                    self._begun.append(perf_counter())
                 if left <= 0:
                     self._end("")
                 yield chunk
@@ -105,6 +110,8 @@ class _AsyncContent(_Watched):
             async with aclosing(self._content) as content:
                 async for chunk in content:
                     left -= len(chunk)
+                    if not self._begun:
+                        self._begun.append(perf_counter())
                     if left <= 0:
                         self._end("")
                     yield chunk

@@ -32,7 +32,8 @@ from perfkit_flask.holding import unbound, without_hold
 from perfkit_flask.settings import settings_of
 from perfkit_wsgi import PerfkitMiddleware
 from perfkit_wsgi.bodies import followed
-from perfkit_wsgi.exchange import ERROR, ROUTE
+from perfkit_wsgi.exchange import ERROR, EXCEPTION, ROUTE
+from perfkit_wsgi.keeping import ASKING, asked, keep
 from perfkit_wsgi.middleware import MARK, PROCEED
 from perfkit_wsgi.types import Environ, StartResponse
 
@@ -80,7 +81,7 @@ class FlaskMiddleware(PerfkitMiddleware):
         """Answer a request to one of our own paths, or record what the app does with any other."""
         hot: Any = self._hot
         try:
-            if MARK in environ or environ["PATH_INFO"] in hot[0]:
+            if MARK in environ or environ["PATH_INFO"] in hot[0] or ASKING in environ:
                 hot = None
         except (KeyError, TypeError):
             hot = None
@@ -88,7 +89,7 @@ class FlaskMiddleware(PerfkitMiddleware):
             answer: Any = self.take_rare(environ, start_response)
             if answer is not PROCEED:
                 return answer  # type: ignore[no-any-return]  # the app's own, or ours
-            hot = self._parts
+            hot, start_response = asked(self._attachment, environ, start_response, self._parts)
         _, store, rows, system = hot
         try:
             if not store.is_open:
@@ -143,6 +144,8 @@ class FlaskMiddleware(PerfkitMiddleware):
                 values[FINISHED] += 1.0
             if spans is not None:
                 spans[0] = row
+            if seconds >= row.keep_from:
+                keep(self._attachment, environ, row, seconds, start, spans)
         except Exception as error:  # noqa: BLE001 - the answer must reach the client whatever happens to us
             self.lose(error, spans, is_begun=True)
         return result
@@ -187,6 +190,6 @@ class FlaskMiddleware(PerfkitMiddleware):
     def _note_error(self, sender: Flask, exception: BaseException, **_: Any) -> None:
         """Leave in the environ what went wrong, and where: Flask has a handler for it, or is about to raise it."""
         with self._attachment.errors.guarded(self.adapter, "an exception could not be noted"):
-            request.environ[ERROR] = error_name(exception)
+            request.environ[ERROR], request.environ[EXCEPTION] = error_name(exception), exception
             if request.url_rule is not None:
                 request.environ[ROUTE] = request.url_rule.rule

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from http import HTTPStatus
+from typing import TYPE_CHECKING
 
 from perfkit.core.message import Request, Response
 from perfkit.http.credentials import without_token
 from perfkit_wsgi.types import Environ, StartResponse
 
-__all__ = ["as_sent", "base_url", "hide_token", "request_of", "send_response"]
+if TYPE_CHECKING:
+    from perfkit.http.attachment import Attachment
+
+__all__ = ["answered", "as_sent", "base_url", "hide_token", "request_of", "send_response"]
 
 WHOLE_TARGETS = ("RAW_URI", "REQUEST_URI")
 """Keys under which gunicorn, Werkzeug and uWSGI keep the request target as it came, query included."""
@@ -52,6 +56,16 @@ def hide_token(environ: Environ) -> None:
         if mark:
             rest = without_token(query)
             environ[key] = f"{path}?{rest}" if rest else path
+
+
+def answered(attachment: Attachment, environ: Environ, start_response: StartResponse) -> Iterable[bytes] | None:
+    """Answer a request to one of our own paths; None if it is refused: the app shall answer."""
+    response = None
+    with attachment.errors.guarded(attachment.adapter, "could not read a request"):
+        response = attachment.respond(request_of(environ), environ["wsgi.input"].read)
+        if response is not None or attachment.holds_secret(environ.get("QUERY_STRING", "")):
+            hide_token(environ)
+    return None if response is None else send_response(response, start_response)
 
 
 def send_response(response: Response, start_response: StartResponse) -> Iterable[bytes]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from math import inf
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
@@ -18,18 +19,23 @@ from msgspec import Struct
 from perfkit.core.names import CLIENT_DISCONNECTED
 from perfkit.core.spans import Exchange as Spans
 from perfkit.http.attachment import error_name
+from perfkit_wsgi.keeping import keep
 from perfkit_wsgi.types import Environ, Headers, StartResponse, Write
 
 if TYPE_CHECKING:
+    from perfkit.store import Row
     from perfkit_wsgi.middleware import PerfkitMiddleware
 
-__all__ = ["ERROR", "ROUTE", "Exchange"]
+__all__ = ["ERROR", "EXCEPTION", "ROUTE", "Exchange"]
 
 ROUTE = "perfkit.route"
 """The key of the environ under which an adapter leaves the template of an exchange that will have no answer."""
 
 ERROR = "perfkit.error"
 """The key of the environ under which an adapter leaves the name of the exception that made the answer a 5xx."""
+
+EXCEPTION = "perfkit.exception"
+"""The key of the environ under which an adapter leaves that exception itself, until it is recorded."""
 
 REQUIRED = frozenset({"REQUEST_METHOD", "wsgi.url_scheme"})
 """What PEP 3333 has every server give. A test of an app may leave it out, and apps answer all the same."""
@@ -42,6 +48,8 @@ class Exchange(Struct, eq=False):
         respond: The server's `start_response`.
         status: The status line, empty before the app has given it.
         result: What the app returned.
+        first: `time.perf_counter` of the first chunk of a stream.
+        error: The exception that ended it, for as long as it takes to record that.
         is_sent: True once the server has sent the headers; an exception then cannot change the status any more.
     """
 
@@ -59,6 +67,8 @@ class Exchange(Struct, eq=False):
     is_sent: bool = False
     is_gone: bool = False
     is_recorded: bool = False
+    first: float = 0.0
+    error: BaseException | None = None
 
     def start_response(self, status: str, headers: Headers, exc_info: Any = None, /) -> Write:
         """Pass the start of the answer on; given again after an error the later status counts, if it is accepted."""
@@ -95,6 +105,7 @@ class Exchange(Struct, eq=False):
                             self.finish()
                         elif chunk:
                             self.is_sent = True
+                            self.first = self.first or perf_counter()
                     except Exception as error:  # noqa: BLE001 - what is no bytes is for the server to refuse
                         self.middleware.lose(error)
                 yield chunk
@@ -125,9 +136,10 @@ class Exchange(Struct, eq=False):
         try:
             key: tuple[str, ...] = (environ["REQUEST_METHOD"], self.route, status, environ["wsgi.url_scheme"])
             if status >= "5" and ERROR in environ:
-                key = (*key, environ[ERROR])
-            if not middleware.record(key, self.start, self.spans):
-                middleware.learn(key, self.start, self.spans)
+                key, self.error = (*key, environ[ERROR]), environ.pop(EXCEPTION, None)
+            if not middleware.record(key, self.start, self.spans, self.offer):
+                middleware.learn(key, self.start, self.spans, self.offer)
+            self.error = None
         except Exception as failure:  # noqa: BLE001 - the answer must reach the client whatever happens to us
             if environ.keys() >= REQUIRED:
                 middleware.lose(failure, self.spans, is_begun=True)
@@ -166,12 +178,27 @@ class Exchange(Struct, eq=False):
         self.is_recorded = True
         environ = self.environ
         try:
-            name = error if isinstance(error, str) else error_name(error)
+            name, noted = error if isinstance(error, str) else error_name(error), environ.pop(EXCEPTION, None)
             route = self.route or environ.get(ROUTE, "")
             key = (environ.get("REQUEST_METHOD", ""), route, status, environ.get("wsgi.url_scheme", ""), name)
-            self.middleware.learn(key, self.start, self.spans)
+            self.error = noted if isinstance(error, str) else error
+            self.middleware.learn(key, self.start, self.spans, self.offer)
+            self.error = None
         except Exception as failure:  # noqa: BLE001 - the app's own error must come through
             self.middleware.lose(failure, self.spans, is_begun=True)
+
+    def offer(self, row: Row, seconds: float) -> None:
+        """Offer what was recorded to be kept."""
+        keep(
+            self.middleware._attachment,
+            self.environ,
+            row,
+            seconds,
+            self.start,
+            self.spans,
+            first=self.first,
+            error=self.error,
+        )
 
     def _length(self) -> float:
         """Return how many bytes that the app has announced are still to come; infinity if it did not say."""

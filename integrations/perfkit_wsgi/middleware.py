@@ -22,17 +22,20 @@ from perfkit.core.spans import OPEN, PRODUCERS, set_exchange
 from perfkit.core.spans import Exchange as Spans
 from perfkit.http.attachment import AppFacts, Attachment
 from perfkit.http.queueing import variable_of
+from perfkit.http.recording.keeping import EVERY
 from perfkit.store.exchanges import BOUNDS, IS_LOCKED, SUM, count_begun, count_ended
 from perfkit.store.layout import FINISHED, STARTED
-from perfkit_wsgi.answers import as_sent, base_url, hide_token, request_of, send_response
+from perfkit_wsgi.answers import answered, as_sent, base_url
 from perfkit_wsgi.bodies import followed
 from perfkit_wsgi.exchange import Exchange
+from perfkit_wsgi.keeping import ASKING, asked, keep
 from perfkit_wsgi.origin import origin
 from perfkit_wsgi.reporting import surround
 from perfkit_wsgi.sightings import describer
 from perfkit_wsgi.types import Environ, StartResponse, WSGIApp
 
 if TYPE_CHECKING:
+    from perfkit.http.instrumentation import Offer, Record
     from perfkit.store import Row, Store
     from perfkit.system import PerformanceSystem
 
@@ -68,7 +71,7 @@ class PerfkitMiddleware:
     route_of: Callable[[Environ], str] | None = None
     """Called inside `start_response`; returns the full template of the route that answers, empty where none did."""
 
-    record: Callable[[Hashable, float, Spans | None], bool]
+    record: Record
 
     def __init__(self, app: WSGIApp, /, system: PerformanceSystem | None = None, **settings: Any) -> None:
         """Put perfkit around *app*.
@@ -104,7 +107,7 @@ class PerfkitMiddleware:
         """Answer a request to one of our own paths, or record what the app does with any other."""
         hot: Any = self._hot
         try:
-            if MARK in environ or environ["PATH_INFO"] in hot[0]:
+            if MARK in environ or environ["PATH_INFO"] in hot[0] or ASKING in environ:
                 hot = None
         except (KeyError, TypeError):
             hot = None
@@ -112,7 +115,7 @@ class PerfkitMiddleware:
             answer: Any = self.take_rare(environ, start_response)
             if answer is not PROCEED:
                 return answer  # type: ignore[no-any-return]  # the app's own, or ours
-            hot = self._parts
+            hot, start_response = asked(self._attachment, environ, start_response, self._parts)
         _, store, rows, system = hot
         try:
             if not store.is_open:
@@ -156,6 +159,8 @@ class PerfkitMiddleware:
                 values[FINISHED] += 1.0
             if spans is not None:
                 spans[0] = row
+            if seconds >= row.keep_from:
+                keep(self._attachment, environ, row, seconds, start, spans)
         except Exception as error:  # noqa: BLE001 - the answer must reach the client whatever happens to us
             self.lose(error, spans, is_begun=True)
         return result
@@ -164,22 +169,13 @@ class PerfkitMiddleware:
         """Count and log the internal *error* that an exchange met, and end it if it *is_begun*."""
         self._attachment.lose(error, spans, is_begun=is_begun)
 
-    def learn(self, key: tuple[str, ...], start: float, spans: Spans | None) -> None:
+    def learn(self, key: tuple[str, ...], start: float, spans: Spans | None, offer: Offer) -> None:
         """Record an exchange of a kind that was not seen before: method, route, status line, scheme, error if any."""
         method, route, status, scheme, error = (*key, "")[:5]
         instrumentation = self._attachment.instrumentation
         code = int(status[:3]) if status else 0
         known = instrumentation.learn(key, method=method, route=route, status=code, scheme=scheme, error=error)
-        instrumentation.record(known, start, spans)
-
-    def answer(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes] | None:
-        """Answer a request to one of our own paths; None if it is refused: the app shall answer."""
-        attachment, response = self._attachment, None
-        with attachment.errors.guarded(self.adapter, "could not read a request"):
-            response = attachment.respond(request_of(environ), environ["wsgi.input"].read)
-            if response is not None or attachment.holds_secret(environ.get("QUERY_STRING", "")):
-                hide_token(environ)
-        return None if response is None else send_response(response, start_response)
+        instrumentation.record(known, start, spans, offer)
 
     def take_rare(self, environ: Environ, start_response: StartResponse) -> Any:
         """Take what is no plain request: the very first exchange and one now and then that is looked at, those that an
@@ -190,7 +186,8 @@ class PerfkitMiddleware:
             return self.app(environ, start_response)
         if self._hot is None:
             self._begin_serving(environ)
-        answer = self.answer(environ, start_response) if environ.get("PATH_INFO", "") in self._parts[0] else None
+        is_ours = environ.get("PATH_INFO", "") in self._parts[0]
+        answer = answered(attachment, environ, start_response) if is_ours else None
         return PROCEED if answer is None else answer
 
     def _begin_serving(self, environ: Environ) -> None:
@@ -201,8 +198,9 @@ class PerfkitMiddleware:
         surround(self, attachment)
         recorder = attachment.instrumentation
         self.record = recorder.record
-        parts = (frozenset(map(as_sent, attachment.paths)), recorder.system.store, recorder.rows, recorder.system)
-        self._hot = self._parts = parts
+        paths, rest = frozenset(map(as_sent, attachment.paths)), (recorder.system.store, recorder.rows, recorder.system)
+        self._parts = (paths, *rest)
+        self._hot = (EVERY if attachment.keeping.looks_at_all else paths, *rest)
         if not self._is_described:
             self._is_described = True
             frames = (type(self).__call__, Exchange.__iter__)

@@ -16,6 +16,7 @@ from perfkit.health.settings import HealthSettings
 from perfkit.load_balancer.settings import LoadBalancerSettings
 from perfkit.metrics.settings import MetricsSettings
 from perfkit.performance.settings import PerformanceSettings
+from perfkit.recorder.settings import RecorderSettings
 from perfkit.store.settings import StoreSettings
 
 __all__ = ["PerformanceConfig"]
@@ -61,3 +62,4 @@ class PerformanceConfig(Settings, frozen=True, dict=True):
     alerts: AlertsSettings = field(default_factory=AlertsSettings)
     cache: CacheSettings = field(default_factory=CacheSettings)
     database: DatabaseSettings = field(default_factory=DatabaseSettings)
+    recorder: RecorderSettings = field(default_factory=RecorderSettings)

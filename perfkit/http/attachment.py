@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from perfkit.cache.http import HttpCache
     from perfkit.http.front import Front
     from perfkit.http.instrumentation import Instrumentation
+    from perfkit.http.recording.keeping import Keeping
     from perfkit.http.routes import Routes
     from perfkit.system import PerformanceSystem
 
@@ -55,6 +56,7 @@ class Attachment:
         is_attached: True once the system is made and the fields below are set.
         errors: Where internal errors end.
         instrumentation: Records exchanges.
+        keeping: Offers exchanges to the flight recorder, and tells who may ask for one.
         paths: Our own paths, to be asked with ``in`` for each request of the app.
         http_cache: The response cache, None where the settings name no route for it.
         load_header: Returns the header that tells the service's load, or None as long as there is none to tell; itself
@@ -63,6 +65,7 @@ class Attachment:
 
     is_attached = False
     instrumentation: Instrumentation
+    keeping: Keeping
     paths: frozenset[str] = frozenset()
     http_cache: HttpCache | None = None
     load_header: LoadHeader | None = None
@@ -125,6 +128,7 @@ class Attachment:
     def _make(self, system: PerformanceSystem) -> None:
         from perfkit.http.front import Front
         from perfkit.http.instrumentation import Instrumentation
+        from perfkit.http.recording.keeping import Keeping
         from perfkit.http.routes import Routes
 
         self.errors = system.errors
@@ -132,6 +136,8 @@ class Attachment:
         self._front = Front(system)
         self._routes = Routes(self._front)
         self.paths = self._routes.paths
+        self.keeping = Keeping(system, self._routes.admits, self._routes.aadmits)
+        self.instrumentation.watch = self.keeping.watch
         with self.errors.guarded(self.adapter, "could not make the response cache"):
             self.http_cache = http_cache_of(system)
         self.load_header = load_header_of(system)

@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from perfkit.config import PerformanceConfig
 from perfkit.core.clock import Clock
 from perfkit.core.errors import ErrorLog
@@ -22,6 +24,8 @@ from perfkit.system import PerformanceSystem
 
 if TYPE_CHECKING:
     from perfkit.dashboard import Done, Entry, Given, OverviewData
+    from perfkit.http.recording.answers import Wanted
+    from perfkit.recorder.kept import KeptExchange
 
 __all__ = ["Front"]
 
@@ -141,6 +145,14 @@ class Front:
         from perfkit.load_balancer.reports.orca import document
 
         return document(self._system.load_balancer.own_report())
+
+    def kept_exchanges(self, wanted: Wanted) -> tuple[KeptExchange, ...]:
+        """Return the kept exchanges that are *wanted*, newest first."""
+        return self._system.recorder.list(**msgspec.structs.asdict(wanted))
+
+    def kept_exchange(self, id: str) -> KeptExchange | None:
+        """Return the kept exchange *id*."""
+        return self._system.recorder.get(id)
 
     def overview_data(self) -> OverviewData:
         """Return what all pages show. To look at one wakes no component."""

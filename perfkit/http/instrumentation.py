@@ -11,6 +11,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Hashable
 from time import perf_counter
+from typing import Protocol, TypeAlias
 
 from perfkit.core.locks import OwnLock
 from perfkit.core.names import KNOWN_METHODS, OTHER, OTHER_METHOD, REQUEST_DURATION, WEBSOCKET_DURATION, WEBSOCKETS
@@ -22,7 +23,19 @@ from perfkit.store.layout import FINISHED, STARTED
 from perfkit.store.series.updates import UPDATE_LOCK
 from perfkit.system import PerformanceSystem
 
-__all__ = ["Instrumentation"]
+__all__ = ["Instrumentation", "Offer", "Record"]
+
+Offer: TypeAlias = Callable[[Row, float], object]
+"""Called with the series of an exchange that was recorded, and its seconds."""
+
+
+class Record(Protocol):
+    """Records one exchange; see `Instrumentation.record`."""
+
+    def __call__(self, key: Hashable, start: float, spans: Exchange | None, offer: Offer | None = None, /) -> bool:
+        """Record it; return False for a key that was never learned."""
+        ...
+
 
 KNOWN_SCHEMES = ("http", "https")
 """Values of the label `url_scheme`; anything else is `OTHER`."""
@@ -37,12 +50,14 @@ class Instrumentation:
     Attributes:
         system: The system recorded into.
         begin: Call as ``spans = begin()`` when a request starts; None while nobody adds spans.
-        record: Call as ``record(key, start, spans)`` when the last body chunk is handed over; `start` is
+        record: Call as ``record(key, start, spans, offer)`` when the last body chunk is handed over; `start` is
             `time.perf_counter` seconds taken after `begin`. Returns False for a key that was never learned;
-            nothing is recorded then: call `learn`.
+            nothing is recorded then: call `learn`. Where an *offer* is given it is called with the series and the
+            seconds: it offers the exchange to be kept.
         rows: The series of each key that was learned, for an adapter whose own hot path has `begin` and `record` stand
             in it in full.
         queue_time: Looks at a request now and then, if the adapter has it look.
+        watch: Called with each series that `learn` meets, before anything is recorded in it.
     """
 
     def __init__(self, system: PerformanceSystem) -> None:
@@ -55,8 +70,9 @@ class Instrumentation:
         self._lock = OwnLock()
         self.begin, self.record = self._hot_path()
         self.queue_time = QueueTime(system)
+        self.watch: Callable[[Row], object] = _nobody
 
-    def _hot_path(self) -> tuple[Callable[[], Exchange | None], Callable[[Hashable, float, Exchange | None], bool]]:
+    def _hot_path(self) -> tuple[Callable[[], Exchange | None], Record]:
         """Return `begin` and `record`. What they use are local names, as these are the cheapest to reach."""
         store, rows, ensure_started, bounds = self._store, self.rows, self.ensure_started, BOUNDS
 
@@ -73,7 +89,7 @@ class Instrumentation:
                 store.values[STARTED] += 1.0
             return spans
 
-        def record(key: Hashable, start: float, spans: Exchange | None) -> bool:
+        def record(key: Hashable, start: float, spans: Exchange | None, offer: Offer | None = None) -> bool:
             seconds = perf_counter() - start
             try:
                 row = rows[key]
@@ -89,6 +105,8 @@ class Instrumentation:
                 values[FINISHED] += 1.0  # last: what fails before is an exchange that has not ended
             if spans is not None:
                 spans[0] = row
+            if offer is not None:
+                offer(row, seconds)
             return True
 
         return begin, record
@@ -127,6 +145,7 @@ class Instrumentation:
         """
         labels = self._labels(method, route, status, scheme, error)
         row = self._store.row(self._definition, labels)
+        self.watch(row)
         if not cache or method not in KNOWN_METHODS or scheme not in KNOWN_SCHEMES:
             # What a stranger may make up is no key: it would be learned anew each time and remembered for nothing.
             key, hold = labels, ()
@@ -168,3 +187,7 @@ class Instrumentation:
             scheme if scheme in KNOWN_SCHEMES else OTHER,
             error or (str(status) if status >= 500 else ""),
         )
+
+
+def _nobody(row: Row) -> None:
+    """Stand in as long as nobody keeps exchanges."""

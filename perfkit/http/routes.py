@@ -27,6 +27,7 @@ from perfkit.http.credentials import without_token
 from perfkit.http.dashboard.actions import LONGEST_FORM, Actions, are_enabled
 from perfkit.http.dashboard.pages import RATE, Pages
 from perfkit.http.negotiate import VARY, BadQuery, accepts_gzip, choose, gzipped, wanted_names
+from perfkit.http.recording.answers import KeptAnswers, KeptRequests
 from perfkit.http.responses import FAILED, METHODS, NOT_ALLOWED, reply, text, without_body
 from perfkit.metrics.exposition import Escaping, Format
 
@@ -41,7 +42,7 @@ API_RATE = RATE
 _SMALLEST_GZIP = 512
 
 
-class Answers(Protocol):
+class Answers(KeptAnswers, Protocol):
     """What the routes ask of a system. All answers come at once, without I/O."""
 
     @property
@@ -212,6 +213,10 @@ class Routes:
                 paths[entry.document_path(mount)] = _Route("dashboard", self._document(entry.name))
             if self._actions is not None:
                 paths[f"{mount}/act"] = _Route("dashboard", self._actions.answer, methods=("POST",), takes_form=True)
+            if self._answers.config.recorder.enabled:
+                kept = KeptRequests(self._answers)
+                paths.setdefault(f"{mount}/api/requests", _Route("dashboard", kept.several))
+                paths.setdefault(f"{mount}/api/request", _Route("dashboard", kept.one))
             paths.update((f"{mount}/static/{name}", _Route("dashboard", self._asset)) for name in asset_names())
         if has_metrics:
             paths[self._mounts["metrics"]] = _Route("metrics", self._metrics)
@@ -264,6 +269,14 @@ class Routes:
             request = msgspec.structs.replace(request, body=await read(length))
         response: Response | None = await offload(self._answer, request, route, decision)
         return response
+
+    def admits(self, request: Request) -> bool:
+        """Return whether *request*, to whatever path, comes from one who may see the dashboard."""
+        return self._gate().decide(request, "dashboard").allowed
+
+    async def aadmits(self, request: Request) -> bool:
+        """Do what `admits` does, and await the user's access function where it is async."""
+        return (await self._gate().adecide(request, "dashboard")).allowed
 
     def holds_secret(self, query: str) -> bool:
         """Return True if *query* brings a right token: refused or not, it must not get into an access log."""

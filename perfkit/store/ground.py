@@ -32,7 +32,7 @@ from perfkit.store.series.rows import width_of
 from perfkit.store.series.settlement import Move, Settlement, fixed_moves
 from perfkit.store.series.updates import guard
 from perfkit.store.settings import StoreSettings
-from perfkit.store.texts import Texts
+from perfkit.store.texts import KEPT_BYTES, Texts
 
 if TYPE_CHECKING:
     from perfkit.store.backing.shared import Shared
@@ -70,6 +70,7 @@ class Ground:
         self.movers: list[Mover] = []
         self.twins: list[Commands] = []
         self.texts = Texts(clock=clock, errors=errors)
+        self.kept = Texts(size=KEPT_BYTES, prefix="x", clock=clock, errors=errors)
         self.lease = Lease(errors=errors)
         self.history = History(retention=settings.retention, errors=errors)
         self.snapshots = Snapshots(retention=settings.retention, errors=errors)
@@ -199,7 +200,7 @@ class Ground:
     def release_after_fork(self) -> None:
         """In a forked child: let go of all that is the parent's; of the rest also where a part fails."""
         with ExitStack() as parts:
-            for part in (self.summaries, self.snapshots, self.history, self.lease, self.texts, self.backing):
+            for part in (self.summaries, self.snapshots, self.history, self.lease, self.texts, self.kept, self.backing):
                 parts.callback(part.release_after_fork)
 
     def _adopt(self, directory: Callable[[], Path]) -> Shared:
@@ -227,6 +228,7 @@ class Ground:
 
     def _open_parts(self, shared: Shared) -> None:
         self.texts.open(shared.directory, shared.number)
+        self.kept.open(shared.directory, shared.number)
         self.lease.open(shared.directory, locked=shared.locked, number=shared.number)
         self.history.open(shared.directory)
         self.snapshots.open(shared.directory)
@@ -236,6 +238,7 @@ class Ground:
     def _close_parts(self) -> None:
         self.lease.close()
         self.texts.close()
+        self.kept.close()
         self.history.close()
         self.snapshots.close()
         self.summaries.close()

@@ -147,6 +147,11 @@ class Store:
         return self._ground.texts
 
     @property
+    def kept(self) -> Texts:
+        """Kept exchanges of all workers."""
+        return self._ground.kept
+
+    @property
     def history(self) -> History:
         """What happened until now, second by second."""
         return self._ground.history

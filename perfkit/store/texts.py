@@ -7,7 +7,7 @@ checksum (half overwritten, torn by a kill) is skipped. The worker that takes ov
 after its last record; until then the dead one's texts are still read.
 
 Appending is an encoding and a copy into mapped memory: no system call but for the first one, which takes the
-space of the ring so that later writes cannot hit a full disk.
+space of the ring so that later writes cannot hit a full disk. Kept exchanges have rings of their own, ``x-<n>.ring``.
 """
 
 from __future__ import annotations
@@ -29,10 +29,13 @@ from perfkit.core.clock import Clock, SystemClock
 from perfkit.core.errors import ErrorLog
 from perfkit.store.reserve import map_own
 
-__all__ = ["RING_BYTES", "Texts"]
+__all__ = ["KEPT_BYTES", "RING_BYTES", "Texts"]
 
 RING_BYTES = 256 * 1024
 """Bytes of texts a worker."""
+
+KEPT_BYTES = 1024 * 1024
+"""Bytes of kept exchanges a worker; a ring of their own, as they would push out the texts."""
 
 MARK = b"\xc1\xfe\xc1\xff"
 HEADER = struct.Struct("<4sIQI")
@@ -66,9 +69,16 @@ class Texts:
         corrupt: Records that were found damaged by the last `read`.
     """
 
-    def __init__(self, *, size: int = RING_BYTES, clock: Clock | None = None, errors: ErrorLog | None = None) -> None:
-        """Keep *size* bytes of records; stamp them by *clock*."""
-        self._size = size
+    def __init__(
+        self,
+        *,
+        size: int = RING_BYTES,
+        prefix: str = "t",
+        clock: Clock | None = None,
+        errors: ErrorLog | None = None,
+    ) -> None:
+        """Keep *size* bytes of records; stamp them by *clock*. Rings of another *prefix* are others."""
+        self._size, self._prefix = size, prefix
         self._clock: Clock = clock or SystemClock()
         self._errors = errors or ErrorLog(clock=self._clock)
         self.refused = self.corrupt = 0
@@ -86,7 +96,7 @@ class Texts:
         self._sequence = 0
 
     def open(self, directory: Path, number: int) -> None:
-        """Write to ``t-<number>.ring`` in *directory* from now on; what was in memory goes along.
+        """Write to ``<prefix>-<number>.ring`` in *directory* from now on; what was in memory goes along.
 
         The file is made at the first record. Does no I/O, unless there were records before.
         """
@@ -163,8 +173,8 @@ class Texts:
         yield from enumerate(own)
         if directory is not None:
             with self._errors.guarded("store", "the texts of the other workers could not be read"):
-                mine = f"t-{number}.ring" if ring is not None else ""
-                others = sorted(path for path in directory.glob("t-*.ring") if path.name != mine)
+                mine = f"{self._prefix}-{number}.ring" if ring is not None else ""
+                others = sorted(path for path in directory.glob(f"{self._prefix}-*.ring") if path.name != mine)
                 rings.extend(path.read_bytes() for path in others)
         for data in rings:
             found, damaged = _scan(data)
@@ -198,7 +208,7 @@ class Texts:
     def _make_ring(self, directory: Path) -> None:
         """Map this worker's ring and find its end; without space the texts stay in memory."""
         try:
-            path = directory / f"t-{self._number}.ring"
+            path = directory / f"{self._prefix}-{self._number}.ring"
             fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
             try:
                 ring = map_own(fd, self._size, path)

@@ -24,68 +24,19 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
 from perfkit.core.families import Histogram
-from perfkit.core.names import CLIENT_DISCONNECTED, REQUEST_DURATION, REQUEST_QUEUE
+from perfkit.core.names import CLIENT_DISCONNECTED, REQUEST_QUEUE
 from perfkit.core.spans import PRODUCERS, Span, add_span, expect_spans, set_exchange
 from perfkit.http.queueing import QUEUE_TIME
 from perfkit.system import PerformanceSystem
+from perfkit.testing.recorded import TOKEN, Answer, Recorded, recorded
+from perfkit.testing.recorder_kit import RecorderCases
 
 __all__ = ["AdapterKit", "Answer", "Recorded", "recorded"]
-
-TOKEN = "a-token-for-the-adapter-kit"
-
-
-@dataclass
-class Answer:
-    """What a client got.
-
-    Attributes:
-        chunks: The body as it came, piece by piece.
-        error: What the app raised through the adapter, if it did.
-    """
-
-    status: int = 0
-    headers: dict[str, str] = field(default_factory=dict)
-    chunks: list[bytes] = field(default_factory=list)
-    error: BaseException | None = None
-
-    @property
-    def body(self) -> bytes:
-        """The whole body."""
-        return b"".join(self.chunks)
-
-
-@dataclass(frozen=True)
-class Recorded:
-    """One kind of exchange found in the store; the first five are the labels of the request duration."""
-
-    method: str
-    route: str
-    status: str
-    scheme: str
-    error: str
-    count: int
-    seconds: float
-
-
-def recorded(system: PerformanceSystem) -> list[Recorded]:
-    """Return every kind of exchange that *system* has recorded, with its count."""
-    return [
-        Recorded(*_five(point.labels), int(point.value.count), point.value.sum)
-        for family in system.store.families({REQUEST_DURATION.name}, detailed=True)
-        for point in family.points
-        if isinstance(point.value, Histogram) and point.value.count
-    ]
-
-
-def _five(labels: tuple[str, ...]) -> tuple[str, str, str, str, str]:
-    method, route, status, scheme, error = labels
-    return method, route, status, scheme, error
 
 
 def _waits(system: PerformanceSystem) -> float:
@@ -95,7 +46,7 @@ def _waits(system: PerformanceSystem) -> float:
     return sum(counts)
 
 
-class AdapterKit:
+class AdapterKit(RecorderCases):
     """Tests that every adapter must pass. Subclasses define `make_app`, `exchange` and `wrap_again`.
 
     A test of something that a framework does not have is set to None in the subclass.

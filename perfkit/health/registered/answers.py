@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from perfkit.core.checks import CheckResult
+from perfkit.core.privacy.redaction import redacted
 from perfkit.core.status import Status
-from perfkit.health.redaction import redacted
 
 __all__ = ["MOST_MESSAGE", "failure", "understand"]
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     Gather = Callable[[Entry, OverviewData, Given], object]
 
-__all__ = ["RATE", "Pages"]
+__all__ = ["RATE", "TOO_MANY", "Pages"]
 
 RATE = 20
 """Requests a second that one peer may make to the JSON, and views that it may have computed."""
@@ -86,7 +86,7 @@ class Pages:
         given = given_of(entry, request.query)
         view = self._view(request, entry, given)
         if view is None:
-            return _TOO_MANY
+            return TOO_MANY
         live, url, done = live_interval(request.query), self._url(request), _done(request.query)
 
         def make() -> bytes:
@@ -107,12 +107,12 @@ class Pages:
         from perfkit.dashboard import encode, given_of, page_entry
 
         if not self._asked.add(peer_group(request.peer), self._clock.monotonic()):
-            return _TOO_MANY
+            return TOO_MANY
         entry = page_entry(name)
         given = given_of(entry, request.query)
         view = self._view(request, entry, given)
         if view is None:
-            return _TOO_MANY
+            return TOO_MANY
         return _reply(request, view, "json", lambda: encode(entry, *view.data, given), "application/json")
 
     def _view(self, request: Request, entry: Entry, given: Given) -> Computed[tuple[OverviewData, object]] | None:
@@ -135,7 +135,7 @@ class Pages:
         return f"{'https' if request.scheme == 'https' else 'http'}://{host}{request.root_path}{self._mount}/"
 
 
-_TOO_MANY = text(
+TOO_MANY = text(
     f"More than {RATE} requests a second came from your address. Try again in a second.",
     status=429,
     headers=(("retry-after", "1"),),

@@ -14,7 +14,9 @@ from perfkit.core.status import Status
 from perfkit.dashboard import Done, Entry, Given, OverviewData
 from perfkit.health.snapshot import HealthSnapshot
 from perfkit.http.access import Access
+from perfkit.http.recording.answers import Wanted
 from perfkit.metrics.exposition import Escaping, Format
+from perfkit.recorder import KeptExchange
 from perfkit.testing import FakeClock
 from tests.unit.dashboard import samples
 
@@ -75,6 +77,8 @@ class Service:
         self.gathered: list[tuple[str, object]] = []
         self.exposed: list[tuple[Format, frozenset[str] | None, Escaping]] = []
         self.fault: Exception | None = None
+        self.kept: tuple[KeptExchange, ...] = ()
+        self.wanted: list[Wanted] = []
 
     def health_snapshot(self, tags: Collection[str] = ()) -> HealthSnapshot:
         self._fail()
@@ -121,6 +125,15 @@ class Service:
 
     def find_done(self, name: str) -> Done | None:
         return self.done.get(name)
+
+    def kept_exchanges(self, wanted: Wanted) -> tuple[KeptExchange, ...]:
+        self._fail()
+        self.wanted.append(wanted)
+        return self.kept[: wanted.limit]
+
+    def kept_exchange(self, id: str) -> KeptExchange | None:
+        self._fail()
+        return next((each for each in self.kept if each.id == id), None)
 
     def feel(self, status: Status, **changes: object) -> None:
         self.health = msgspec.structs.replace(self.health, status=status, **changes)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perfkit.health.redaction import redacted
+from perfkit.core.privacy.redaction import redacted
 
 
 @pytest.mark.parametrize(

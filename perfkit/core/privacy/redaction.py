@@ -15,8 +15,10 @@ _URLS = (
 )
 _SCHEMES = re.compile(r"(?i)\b(bearer|basic)\s+[^\s,;'\"]+")
 _PAIRS = re.compile(
-    r"(?i)([\w.-]*(?:password|passwd|passphrase|pwd|secret|token|api[_-]?key|access[_-]?key|credential)[\w-]*"
-    r"['\"]?\s*[=:]\s*)('[^']*'|\"[^\"]*\"|[^\s,;&)}]+)"
+    # Without what may stand before the name, and with bounds: an error may hold a whole document, and each of its
+    # characters would be a place to begin.
+    r"(?i)((?:password|passwd|passphrase|pwd|secret|token|api[_-]?key|access[_-]?key|credential)[\w-]{0,40}"
+    r"['\"]?\s{0,8}[=:]\s{0,8})('[^']*'|\"[^\"]*\"|[^\s,;&)}]+)"
 )
 
 

@@ -1,0 +1,1 @@
+"""What must not be kept, and how it is taken out where it would be."""

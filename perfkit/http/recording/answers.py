@@ -1,0 +1,151 @@
+"""Kept exchanges as JSON: the list with its filters, and one of them whole."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import parse_qs
+
+import msgspec
+
+from perfkit.core.clock import Clock
+from perfkit.core.message import Request, Response
+from perfkit.http.access import Decision
+from perfkit.http.dashboard.pages import RATE, TOO_MANY
+from perfkit.http.negotiate import accepts_gzip, gzipped
+from perfkit.http.peers import PeerWindow, peer_group
+from perfkit.http.responses import reply, text
+
+if TYPE_CHECKING:
+    from perfkit.recorder.kept import KeptExchange
+
+__all__ = ["KeptAnswers", "KeptRequests", "Wanted"]
+
+VERSION = 1
+"""Of these documents: a field may join within a version; one that goes or changes its meaning raises it."""
+
+MOST_FIELDS = 16
+MOST_LISTED = 500
+LONGEST_ROUTE = 1024
+_is_status = re.compile(r"[1-5](?:\d\d|xx)|0").fullmatch
+_is_id = re.compile(r"[0-9a-f]{16}").fullmatch
+_SMALLEST_GZIP = 512
+
+
+class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+    """The filters of a list; see `FlightRecorder.list`."""
+
+    route: str | None = None
+    status: str | None = None
+    min_seconds: float = 0.0
+    limit: int = 100
+
+
+class KeptAnswers(Protocol):
+    """What is asked of a system."""
+
+    @property
+    def clock(self) -> Clock:
+        """The time."""
+        ...
+
+    def kept_exchanges(self, wanted: Wanted) -> tuple[KeptExchange, ...]:
+        """Return the kept exchanges that are *wanted*, newest first."""
+        ...
+
+    def kept_exchange(self, id: str) -> KeptExchange | None:
+        """Return the kept exchange *id*."""
+        ...
+
+
+class KeptRequests:
+    """The two answers. Thread-safe.
+
+    They are no pages, so they are made anew each time: what is kept is read at most once a second anyway.
+    """
+
+    __slots__ = ("_answers", "_asked")
+
+    def __init__(self, answers: KeptAnswers) -> None:
+        """Tell what *answers* knows."""
+        self._answers = answers
+        self._asked = PeerWindow(limit=RATE, seconds=1.0)
+
+    def several(self, request: Request, decision: Decision) -> Response:
+        """Answer with the kept exchanges that *request* asks for, newest first, without their spans."""
+        if not self._may_ask(request):
+            return TOO_MANY
+        wanted = _wanted(request.query)
+        if isinstance(wanted, str):
+            return text(wanted, status=400)
+        return _json(
+            request, {"version": VERSION, "requests": [_short(each) for each in self._answers.kept_exchanges(wanted)]}
+        )
+
+    def one(self, request: Request, decision: Decision) -> Response:
+        """Answer with the kept exchange that *request* names, with its spans."""
+        if not self._may_ask(request):
+            return TOO_MANY
+        fields = _fields(request.query)
+        name = "" if fields is None else fields.get("id", "")
+        if not _is_id(name):
+            return text(
+                "id is the 16 letters and digits that a list or the header X-Perfkit-Request tells.", status=400
+            )
+        found = self._answers.kept_exchange(name)
+        if found is None:
+            return text("This request is not kept (any more). Older ones make room for newer ones.", status=404)
+        return _json(request, {"version": VERSION, "request": found})
+
+    def _may_ask(self, request: Request) -> bool:
+        return self._asked.add(peer_group(request.peer), self._answers.clock.monotonic())
+
+
+def _wanted(query: str) -> Wanted | str:
+    """Return what *query* asks for, or what is wrong with it."""
+    fields = _fields(query)
+    if fields is None:
+        return f"The query has more than {MOST_FIELDS} fields or cannot be read. Use route, status, min_seconds, limit."
+    status = fields.get("status")
+    if status is not None and not _is_status(status):
+        return "status is three digits, or a class of them such as 5xx."
+    if len(fields.get("route", "")) > LONGEST_ROUTE:
+        return f"route has more than {LONGEST_ROUTE} characters."
+    try:
+        limit, least = int(fields.get("limit", "100")), float(fields.get("min_seconds", "0"))
+    except ValueError:
+        return "limit is a whole number, min_seconds a number of seconds."
+    if not 1 <= limit <= MOST_LISTED or not 0.0 <= least <= 86_400.0:
+        return f"limit is from 1 to {MOST_LISTED}, min_seconds from 0 to 86400."
+    return Wanted(route=fields.get("route"), status=status, min_seconds=least, limit=limit)
+
+
+def _fields(query: str) -> dict[str, str] | None:
+    try:
+        return {name: values[-1] for name, values in parse_qs(query, max_num_fields=MOST_FIELDS).items()}
+    except ValueError:
+        return None
+
+
+def _short(kept: KeptExchange) -> dict[str, Any]:
+    """Return *kept* without what only its own page shows."""
+    from perfkit.recorder.folding import busy
+
+    kinds: dict[str, dict[str, float]] = {}
+    for span in kept.spans:
+        known = kinds.setdefault(span.kind, {"count": 0, "seconds": 0.0})
+        known["count"] += span.count
+    for kind, known in kinds.items():
+        intervals = [each for span in kept.spans if span.kind == kind for each in span.intervals]
+        known["seconds"] = round(busy(intervals), 6)
+    fields = msgspec.structs.asdict(kept)
+    del fields["spans"], fields["headers"], fields["exception"]
+    return {**fields, "kinds": kinds}
+
+
+def _json(request: Request, document: dict[str, Any]) -> Response:
+    body = msgspec.json.encode(document)
+    headers: tuple[tuple[str, str], ...] = (("vary", "Accept-Encoding"),)
+    if len(body) >= _SMALLEST_GZIP and accepts_gzip(request.headers.get("accept-encoding", "")):
+        body, headers = gzipped(body), (*headers, ("content-encoding", "gzip"))
+    return reply(body, content_type="application/json", headers=headers)
