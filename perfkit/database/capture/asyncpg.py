@@ -7,11 +7,11 @@ asyncpg's query loggers are told in a later turn of the loop, when the request m
 from __future__ import annotations
 
 import functools
-import sys
 from collections.abc import Callable
 from time import perf_counter
 from typing import Any
 
+from perfkit.core.lazy import imported
 from perfkit.core.spans import expect_spans
 from perfkit.database.capture.recorder import Recorder
 
@@ -37,7 +37,7 @@ class AsyncpgCapture:
 
     def start(self) -> bool:
         """Hook in, if the app has imported asyncpg; return whether it has."""
-        module: Any = sys.modules.get("asyncpg.connection")
+        module: Any = imported("asyncpg.connection")
         if module is None or not hasattr(module, "Connection"):
             return False
         expect_spans("database")

@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import functools
 import importlib
-import sys
 from collections.abc import Callable
 from time import perf_counter
 from types import FrameType
 from typing import Any
 from weakref import WeakSet
 
+from perfkit.core.lazy import imported
 from perfkit.core.spans import expect_spans, get_exchange
 from perfkit.database.callsites import RECOGNISERS
 from perfkit.database.capture.autocommit import commits_itself
@@ -55,7 +55,7 @@ class SQLAlchemyCapture:
         """Listen, if the app has imported SQLAlchemy; return whether it has."""
         if self in CHECKOUTS:
             return True
-        if "sqlalchemy.engine" not in sys.modules:
+        if imported("sqlalchemy.engine") is None:
             return False
         expect_spans("database")
         CHECKOUTS.add(self)

@@ -16,6 +16,7 @@ from time import perf_counter
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
+from perfkit.core.lazy import imported
 from perfkit.core.locks import OwnLock
 from perfkit.load_balancer.outbound.recorder import Recorder, outcome_of, outcome_of_status
 
@@ -112,7 +113,7 @@ def remove(recorder: Recorder) -> None:
 def look() -> None:
     """Patch what has been imported since the last look. Some look-ups in a dict where nothing was."""
     for place in PLACES:
-        if place not in _Patched.methods and place.module in sys.modules:
+        if place not in _Patched.methods and imported(place.module) is not None:
             _patch(place)
 
 

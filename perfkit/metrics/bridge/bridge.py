@@ -9,7 +9,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from perfkit.core.context import Context
 from perfkit.core.families import Family
+from perfkit.core.lazy import imported
 from perfkit.metrics.bridge.foreign import families_of
 from perfkit.metrics.bridge.mirror import Mirror
 
@@ -67,7 +67,7 @@ class Bridge:
         """Whether there may be anything to show."""
         if self._mode == "off":
             return False
-        return self._mode == "on" or bool(self._registries) or PACKAGE in sys.modules
+        return self._mode == "on" or bool(self._registries) or imported(PACKAGE) is not None
 
     def add(self, registry: CollectorRegistry) -> None:
         """Show *registry* too, beside the default one."""
