@@ -116,15 +116,21 @@ class Reader:
                     self._refresh(key, plan, load, entry, in_loop=in_loop)
                 return self._hit(entry)
             if now < min(fresh_until + plan.stale_while_revalidate, entry.expires):
-                counts[STALE] += ONE
+                value = engine.value(entry)
                 if now >= entry.retry_at:
                     self._refresh(key, plan, load, entry, in_loop=in_loop)
-                return engine.value(entry)
+                if value is not MISSING:
+                    counts[STALE] += ONE
+                    return value
         counts[MISSES] += ONE
         return MISSING
 
     def _hit(self, entry: Entry) -> Any:
-        engine, counts = self._engine, self._space.counts
+        engine, counts, value = self._engine, self._space.counts, entry.value
+        if value is MISSING:
+            # It left at this very moment.
+            counts[MISSES] += ONE
+            return MISSING
         saved = entry.cost
         counts[HITS] += ONE
         counts[SAVED] += saved
@@ -133,7 +139,6 @@ class Reader:
         if touch is not None:
             with contextlib.suppress(KeyError):
                 touch(entry)
-        value = entry.value
         return engine.packing.unpack(value) if value.__class__ is Packed else value
 
     def _is_early(self, entry: Entry, now: float, beta: float) -> bool:

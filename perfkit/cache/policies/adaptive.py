@@ -12,7 +12,7 @@ the next: after a time of hits alone it would otherwise walk over everybody.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict, deque
 
 from perfkit.cache.entry import Entry
 from perfkit.cache.policies.fifo import SLACK
@@ -27,11 +27,14 @@ MOST_HITS = 3
 PACE = 2.0
 """How much faster than ARC's the target moves."""
 
+GENERATION = 0.67
+"""Ghosts of the small queue in a generation, as part of the size; one to two generations are remembered."""
+
 
 class Adaptive:
     """Two queues and their ghosts. O(1) over time, without any work at a hit."""
 
-    __slots__ = ("_main", "_main_ghosts", "_max_size", "_members", "_small", "_small_ghosts", "_target")
+    __slots__ = ("_main", "_main_ghosts", "_max_size", "_members", "_size", "_small", "_small_ghosts", "_target")
     most_hits = MOST_HITS
 
     def __init__(self, max_size: int = 0) -> None:
@@ -44,19 +47,19 @@ class Adaptive:
         self._small: deque[Entry] = deque()
         self._main: deque[Entry] = deque()
         self._members = 0
-        self._small_ghosts, self._main_ghosts = Ghosts(), Ghosts()
-        self._target = 0.0
-
-    def _size(self) -> int:
-        return self._max_size or max(self._members, 1)
+        self._small_ghosts = Ghosts(max(1.0, max_size * GENERATION))
+        self._main_ghosts: OrderedDict[int, None] = OrderedDict()
+        self._size = max(1, max_size)
+        self._target = max(1.0, max_size / 10)
 
     def add(self, entry: Entry) -> None:
         """Put *entry* into the small queue, or into the main one if it has been here lately."""
         ghost = hash(entry.key)
-        small, main = self._small_ghosts.numbers, self._main_ghosts.numbers
+        small, main = self._small_ghosts, self._main_ghosts
         self._members += 1
-        if ghost in small:
-            del small[ghost]
+        if not self._max_size and self._members > self._size:
+            self._grow()
+        if small.take(ghost):
             self._move(PACE * max(1.0, len(main) / (len(small) + 1)))
         elif ghost in main:
             del main[ghost]
@@ -66,10 +69,14 @@ class Adaptive:
             return
         self._main.append(entry)
 
+    def _grow(self) -> None:
+        """As many as there have ever been are the size where that was not told."""
+        self._target *= self._members / self._size
+        self._size = self._members
+        self._small_ghosts.most = self._size * GENERATION
+
     def _move(self, step: float) -> None:
-        size = self._size()
-        target = self._target or size / 10
-        self._target = max(1.0, min(size - 1.0, target + step))
+        self._target = max(1.0, min(self._size - 1.0, self._target + step))
 
     def remove(self, entry: Entry | None = None) -> Entry:
         """Forget *entry*, or return the one that leaves."""
@@ -87,16 +94,19 @@ class Adaptive:
 
     def replace(self, entry: Entry) -> Entry:
         """Return the one that leaves, and take *entry* in: `remove` and then `add`, with most of it written out."""
-        small, ghosts, size = self._small, self._small_ghosts, self._max_size or max(self._members, 1)
-        gone = small[0] if small and len(small) >= (self._target or size / 10) else None
+        small, ghosts = self._small, self._small_ghosts
+        gone = small[0] if len(small) >= self._target else None
         if gone is not None and gone.hits <= 1 and gone.is_alive:
             small.popleft()
-            ghosts.remember(hash(gone.key), size)
+            young = ghosts.young
+            young.add(hash(gone.key))
+            if len(young) > ghosts.most:
+                ghosts.turn()
         else:
             gone = self._choose()
         gone.is_alive = False
         ghost = hash(entry.key)
-        if ghost in ghosts.numbers or ghost in self._main_ghosts.numbers:
+        if ghost in ghosts.young or ghost in ghosts.old or ghost in self._main_ghosts:
             self._members -= 1
             self.add(entry)
         else:
@@ -104,8 +114,7 @@ class Adaptive:
         return gone
 
     def _choose(self) -> Entry:
-        small, main, size = self._small, self._main, self._max_size or max(self._members, 1)
-        target = self._target or size / 10
+        small, main, target = self._small, self._main, self._target
         steps = 0
         while small or main:
             if small and (len(small) >= target or not main):
@@ -117,7 +126,7 @@ class Adaptive:
                     entry.hits = 0
                     main.append(entry)
                     continue
-                ghosts, most = self._small_ghosts, size
+                self._small_ghosts.remember(hash(entry.key))
             else:
                 entry = main.popleft()
                 if not entry.is_alive:
@@ -128,7 +137,9 @@ class Adaptive:
                     entry.hits = min(hits, MOST_HITS) - 1
                     main.append(entry)
                     continue
-                ghosts, most = self._main_ghosts, size // 2
-            ghosts.remember(hash(entry.key), most)
+                ghosts = self._main_ghosts
+                ghosts[hash(entry.key)] = None
+                if len(ghosts) > self._size // 2:
+                    ghosts.popitem(last=False)
             return entry
         raise LookupError("The policy is empty. Only a policy that holds entries can choose one. Add entries first.")

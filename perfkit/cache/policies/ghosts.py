@@ -1,38 +1,46 @@
-"""Ghosts: the hashes of keys that left lately, the oldest forgotten first."""
+"""Ghosts: the hashes of keys that left lately, the oldest forgotten first, a generation at a time."""
 
 from __future__ import annotations
-
-from collections import deque
 
 __all__ = ["Ghosts"]
 
 
 class Ghosts:
-    """Who left lately. O(1) over time. Not thread-safe.
+    """Who left lately, in two generations; when the younger one is full the older one is forgotten whole.
 
-    A dict and a deque; not shown to be quicker than an `OrderedDict`. One that is
-    taken out of the dict leaves its place in the deque, which is known by its number when it comes up.
+    So to put one in is one step, and nobody has to know who is next; a dict and a deque took a fifth longer of a `set`.
+    A generation is freed at once, as a dict's table is when it grows. Not thread-safe.
 
     Attributes:
-        numbers: Hash → number of its place. Read and delete in it as you like.
+        young, old: The generations. Look into them as you like.
+        most: Ghosts in one of them.
     """
 
-    __slots__ = ("_first", "_last", "_order", "numbers")
+    __slots__ = ("most", "old", "young")
 
-    def __init__(self) -> None:
-        """Know nobody."""
-        self.numbers: dict[int, int] = {}
-        self._order: deque[int] = deque()
-        self._first = self._last = 0
+    def __init__(self, most: float) -> None:
+        """Know nobody; remember *most* to twice as many."""
+        self.young: set[int] = set()
+        self.old: set[int] = set()
+        self.most = most
 
-    def remember(self, ghost: int, most: int) -> None:
-        """Take *ghost* in; forget the oldest beyond *most*."""
-        numbers, order = self.numbers, self._order
-        self._last = last = self._last + 1
-        numbers[ghost] = last
-        order.append(ghost)
-        while len(numbers) > most or len(order) > 2 * most + 1:
-            oldest = order.popleft()
-            self._first = first = self._first + 1
-            if numbers.get(oldest) == first:
-                del numbers[oldest]
+    def __len__(self) -> int:
+        """Return how many are remembered."""
+        return len(self.young) + len(self.old)
+
+    def remember(self, ghost: int) -> None:
+        """Take *ghost* in."""
+        self.young.add(ghost)
+        if len(self.young) > self.most:
+            self.turn()
+
+    def turn(self) -> None:
+        """Begin a new generation."""
+        self.old, self.young = self.young, set()
+
+    def take(self, ghost: int) -> bool:
+        """Forget *ghost*; return whether it was remembered."""
+        is_known = ghost in self.young or ghost in self.old
+        self.young.discard(ghost)
+        self.old.discard(ghost)
+        return is_known
