@@ -7,6 +7,7 @@ of a table, without regard to cost; what is measured later decides.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -23,8 +24,11 @@ MOST_OF_ONE = 60
 
 MOST_CARRIED = 4
 MOST_CARRIED_BYTES = 80
-RARE = 0.15
+RARE = 0.3
 """Part of the rows up to which a partial index is thought of."""
+
+MOST_FLAGS, MOST_LISTED = 20, 5
+"""Values of a column, and those that a statement lists of them, up to which a partial index is thought of."""
 
 UNINDEXABLE = ("json", "xml", "point", "polygon", "tsvector", "blob", "bytea", "longtext", "array", "text[]")
 SMALLEST = 500
@@ -161,20 +165,23 @@ class Candidates:
                 yield Definition(access.table, (*keys, *map(self._column, rest)))
 
     def _partial(self, access: Access, table: Table, bases: list[tuple[Key, ...]]) -> Iterator[Definition]:
-        """Yield the bases for the rows alone that a rare constant of the statement picks."""
-        for predicate in access.predicates:
-            if predicate.kind not in (EQUAL, NULL) or not predicate.condition or predicate.is_expression:
+        """Yield the bases for the rows alone that rare constants of the statement pick, one by one and together."""
+        constants = [each for each in access.predicates if _is_constant(each, table)]
+        choices = [[each] for each in constants]
+        if len(constants) > 1:
+            choices.insert(0, constants)
+        for some in choices:
+            if math.prod(selectivity(table, each) for each in some) > RARE:
                 continue
-            column = table.columns.get(predicate.key)
-            is_flag = predicate.kind == NULL or (column is not None and 0 < column.distinct <= 20)
-            if not is_flag or selectivity(table, predicate) > RARE:
-                continue
+            where = " AND ".join(sorted(each.condition for each in some))
+            held = {each.key for each in some}
+            rests: dict[tuple[Key, ...], None] = {}
             for keys in bases:
-                rest = tuple(key for key in keys if key.text != predicate.key)
-                if rest:
-                    yield Definition(access.table, rest, where=predicate.condition)
-            if len(access.predicates) == 1 and not access.joined and not access.orders:
-                yield Definition(access.table, (self._column(predicate.key),), where=predicate.condition)
+                rests[tuple(key for key in keys if key.text not in held)] = None
+            for rest in filter(None, rests):
+                yield Definition(access.table, rest, where=where)
+            if len(access.predicates) == len(some) and not access.joined and not access.orders:
+                yield Definition(access.table, (self._column(some[0].key),), where=where)
 
     def _sorted(self, access: Access, table: Table, kinds: Iterable[str]) -> list[Key]:
         """Return the keys of the predicates of *kinds*: what the workload compares most often, then the finest."""
@@ -213,3 +220,13 @@ class Candidates:
             Key(order.key, order.columns, order.is_expression, is_descending=is_mixed and order.is_descending)
             for order in orders
         ]
+
+
+def _is_constant(predicate: Predicate, table: Table) -> bool:
+    """Whether it compares a column of few values, or the lack of one, with what is the same each time."""
+    if predicate.kind not in (EQUAL, IN, NULL) or not predicate.condition or predicate.is_expression:
+        return False
+    column = table.columns.get(predicate.key)
+    return predicate.kind == NULL or (
+        column is not None and 0 < column.distinct <= MOST_FLAGS and predicate.size <= MOST_LISTED
+    )

@@ -64,6 +64,11 @@ class Definition:
         return frozenset(column for key in self.keys for column in key.columns) | frozenset(self.include)
 
     @property
+    def is_special(self) -> bool:
+        """Whether it holds some of the rows alone, or what is computed from them."""
+        return bool(self.where) or any(key.is_expression for key in self.keys)
+
+    @property
     def name(self) -> str:
         """A name that tells what it is and is the same each time."""
         parts = [re.sub(r"\W+", "_", key.text).strip("_") for key in self.keys]

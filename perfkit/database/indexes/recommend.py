@@ -8,21 +8,22 @@ from typing import Any, NamedTuple
 from perfkit.core.errors import DatabaseError
 from perfkit.database.indexes.advice import IndexAdvice, LeftOut
 from perfkit.database.indexes.candidates import SMALLEST, Candidates
+from perfkit.database.indexes.costs.model import Costs
 from perfkit.database.indexes.costs.rules import Rules
 from perfkit.database.indexes.costs.sqlite import SQLitePlanner
-from perfkit.database.indexes.costs.whatif import HypoPG, Planner, UnplannedError
+from perfkit.database.indexes.costs.whatif import MOST_CALLS, HypoPG, Planner, UnplannedError
 from perfkit.database.indexes.definition import quoted
-from perfkit.database.indexes.selection import Chosen, Costs, Selection, write_cost
+from perfkit.database.indexes.selection import Chosen, Selection
 from perfkit.database.indexes.session import Session, opened
 from perfkit.database.indexes.statements.demand import Demand
 from perfkit.database.indexes.statements.reading import UnreadError, read_statement
+from perfkit.database.indexes.weighing import write_cost
 from perfkit.database.schema.catalog import Catalog
 from perfkit.database.schema.reading import read_catalog
 
 __all__ = ["Found", "checked", "measured", "recommend_indexes", "search"]
 
 MOST_STATEMENTS = 500
-MOST_CALLS = 500
 MOST_SHOWN = 10
 
 Workload = Iterable[tuple[str, float]]
@@ -109,9 +110,9 @@ def search(
     candidates = Candidates(catalog, planned)
     lists = [candidates.of(demand) for demand in planned]
     paid = {each: write_cost(each, demands, writes) for each in {each for some in lists for each in some}}
-    selection = Selection(planned, lists, costs, writes=paid, most_calls=MOST_CALLS)
+    most = costs.left if isinstance(costs, HypoPG) else MOST_CALLS
     try:
-        chosen = selection.choose(budget_bytes)
+        chosen = Selection(planned, lists, costs, writes=paid, most_calls=most, budget=budget_bytes).choose()
     finally:
         if isinstance(costs, HypoPG):
             costs.reset()
@@ -172,15 +173,14 @@ def _costs(
     session.hurry()
     session.cursor.execute("SELECT hypopg_reset()")
     asked = Planner(session.cursor, version)
-    planned = []
+    planned, today = [], []
     for demand in reading:
         try:
-            asked.plan(demand)
+            today.append(asked.plan(demand))
             planned.append(demand)
         except UnplannedError as why:
             left_out.append(LeftOut(demand.text[:500], str(why)))
-    asked.calls = 0
-    return HypoPG(session.cursor, asked, planned, catalog), planned
+    return HypoPG(session.cursor, asked, planned, catalog, today=today), planned
 
 
 def _has_hypopg(session: Session) -> bool:

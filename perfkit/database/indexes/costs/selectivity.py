@@ -19,6 +19,8 @@ UNKNOWN_RANGE = 1 / 3
 BETWEEN = 0.05
 START = 0.01
 _SIMPLE = re.compile(r"(?:(NOT) )?(\w+)(?: (=|IS) ('(?:[^']|'')*'|[\w.-]+))?\Z", re.IGNORECASE)
+_PADDED = re.compile(r"char(?:acter)?\((\d+)\)\Z", re.IGNORECASE)
+"""Types whose values are kept with spaces up to their length, and read back with them."""
 
 
 def selectivity(table: Table, predicate: Predicate) -> float:
@@ -63,7 +65,10 @@ def equal(column: Column, value: str | None) -> float:
 
 
 def _known(column: Column, value: str) -> float | None:
-    spellings = (value, {"t": "1", "f": "0", "true": "t", "false": "f", "1": "t", "0": "f"}.get(value.lower(), value))
+    spellings = [value, {"t": "1", "f": "0", "true": "t", "false": "f", "1": "t", "0": "f"}.get(value.lower(), value)]
+    padded = _PADDED.match(column.type)
+    if padded:
+        spellings.append(value.ljust(int(padded[1])))
     return next((column.common[each] for each in spellings if each in column.common), None)
 
 

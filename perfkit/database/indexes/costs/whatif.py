@@ -3,6 +3,9 @@
 Hypothetical indexes live in one backend, so all questions go over one connection, and they are gone with `reset`. Each
 question stands in a savepoint of a transaction that only reads: a statement that cannot be planned spoils none of the
 others. What has places for values is prepared anew each time, as a plan that is kept does not learn of new indexes.
+
+Few questions are asked: a plan that was found among many indexes and uses some of them is also the one found among any
+choice of them that still holds those it uses.
 """
 
 from __future__ import annotations
@@ -10,21 +13,41 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Sequence
-from typing import Any, ClassVar
+from dataclasses import replace
+from typing import Any, ClassVar, NamedTuple
 
 from perfkit.database.indexes.costs.sizes import index_bytes
 from perfkit.database.indexes.definition import Definition
 from perfkit.database.indexes.statements.demand import Demand
+from perfkit.database.indexes.statements.leading import with_table_first
 from perfkit.database.schema.catalog import Catalog
 
-__all__ = ["HypoPG", "Planner", "UnplannedError"]
+__all__ = ["MOST_CALLS", "HypoPG", "Planner", "UnplannedError"]
+
+MOST_CALLS = 500
+"""Plans of one search, those without hypothetical indexes among them; half as many remain whatever the workload. Once
+they are used up, the cheapest of those known that holds has to do."""
 
 PREPARED = "perfkit_what_if"
 _HYPOTHETICAL = re.compile(r"<(\d+)>")
+_VALUE = re.compile(r"'((?:[^']|'')*)'|(-?[\d.]+)")
+_LIST = re.compile(r" IN \(((?:'(?:[^']|'')*'|-?[\d.]+|, )+)\)")
 
 
 class UnplannedError(Exception):
     """The database would not plan a statement."""
+
+
+class _Plan(NamedTuple):
+    """What a statement costs, by which hypothetical indexes, and whether nobody could say."""
+
+    cost: float
+    used: frozenset[Definition]
+    is_guess: bool = False
+
+    def is_that_of(self, had: frozenset[Definition], definitions: frozenset[Definition]) -> bool:
+        """Whether the plan among *had* is the one among *definitions* too."""
+        return not self.is_guess and self.used <= definitions <= had
 
 
 class Planner:
@@ -35,8 +58,8 @@ class Planner:
         self._cursor, self._version = cursor, version
         self.calls = 0
 
-    def plan(self, demand: Demand) -> dict[str, Any]:
-        """Return the plan of *demand*.
+    def plan(self, demand: Demand, sql: str | None = None) -> dict[str, Any]:
+        """Return the plan of *demand*, or of *sql*, another text of it.
 
         Raises:
             UnplannedError: The server refused, or took too long.
@@ -44,7 +67,7 @@ class Planner:
         self.calls += 1
         self._cursor.execute("SAVEPOINT perfkit")
         try:
-            told = self._explained(demand)
+            told = self._explained(sql or demand.sql, demand.parameters)
         except Exception as error:  # noqa: BLE001 - drivers have no error in common; why there is no plan is told
             self._cursor.execute("ROLLBACK TO SAVEPOINT perfkit")
             raise UnplannedError(f"{type(error).__name__}: {error}".splitlines()[0][:200]) from None
@@ -52,17 +75,17 @@ class Planner:
         plan: dict[str, Any] = (told if isinstance(told, list) else json.loads(told))[0]["Plan"]
         return plan
 
-    def _explained(self, demand: Demand) -> Any:
+    def _explained(self, sql: str, has_places: bool) -> Any:
         execute = self._cursor.execute
-        if not demand.parameters:
-            execute(f"EXPLAIN (FORMAT JSON) {demand.sql}")
+        if not has_places:
+            execute(f"EXPLAIN (FORMAT JSON) {sql}")
             return self._cursor.fetchone()[0]
         if self._version >= 160000:
-            execute(f"EXPLAIN (FORMAT JSON, GENERIC_PLAN) {demand.sql}")
+            execute(f"EXPLAIN (FORMAT JSON, GENERIC_PLAN) {sql}")
             return self._cursor.fetchone()[0]
-        execute(f"PREPARE {PREPARED} AS {demand.sql}")
+        execute(f"PREPARE {PREPARED} AS {sql}")
         try:
-            count = len(set(re.findall(r"\$(\d+)", demand.sql)))
+            count = len(set(re.findall(r"\$(\d+)", sql)))
             execute(f"EXPLAIN (FORMAT JSON) EXECUTE {PREPARED} ({', '.join(['NULL'] * count)})")
             return self._cursor.fetchone()[0]
         finally:
@@ -79,26 +102,47 @@ class HypoPG:
 
     verified_by: ClassVar[str] = "hypopg"
 
-    def __init__(self, cursor: Any, planner: Planner, demands: Sequence[Demand], catalog: Catalog) -> None:
-        """Ask over *cursor* about *demands*."""
+    def __init__(
+        self,
+        cursor: Any,
+        planner: Planner,
+        demands: Sequence[Demand],
+        catalog: Catalog,
+        *,
+        today: Sequence[dict[str, Any]],
+    ) -> None:
+        """Ask over *cursor* about *demands*.
+
+        Args:
+            today: Their plans without any hypothetical index.
+        """
+        self._most_calls = max(MOST_CALLS, planner.calls + MOST_CALLS // 2)
+        self._today = [(float(plan["Plan Rows"]), frozenset(_index_names(plan))) for plan in today]
+        self._plans = [
+            {frozenset[Definition](): _Plan(float(plan["Total Cost"]), frozenset[Definition]())} for plan in today
+        ]
         self._cursor, self._planner, self._demands, self._catalog = cursor, planner, demands, catalog
         self._made: dict[Definition, int] = {}
         self._refused: set[Definition] = set()
-        self._today: dict[int, tuple[float, frozenset[str]]] = {}
-        self._plans: dict[tuple[int, frozenset[Definition]], tuple[float, frozenset[Definition]]] = {}
+        self._firsts: dict[tuple[int, str], str | None] = {}
 
     @property
     def calls(self) -> int:
         """How often the planner was asked."""
         return self._planner.calls
 
+    @property
+    def left(self) -> int:
+        """How often it may still be asked."""
+        return max(0, self._most_calls - self.calls)
+
     def cost(self, number: int, definitions: frozenset[Definition]) -> float:
         """Return the cost of statement *number* with *definitions*."""
-        return self._asked(number, definitions)[0]
+        return self._asked(number, definitions).cost
 
     def used(self, number: int, definitions: frozenset[Definition]) -> frozenset[Definition]:
         """Return which of *definitions* its plan would use."""
-        return self._asked(number, definitions)[1]
+        return self._asked(number, definitions).used
 
     def size(self, definition: Definition) -> int:
         """Return the bytes of *definition*, by our own model: HypoPG knows nothing of shared keys."""
@@ -107,12 +151,10 @@ class HypoPG:
 
     def rows(self, number: int) -> float:
         """Return how many rows statement *number* returns."""
-        self.cost(number, frozenset())
         return self._today[number][0]
 
     def names(self, number: int) -> frozenset[str]:
         """Return the names of the indexes of today that its plan uses."""
-        self.cost(number, frozenset())
         return self._today[number][1]
 
     def reset(self) -> None:
@@ -120,31 +162,54 @@ class HypoPG:
         self._cursor.execute("SELECT hypopg_reset()")
         self._made.clear()
 
-    def _asked(self, number: int, definitions: frozenset[Definition]) -> tuple[float, frozenset[Definition]]:
-        key = (number, definitions)
-        known = self._plans.get(key)
+    def _asked(self, number: int, definitions: frozenset[Definition]) -> _Plan:
+        plans = self._plans[number]
+        known = plans.get(definitions)
         if known is None:
-            try:
-                self._have(definitions)
-                plan = self._planner.plan(self._demands[number])
-                names = {int(each) for name in _index_names(plan) for each in _HYPOTHETICAL.findall(name)}
-                if not definitions:
-                    self._today[number] = float(plan["Plan Rows"]), frozenset(_index_names(plan))
-                known = float(plan["Total Cost"]), frozenset(d for d in definitions if self._made.get(d) in names)
-            except UnplannedError:
-                # What cannot be planned in time gains nothing, so nothing is advised for it.
-                if not definitions:
-                    raise
-                known = self._asked(number, frozenset())[0], frozenset()
-            self._plans[key] = known
+            known = next((plan for had, plan in plans.items() if plan.is_that_of(had, definitions)), None)
+            if known is None and self.left:
+                known = self._planned(number, definitions)
+            if known is None:
+                known = self._at_most(number, definitions)
+            plans[definitions] = known
         return known
+
+    def _at_most(self, number: int, definitions: frozenset[Definition]) -> _Plan:
+        """Return the cheapest of the known plans that goes by *definitions* alone: more of them make none dearer."""
+        fitting = [plan for plan in self._plans[number].values() if plan.used <= definitions]
+        return min(fitting, key=lambda plan: plan.cost)._replace(is_guess=True)
+
+    def _planned(self, number: int, definitions: frozenset[Definition]) -> _Plan:
+        try:
+            self._have(definitions)
+            plans = [self._planner.plan(self._demands[number], sql) for sql in self._texts(number, definitions)]
+        except UnplannedError:
+            # What cannot be planned in time gains nothing, so nothing is advised for it.
+            return self._plans[number][frozenset()]._replace(is_guess=True)
+        plan = min(plans, key=lambda each: float(each["Total Cost"]))
+        names = {int(each) for name in _index_names(plan) for each in _HYPOTHETICAL.findall(name)}
+        return _Plan(
+            float(plan["Total Cost"]), frozenset(each for each in definitions if self._made.get(each) in names)
+        )
+
+    def _texts(self, number: int, definitions: frozenset[Definition]) -> list[str]:
+        """Return statement *number* as it is to be asked: with each table first whose indexes are seen there alone."""
+        demand = self._demands[number]
+        found = []
+        for table in sorted({each.table for each in definitions if each.is_special}):
+            if (number, table) not in self._firsts:
+                self._firsts[number, table] = with_table_first(demand.sql, table) if len(demand.accesses) > 1 else None
+            found.append(self._firsts[number, table] or demand.sql)
+        return list(dict.fromkeys(found)) or [demand.sql]
 
     def _have(self, definitions: frozenset[Definition]) -> None:
         """Make the hypothetical indexes *definitions*, and take the others away."""
         for definition in [each for each in self._made if each not in definitions]:
             self._cursor.execute(f"SELECT hypopg_drop_index({self._made.pop(definition)})")
         for definition in sorted(definitions - self._made.keys() - self._refused):
-            ddl = definition.ddl("postgresql", concurrently=False).replace("'", "''")
+            # HypoPG leaves IN (…) as it stands: to the planner that is another condition than the statement has.
+            folded = replace(definition, where=_LIST.sub(_as_constant, definition.where))
+            ddl = folded.ddl("postgresql", concurrently=False).replace("'", "''")
             self._cursor.execute("SAVEPOINT perfkit_index")
             try:
                 self._cursor.execute(f"SELECT indexrelid FROM hypopg_create_index('{ddl}')")
@@ -160,3 +225,10 @@ def _index_names(plan: dict[str, Any]) -> Iterator[str]:
         yield str(plan["Index Name"])
     for each in plan.get("Plans", ()):
         yield from _index_names(each)
+
+
+def _as_constant(match: re.Match[str]) -> str:
+    """Return ``IN ('a', 'b')`` as ``= ANY ('{"a","b"}')``, which is one constant."""
+    values = (text or number for text, number in _VALUE.findall(match[1]))
+    quoted = ('"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"' for value in values)
+    return f" = ANY ('{{{','.join(quoted)}}}')"

@@ -162,6 +162,9 @@ class Conditions:
     def _kind(self, node: Any) -> tuple[str, Any, str | None, int, str]:
         """Return kind, subject, value, number of values and operator of the condition *node*."""
         exp = self._exp
+        if isinstance(node, exp.Binary) and node.this.find(exp.Column) and node.expression.find(exp.Column):
+            # Two columns of a row compared with each other: there is no value to look up.
+            return FILTER, node.find(exp.Column), None, 1, ""
         if isinstance(node, exp.EQ | exp.NullSafeEQ):
             subject, value, _ = self._sides(node)
             return EQUAL, subject, value, 1, "="
