@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from functools import cache
 from pathlib import Path
 
@@ -10,7 +11,18 @@ import msgspec
 
 __all__ = ["Asset", "asset", "asset_names", "asset_url"]
 
-_CONTENT_TYPES = {"favicon.svg": "image/svg+xml", "style.css": "text/css; charset=utf-8"}
+_SCRIPT = "text/javascript; charset=utf-8"
+_CONTENT_TYPES = {
+    "favicon.svg": "image/svg+xml",
+    "style.css": "text/css; charset=utf-8",
+    "theme.js": _SCRIPT,
+    "app.js": _SCRIPT,
+    "chart.js": _SCRIPT,
+    "keys.js": _SCRIPT,
+    "live.js": _SCRIPT,
+    "markup.js": _SCRIPT,
+}
+_IMPORT = re.compile(rb'(?<=from |port )"\./([a-z]+\.js)"')
 
 
 class Asset(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,4 +63,12 @@ def asset_url(plain: str) -> str:
 def _load(plain: str) -> Asset:
     # By the file system, which msgspec's compiled module needs anyway: importlib.resources loads ten modules more.
     body = Path(__file__).with_name("static").joinpath(plain).read_bytes()
+    if plain.endswith(".js"):
+        # A module names those that it imports; they have the hash of their content in their names, too.
+        body = _IMPORT.sub(lambda found: f'"{_sibling(found[1].decode())}"'.encode(), body)
     return Asset(content_type=_CONTENT_TYPES[plain], body=body, hash=hashlib.sha256(body).hexdigest()[:16])
+
+
+def _sibling(plain: str) -> str:
+    """Return the URL of an asset relative to another one."""
+    return asset_url(plain).replace("./static/", "./")

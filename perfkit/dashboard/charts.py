@@ -6,8 +6,9 @@ stands in an SVG of its own beside it, placed in percent, and never stretches.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
-from datetime import tzinfo
+from datetime import datetime, tzinfo
 
 import msgspec
 
@@ -159,7 +160,28 @@ def latency_chart(trend: Trend, at: float, timezone: tzinfo, target: float) -> M
         + (f" The target of p95 is {seconds(target)}." if shows_target else "")
     )
     labels = [_label(name, place, f"end {name}") for name, place in _spread(ends).items()]
-    return _plot(axes, ticks, seconds, lines, labels, sentence, say, _Times(trend.step, at, timezone))
+    drawn = _plot(axes, ticks, seconds, lines, labels, sentence, say, _Times(trend.step, at, timezone))
+    told = {
+        "end": at,
+        "step": trend.step,
+        "offset": _offset(at, timezone),
+        "target": target,
+        "lines": [{"name": name, "values": [_short(each) for each in values]} for name, values in series],
+    }
+    data = msgspec.json.encode(told).decode()
+    label = f"{sentence} Arrow keys tell each moment."
+    return h("perfkit-chart", {"role": "application", "aria-label": label, "data-series": data}, drawn)
+
+
+def _short(value: float | None) -> float | None:
+    """Return *value* with six significant digits: more is not seen, and the page is smaller."""
+    return None if value is None or not math.isfinite(value) else float(f"{value:.6g}")
+
+
+def _offset(at: float, timezone: tzinfo) -> float:
+    """Return how many seconds clocks of *timezone* are ahead of UTC."""
+    ahead = datetime.fromtimestamp(at, timezone).utcoffset()
+    return ahead.total_seconds() if ahead is not None else 0.0
 
 
 def is_target_shown(trend: Trend, target: float) -> bool:

@@ -6,7 +6,7 @@ from perfkit.advice.wording import age, count, percent, seconds
 from perfkit.core.status import Status
 from perfkit.dashboard.assets import asset_url
 from perfkit.dashboard.data import LIVE_SECONDS, OverviewData
-from perfkit.dashboard.html import Child, Markup, document, h
+from perfkit.dashboard.html import Child, Markup, document, h, script
 from perfkit.dashboard.page import Entry
 from perfkit.dashboard.pages import PAGES
 from perfkit.dashboard.parameters import Given
@@ -15,6 +15,9 @@ from perfkit.dashboard.sections.components import used
 from perfkit.dashboard.times import stamp
 
 __all__ = ["frame"]
+
+_MODULES = ("chart.js", "keys.js", "live.js", "markup.js")
+"""What `app.js` imports, told ahead so that all comes in one go."""
 
 _SECTIONS = (
     ("advice", "Advice"),
@@ -46,10 +49,14 @@ def _head(data: OverviewData, title: str) -> list[Markup]:
         h("meta", {"name": "color-scheme", "content": "light dark"}),
         h("title", None, f"{title} · {data.service} · perfkit"),
         h("link", {"rel": "icon", "type": "image/svg+xml", "href": asset_url("favicon.svg")}),
+        script(asset_url("theme.js"), is_module=False),
         h("link", {"rel": "stylesheet", "href": asset_url("style.css")}),
+        *(h("link", {"rel": "modulepreload", "href": asset_url(name)}) for name in _MODULES),
+        script(asset_url("app.js")),
     ]
     if data.live:
-        head.append(h("meta", {"http-equiv": "refresh", "content": str(data.live)}))
+        # Where there is script, it does better than to load the whole page again.
+        head.append(h("noscript", None, h("meta", {"http-equiv": "refresh", "content": str(data.live)})))
     return head
 
 
@@ -83,12 +90,17 @@ def _header(data: OverviewData, given: Given) -> Markup:
 def _live(data: OverviewData, given: Given) -> Markup:
     if not data.live:
         href, title = given.link(live=LIVE_SECONDS), f"Load this page again every {LIVE_SECONDS} s"
-        return h("a", {"class": "live", "href": href, "title": title}, h("span", {"class": "dot"}), "Live")
+        return h(
+            "a",
+            {"class": "live", "href": href, "title": title},
+            h("span", {"class": "dot"}),
+            h("span", {"class": "word"}, "Live"),
+        )
     return h(
         "a",
         {"class": "live on", "href": given.link(), "title": "Stop loading this page again"},
         h("span", {"class": "dot"}),
-        f"Live, every {data.live} s",
+        h("span", {"class": "word"}, f"Live, every {data.live} s"),
         h("span", {"class": "hidden"}, ": stop"),
     )
 

@@ -11,7 +11,7 @@ from functools import lru_cache
 from html import escape
 from typing import TypeAlias
 
-__all__ = ["Attributes", "Child", "Markup", "document", "h"]
+__all__ = ["Attributes", "Child", "Markup", "document", "h", "script"]
 
 
 class Markup(str):
@@ -25,6 +25,7 @@ Attributes: TypeAlias = Mapping[str, str | int | float | bool | None]
 
 _NAME = re.compile(r"[a-zA-Z][a-zA-Z0-9-]*\Z")
 _URL = re.compile(r"(?:https?://|\.{1,2}/|[?#])[^\s\\\x00-\x20\x7f]*\Z")
+_ASSET = re.compile(r"\./static/[a-z]+-[0-9a-f]{16}\.js\Z")
 _URL_ATTRIBUTES = frozenset({"action", "formaction", "href", "src"})
 _VOID = frozenset({"br", "col", "hr", "img", "input", "link", "meta", "wbr"})
 
@@ -44,6 +45,18 @@ def h(tag: str, attributes: Attributes | None = None, *children: Child) -> Marku
     if tag in _VOID:
         return Markup(opening)
     return Markup(f"{opening}{''.join(_text(child) for child in children)}</{tag}>")
+
+
+def script(url: str, *, is_module: bool = True) -> Markup:
+    """Return the element that loads a script of our own; there is no way to write one into a page.
+
+    Raises:
+        ValueError: If *url* is none of an asset.
+    """
+    if not _ASSET.match(url):
+        raise ValueError(f"{url!r} cannot be a script. It must be an asset of the dashboard. Add the file there.")
+    kind = ' type="module"' if is_module else ""
+    return Markup(f'<script{kind} src="{url}"></script>')
 
 
 def document(language: str, head: Sequence[Child], body: Sequence[Child]) -> Markup:

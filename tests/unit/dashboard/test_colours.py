@@ -25,9 +25,13 @@ TEXT_PAIRS = [
     ("warn", "warn-bg"),
     ("bad", "bad-bg"),
     ("text", "warn-bg"),
+    ("text", "ok-bg"),
+    ("accent-ink", "accent"),
 ]
-GRAPHICS = ("p50", "p95", "p99", "plain", "column", "ok", "warn-line", "bad")
+SPANS = ("python", "sql", "cache", "outbound", "template")
+GRAPHICS = (*SPANS, "p50", "p95", "p99", "plain", "column", "ok", "warn-line", "bad")
 APART = [
+    *combinations(SPANS, 2),
     *combinations(("p50", "p95", "p99"), 2),
     *combinations(("ok", "warn", "bad"), 2),
     ("column", "bad"),
@@ -48,11 +52,8 @@ def stylesheet() -> str:
 
 
 def tokens(scheme: str) -> dict[str, str]:
-    light, dark = re.findall(r":root \{(.*?)\}", stylesheet(), re.DOTALL)
-    named = dict(re.findall(r"--([a-z0-9-]+): (#[0-9a-f]{6});", light))
-    if scheme == "dark":
-        named |= dict(re.findall(r"--([a-z0-9-]+): (#[0-9a-f]{6});", dark))
-    return named
+    found = re.findall(r"--([a-z0-9-]+): light-dark\((#[0-9a-f]{6}), (#[0-9a-f]{6})\);", stylesheet())
+    return {name: light if scheme == "light" else dark for name, light, dark in found}
 
 
 def linear(colour: str) -> Triple:

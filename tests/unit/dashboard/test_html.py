@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis.strategies import text
 
-from perfkit.dashboard.html import Markup, document, h
+from perfkit.dashboard.html import Markup, document, h, script
 
 HOSTILE = '"><img src=x onerror=alert(1)>'
 
@@ -109,3 +109,17 @@ def test_blocked_or_malformed_elements_are_refused(tag: str) -> None:
 def test_a_document_has_a_doctype_and_a_language() -> None:
     made = document("en", [h("title", None, "<")], ["&"])
     assert made == '<!doctype html>\n<html lang="en"><head><title>&lt;</title></head><body>&amp;</body></html>'
+
+
+@pytest.mark.parametrize(
+    "url", ["", "./app.js", "https://evil.com/app.js", "./static/../x-0123456789abcdef.js", "data:,x"]
+)
+def test_nothing_but_an_asset_can_be_a_script(url: str) -> None:
+    with pytest.raises(ValueError, match="cannot be a script"):
+        script(url)
+
+
+def test_a_script_is_loaded_by_its_address() -> None:
+    assert script("./static/app-0123456789abcdef.js") == (
+        '<script type="module" src="./static/app-0123456789abcdef.js"></script>'
+    )

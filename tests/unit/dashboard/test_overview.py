@@ -67,7 +67,8 @@ def test_every_state_is_a_whole_page_without_script_or_inline_style(name: str) -
     seen = Page(source)
     tags = {tag for tag, _ in seen.elements}
     assert tags >= {"header", "nav", "main", "footer", "h1", "title"}
-    assert not tags & {"script", "style", "base", "img", "iframe", "object", "form"}
+    assert not tags & {"style", "base", "img", "iframe", "object", "form"}
+    assert all(re.fullmatch(r"\./static/[a-z]+-[0-9a-f]{16}\.js", each["src"] or "") for each in seen.all("script"))
     assert not any("style" in attributes for _, attributes in seen.elements)
     assert not any(key.startswith("on") for _, attributes in seen.elements for key in attributes)
 

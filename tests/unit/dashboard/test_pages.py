@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import msgspec
 import pytest
@@ -40,7 +41,8 @@ def test_every_page_is_whole_in_every_state_without_script_or_inline_style(entry
     source = html(entry.name, "r=GET+%2Fproducts", state)
     source.encode()
     seen = Page(source)
-    assert not seen.all("script")
+    assert all(re.fullmatch(r"\./static/[a-z]+-[0-9a-f]{16}\.js", each["src"] or "") for each in seen.all("script"))
+    assert source.count("<script") == len(seen.all("script")) == 2
     assert all("style" not in attributes for _, attributes in seen.elements)
     assert len(seen.all("h1")) <= 1
     ids = [attributes["id"] for _, attributes in seen.elements if "id" in attributes]

@@ -1,0 +1,76 @@
+"""Every page in a real browser: light and dark, narrow and wide, no violation, no complaint, nothing that axe finds."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from visits import OVERFLOW, Visit
+
+from perfkit.dashboard import PAGES, Entry
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
+
+IDS = [entry.name or "overview" for entry in PAGES]
+RULES = {"resultTypes": ["violations"]}
+
+
+def axe_source() -> str:
+    """The source of axe-core, which only tests use."""
+    package = pytest.importorskip("axe_playwright_python")
+    return Path(str(package.__file__)).with_name("axe.min.js").read_text()
+
+
+@pytest.mark.parametrize("state", ["advised", "hostile", "first-run", "performance-off"])
+@pytest.mark.parametrize("entry", PAGES, ids=IDS)
+def test_a_page_fits_breaks_no_rule_and_can_be_used_by_all(browser: Any, site: str, entry: Entry, state: str) -> None:
+    source = axe_source()
+    with closing(Visit(browser, f"{site}/{state}/deep/perfkit/{entry.name}")) as visit:
+        for width in (360, 768, 1440):
+            visit.page.set_viewport_size({"width": width, "height": 844})
+            for scheme in ("light", "dark"):
+                visit.page.emulate_media(color_scheme=scheme)
+                assert visit.measure(OVERFLOW) <= 0, f"{width} wide, {scheme}"
+                if state != "advised" and width != 360:
+                    continue
+                visit.measure(f"(() => {{ {source} }})()")
+                found = visit.page.evaluate("rules => axe.run(document, rules)", RULES)["violations"]
+                told = [(each["id"], [node["html"][:200] for node in each["nodes"][:3]]) for each in found]
+                assert not told, f"{width} wide, {scheme}"
+        assert visit.complaints == []
+
+
+@pytest.mark.parametrize("entry", PAGES, ids=IDS)
+def test_a_page_is_read_without_script(browser: Any, site: str, entry: Entry) -> None:
+    context = {"java_script_enabled": False}
+    with closing(Visit(browser, f"{site}/advised/deep/perfkit/{entry.name}", **context)) as visit:
+        assert len(visit.page.locator("main").inner_text()) > 100
+        assert visit.page.locator("h1").count() == 1
+        assert visit.complaints == []
+
+
+@pytest.mark.parametrize("entry", PAGES, ids=IDS)
+def test_keys_alone_reach_everything_on_a_page(browser: Any, site: str, entry: Entry) -> None:
+    wanted = "[...document.querySelectorAll('a[href], button, summary, input:not([type=hidden]), perfkit-chart')]"
+    with closing(Visit(browser, f"{site}/advised/deep/perfkit/{entry.name}")) as visit:
+        visit.measure("document.querySelectorAll('details').forEach(each => { each.open = true })")
+        total = visit.measure(f"{wanted}.filter(each => each.checkVisibility()).length")
+        visit.measure("window.reached = new Set(); document.addEventListener('focusin', e => reached.add(e.target))")
+        for _ in range(3 * total + 60):
+            visit.page.keyboard.press("Tab")
+            if visit.measure("document.activeElement === document.body"):
+                break
+        missed = f"{wanted}.filter(each => each.checkVisibility() && !reached.has(each)).map(each => each.outerHTML)"
+        assert visit.measure(missed) == []
+
+
+def test_the_letters_lead_to_the_pages(browser: Any, site: str) -> None:
+    with closing(Visit(browser, f"{site}/advised/deep/perfkit/")) as visit:
+        for entry in [each for each in PAGES if each.key]:
+            visit.wait("document.querySelector('.tools') !== null")
+            visit.page.keyboard.press("g")
+            visit.page.keyboard.press(entry.key)
+            visit.page.wait_for_url(f"**/advised/deep/perfkit/{entry.name}")
+        assert visit.complaints == []
