@@ -37,6 +37,7 @@ COMMANDS = {
     "report": "write what a running service knows into one HTML file",
     "export": "print the numbers of a running service for other programs",
     "compare": "say what changed between two exports",
+    "config": "show, explain and validate settings",
     "health": "ask a running service how it is",
     "drain": "have a running service say that it wants no new requests",
     "proxy": "pass requests on to several servers, balanced",
