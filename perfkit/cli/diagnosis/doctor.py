@@ -7,6 +7,7 @@ import json
 import logging
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from perfkit.cli.arguments import add_output, service_url
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["add_arguments", "run"]
 
 ILL = 1
+TOKEN = "PERFKIT_TOKEN"
 _COLOURS = {"ok": ("green",), "note": ("dim",), "warn": ("yellow",), "FAIL": ("red", "bold")}
 
 
@@ -93,20 +95,33 @@ def _of_app(options: argparse.Namespace) -> Iterator[Note]:
     from perfkit.cli.launch.target import Target
     from perfkit.http.tokens import new_token
 
-    given = os.environ.get("PERFKIT_TOKEN")
-    token = os.environ["PERFKIT_TOKEN"] = given or new_token()
-    serving = wrapped(Target.parsed(options.target, factory=options.factory, folder=options.app_dir))
+    token = os.environ.get(TOKEN) or new_token()
+    with _variable(token):
+        serving = wrapped(Target.parsed(options.target, factory=options.factory, folder=options.app_dir))
     yield from application.present(options.target, serving)
-    if given is None:  # the app was given one of ours; its settings are looked at as they are without it
-        del os.environ["PERFKIT_TOKEN"]
+    # The settings are looked at as they are without a token of ours.
     config, notes = installation.settings(serving.settings, debug=serving.is_debug)
     yield from notes
     yield from installation.shared(config)
     yield from application.order(serving)
-    os.environ["PERFKIT_TOKEN"] = token
-    yield from application.answers(serving, config, token)
+    with _variable(token):
+        yield from application.answers(serving, config, token)
     yield from application.libraries()
     yield installation.cost()
+
+
+@contextmanager
+def _variable(token: str) -> Iterator[None]:
+    """Have the app find *token* in the environment."""
+    before = os.environ.get(TOKEN)
+    os.environ[TOKEN] = token
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[TOKEN]
+        else:
+            os.environ[TOKEN] = before
 
 
 def _page(notes: list[Note], style: Style) -> Iterator[str]:

@@ -57,7 +57,6 @@ def alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     path = list(sys.path)
     monkeypatch.chdir(tmp_path)
     yield
-    os.environ.pop("PERFKIT_TOKEN", None)
     sys.path[:] = path
     for name in APPS:
         sys.modules.pop(f"doctored_{name}", None)
@@ -109,9 +108,11 @@ def test_a_missing_token_is_told_and_a_given_one_is_not_repeated(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert diagnosed(capsys, 0, "doctored_well:app")["access"]["level"] == "warn"
+    assert "PERFKIT_TOKEN" not in os.environ
     sys.modules.pop("doctored_well")
     monkeypatch.setenv("PERFKIT_TOKEN", "a-secret-of-the-doctor")
     assert main(["doctor", "doctored_well:app"]) == 0
+    assert os.environ["PERFKIT_TOKEN"] == "a-secret-of-the-doctor"
     out = capsys.readouterr().out
     assert "a token is set" in out
     assert "a-secret" not in out
