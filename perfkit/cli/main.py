@@ -37,6 +37,8 @@ COMMANDS = {
     "report": "write what a running service knows into one HTML file",
     "export": "print the numbers of a running service for other programs",
     "compare": "say what changed between two exports",
+    "doctor": "look whether perfkit is set up well, in an app or in a running service",
+    "config": "show, explain and validate settings",
     "health": "ask a running service how it is",
     "drain": "have a running service say that it wants no new requests",
     "proxy": "pass requests on to several servers, balanced",
@@ -46,6 +48,7 @@ COMMANDS = {
 _PLACES = {
     "check": "reading.check",
     "compare": "reading.compare",
+    "doctor": "diagnosis.doctor",
     "export": "reading.export",
     "report": "reading.report",
     "run": "launch.run",

@@ -22,11 +22,15 @@ class Answer(NamedTuple):
 
 
 class Reply(NamedTuple):
-    """What a service answered; *headers* by their names in small letters."""
+    """What a service answered; names of *headers* in small letters, one entry for each time that one was sent."""
 
     code: int
-    headers: dict[str, str]
+    headers: tuple[tuple[str, str], ...]
     body: bytes
+
+    def all(self, name: str) -> list[str]:
+        """Return each value of the header *name*."""
+        return [value for key, value in self.headers if key == name]
 
 
 def address(text: str) -> SplitResult:
@@ -56,13 +60,13 @@ def ask(url: SplitResult, path: str, *, method: str = "GET", timeout: float, tok
 
 
 def fetch(
-    url: SplitResult, path: str, *, method: str = "GET", timeout: float, token: str = "", most: int = MOST_BYTES
+    url: SplitResult, path: str, *, method: str = "GET", timeout: float, token: str | None = "", most: int = MOST_BYTES
 ) -> Reply:
     """Ask the host of *url* for *path*. No redirect is followed: a token is for the one who was named.
 
     Args:
         timeout: Seconds for the whole of it.
-        token: PERFKIT_TOKEN's if empty.
+        token: PERFKIT_TOKEN's if empty, none if None.
         most: Bytes of the body that are read.
 
     Raises:
@@ -72,7 +76,8 @@ def fetch(
     assert url.hostname is not None
     deadline = time.monotonic() + timeout
     connection = kind(url.hostname, url.port, timeout=timeout)
-    token = token or os.environ.get("PERFKIT_TOKEN", "")
+    if token is not None:
+        token = token or os.environ.get("PERFKIT_TOKEN", "")
     headers = {"accept": "application/json", "user-agent": "perfkit", "x-perfkit-command": method.lower()}
     if token:
         headers["authorization"] = f"Bearer {token}"
@@ -86,4 +91,4 @@ def fetch(
                 raise TimeoutError(f"the answer was not complete after {timeout:g} s")
     finally:
         connection.close()
-    return Reply(answer.status, {name.lower(): value for name, value in answer.getheaders()}, bytes(body))
+    return Reply(answer.status, tuple((name.lower(), value) for name, value in answer.getheaders()), bytes(body))

@@ -10,9 +10,8 @@ import msgspec
 
 from perfkit.advice import Score, Targets, Verdict
 from perfkit.core.findings import Finding
-from perfkit.core.status import Status
 from perfkit.health.snapshot import HealthSnapshot
-from perfkit.performance.snapshot import Latency, PerformanceSnapshot, Trend
+from perfkit.performance.snapshot import PerformanceSnapshot
 
 if TYPE_CHECKING:
     from perfkit.alerts.snapshot import AlertsSnapshot
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from perfkit.database.snapshot import DatabaseSnapshot
     from perfkit.load_balancer.snapshot import LoadBalancerSnapshot
 
-__all__ = ["LIVE_SECONDS", "NO_HEALTH", "NO_PERFORMANCE", "OverviewData", "live_interval"]
+__all__ = ["LIVE_SECONDS", "OverviewData", "live_interval"]
 
 LIVE_SECONDS = 5
 """How often a live page loads itself again."""
@@ -91,36 +90,3 @@ def live_interval(query: str) -> int | None:
     except ValueError:
         return None
     return wished if 2 <= wished <= 60 else None
-
-
-NO_PERFORMANCE = PerformanceSnapshot(
-    at=0.0,
-    window=0.0,
-    total_requests=0,
-    requests=0,
-    rate=0.0,
-    errors=0,
-    error_rate=0.0,
-    latency=Latency(),
-    in_flight=0,
-    cpu=None,
-    memory=None,
-    threads=None,
-    open_files=None,
-    uptime=0.0,
-    routes=(),
-    workers=(),
-    trend=Trend(step=1.0),
-)
-"""Stands for the snapshot of a component that is switched off: nothing is known."""
-
-NO_HEALTH = HealthSnapshot(
-    status=Status.UNKNOWN,
-    is_live=True,
-    is_ready=True,
-    is_started=True,
-    is_draining=False,
-    uptime=0.0,
-    checks=(),
-)
-"""The same of health."""

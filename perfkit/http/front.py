@@ -157,7 +157,7 @@ class Front:
     def overview_data(self) -> OverviewData:
         """Return what all pages show. To look at one wakes no component."""
         from perfkit.dashboard import OverviewData
-        from perfkit.dashboard.data import NO_HEALTH, NO_PERFORMANCE
+        from perfkit.http.dashboard.absent import NO_HEALTH, NO_PERFORMANCE
 
         dashboard = self._system.get_performance_dashboard(wake=False)
         components, config = dashboard.components, self._system.config

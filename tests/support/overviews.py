@@ -15,7 +15,7 @@ from perfkit.advice import Loss, Part, Score, Verdict
 from perfkit.cli.reading.document import Overview
 from perfkit.core.findings import Finding, Priority
 from perfkit.core.status import Status
-from perfkit.dashboard.data import NO_HEALTH, NO_PERFORMANCE
+from perfkit.http.dashboard.absent import NO_HEALTH, NO_PERFORMANCE
 from perfkit.performance.snapshot import Latency, RouteSnapshot
 
 __all__ = ["Canned", "canned", "encoded", "finding", "made", "route"]

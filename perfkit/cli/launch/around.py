@@ -116,8 +116,9 @@ def _asgi(app: Any) -> Wrapped:
     routed = import_module("perfkit_asgi.routes").routed(app)
     framework = type(routed).__name__ if routed is not None else "ASGI"
     debug = getattr(routed, "debug", False) is True
-    if _has(app, middleware):
-        return Wrapped(app, "asgi", framework, False, {}, debug)
+    own = _own(app, middleware)
+    if own is not None:
+        return Wrapped(app, "asgi", framework, False, own, debug)
     if _is_a(app, "starlette.applications", "Starlette") and app.middleware_stack is None:
         app.add_middleware(middleware)
         return Wrapped(app, "asgi", framework, True, {}, debug)
@@ -126,21 +127,26 @@ def _asgi(app: Any) -> Wrapped:
 
 def _plain_wsgi(app: Any) -> Wrapped:
     middleware = import_module("perfkit_wsgi").PerfkitMiddleware
-    if _has(app, middleware):
+    if _own(app, middleware) is not None:
         return Wrapped(app, "wsgi", "WSGI", False, {}, False)
     return Wrapped(middleware(app), "wsgi", "WSGI", True, {}, False)
 
 
-def _has(app: Any, middleware: type) -> bool:
-    """Return True if *middleware* is around *app*, or in the list of one that has a list."""
+def _own(app: Any, middleware: type) -> dict[str, Any] | None:
+    """Return the settings with which the app's own code has put *middleware* around it; None where it has not.
+
+    They are known where the middleware is in a list that the framework has not built yet.
+    """
     for _ in range(20):
         if app is None:
-            return False
-        listed = getattr(app, "user_middleware", None) or ()
-        if isinstance(app, middleware) or any(getattr(each, "cls", None) is middleware for each in listed):
-            return True
+            return None
+        for each in getattr(app, "user_middleware", None) or ():
+            if getattr(each, "cls", None) is middleware:
+                return {name: value for name, value in each.kwargs.items() if name != "system"}
+        if isinstance(app, middleware):
+            return {}
         app = getattr(app, "app", None)
-    return False
+    return None
 
 
 def _is_a(app: Any, module: str, name: str) -> bool:

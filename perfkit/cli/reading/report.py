@@ -78,8 +78,8 @@ def _data(overview: Overview) -> OverviewData:
     from perfkit.cache.snapshot import CacheSnapshot
     from perfkit.cli.reading.service import ServiceError
     from perfkit.dashboard import OverviewData
-    from perfkit.dashboard.data import NO_HEALTH, NO_PERFORMANCE
     from perfkit.database.snapshot import DatabaseSnapshot
+    from perfkit.http.dashboard.absent import NO_HEALTH, NO_PERFORMANCE
     from perfkit.load_balancer.snapshot import LoadBalancerSnapshot
 
     def converted(value: Any, kind: Any) -> Any:

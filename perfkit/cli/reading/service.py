@@ -96,12 +96,24 @@ class Service:
             ServiceError: They cannot be had.
             NotAllowedError: The service does not allow it.
         """
-        mount = self._path[: -len(DASHBOARD)] if self._path.endswith(DASHBOARD) else self._path
-        path = f"{mount}{METRICS}?format={format}"
+        path = f"{self.metrics_path}?format={format}"
         reply = self._ask(path)
         if reply.code != 200:
             raise self._refusal(reply, path)
         return reply.body
+
+    def get(self, path: str, *, as_stranger: bool = False) -> Reply:
+        """Return what the service answers to *path*, whatever that is.
+
+        Raises:
+            ServiceError: It does not answer.
+        """
+        return self._ask(path, as_stranger=as_stranger)
+
+    @property
+    def metrics_path(self) -> str:
+        """Where the metrics are: beside the dashboard."""
+        return f"{self._path.removesuffix(DASHBOARD)}{METRICS}"
 
     @property
     def _path(self) -> str:
@@ -111,11 +123,12 @@ class Service:
         """Return where the dashboard may be: the path of the URL itself, or the usual one below it."""
         return [DASHBOARD] if not self._path else [self._path, f"{self._path}{DASHBOARD}"]
 
-    def _ask(self, path: str) -> Reply:
+    def _ask(self, path: str, *, as_stranger: bool = False) -> Reply:
         deadline = time.monotonic() + self._timeout
+        token = None if as_stranger else self._token
         while True:
             try:
-                reply = fetch(self._url, path, timeout=self._timeout, token=self._token, most=MOST_BYTES)
+                reply = fetch(self._url, path, timeout=self._timeout, token=token, most=MOST_BYTES)
             except (OSError, http.client.HTTPException, ValueError) as error:
                 raise ServiceError(
                     f"{self.name} did not answer ({clean(str(error)) or type(error).__name__}). "
@@ -135,7 +148,7 @@ class Service:
             )
         if 300 <= code < 400:
             return ServiceError(
-                f"{self.name} sends on to {clean(reply.headers.get('location', 'elsewhere'))[:200]}. "
+                f"{self.name} sends on to {clean(' '.join(reply.all('location')) or 'elsewhere')[:200]}. "
                 "Nothing is followed, as the token is for this address alone. Give that address as URL."
             )
         return ServiceError(

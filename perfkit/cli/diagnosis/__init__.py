@@ -1,0 +1,1 @@
+"""`perfkit doctor`: looks whether perfkit is set up well."""

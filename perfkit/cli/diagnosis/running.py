@@ -1,0 +1,75 @@
+"""A running service, looked at from outside: the way to it, what it says of itself, what its hooks have seen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from perfkit.advice.wording import count, seconds
+from perfkit.cli.diagnosis.answers import dashboard, strangers
+from perfkit.cli.diagnosis.note import Note, fine, told, warned
+from perfkit.cli.reading.document import Overview, decoded
+from perfkit.cli.reading.service import Service
+
+__all__ = ["looked_at"]
+
+
+def looked_at(service: Service) -> Iterator[Note]:
+    """Look at *service*.
+
+    Raises:
+        ServiceError, NotAllowedError: It cannot be asked.
+    """
+    overview = decoded(service.overview(), service.name)
+    yield fine("service", f"{overview.service}/{overview.environment} at {service.name}, perfkit {overview.perfkit}")
+    yield from _workers(overview)
+    yield from dashboard(service, service.mount)
+    yield from strangers(service, service.mount, is_development=overview.environment == "development")
+    code = service.get(service.metrics_path).code
+    if code == 200:
+        yield fine("metrics", f"{service.metrics_path} answers")
+    else:
+        yield told("metrics", f"{service.metrics_path} answers {code}", "Look at http.metrics_path and metrics.enabled")
+    yield from _hooks(overview)
+    yield from _seen(overview)
+    if overview.overhead is not None:
+        yield fine("cost", f"perfkit costs {seconds(overview.overhead)} a request")
+
+
+def _workers(overview: Overview) -> Iterator[Note]:
+    live = len(overview.performance.workers) if overview.performance is not None else 0
+    if overview.degraded:
+        yield warned("workers", overview.degraded, "Give store.directory a place that all workers can write to")
+    elif overview.is_shared:
+        yield fine("workers", f"{count(live, 'worker')} count together")
+    else:
+        yield fine("workers", "one worker, which counts in memory")
+
+
+def _hooks(overview: Overview) -> Iterator[Note]:
+    captures = (overview.database or {}).get("captures") or []
+    names = [
+        str(each.get("name") or each.get("kind") or each) if isinstance(each, dict) else str(each) for each in captures
+    ]
+    if names:
+        yield fine("hooks", f"database: {', '.join(names)[:200]}")
+    else:
+        yield told(
+            "hooks", "no database is seen", "Docs: how statements are seen; wrap a connection of your own by hand"
+        )
+
+
+def _seen(overview: Overview) -> Iterator[Note]:
+    performance = overview.performance
+    if performance is None:
+        yield told("requests", "the performance component is off", "Set performance.enabled to true")
+    elif not performance.total_requests:
+        yield warned(
+            "requests", "none has been counted yet", "Send one; if it is not counted, perfkit is not in its way"
+        )
+    else:
+        without = sum(route.requests for route in performance.routes if not route.route)
+        yield fine("requests", f"{count(performance.total_requests, 'request')} counted")
+        if performance.requests >= 20 and without > 0.5 * performance.requests:
+            yield told(
+                "requests", f"{without} of the last {performance.requests} matched no route", "Look what asks for them"
+            )
