@@ -85,7 +85,7 @@ class Sources:
         self._add(id(pool), reference, Source(f"sqlalchemy {system}", system, _pool_opener(reference)))
 
     def add_connection(self, connection: Any) -> None:
-        """Take note of where *connection*, one of a driver's that was wrapped, leads to; it is not held.
+        """Take note of where *connection*, one of a driver's or a pool of psycopg's, leads to; it is not held.
 
         Called by its own thread: SQLite's are asked for their file.
         """
@@ -94,6 +94,10 @@ class Sources:
             path = _path_of(connection)
             if path:
                 self._add(path, None, Source(f"sqlite {Path(path).name}", system, _file_opener(path), is_reading=True))
+        elif hasattr(connection, "conninfo"):
+            reference = weakref.ref(connection)
+            name = f"psycopg {getattr(connection, 'name', 'pool')}"
+            self._add(id(connection), reference, Source(name, "postgresql", _psycopg_opener(reference)))
         elif hasattr(connection, "info"):
             reference = weakref.ref(connection)
             self._add(id(connection), reference, Source(f"wrapped {system}", system, _driver_opener(reference)))
@@ -203,6 +207,23 @@ def _driver_opener(reference: Callable[[], Any]) -> Callable[[Callable[[Any], An
             )
         with contextlib.closing(own):
             return question(own)
+
+    return opened
+
+
+def _psycopg_opener(reference: Callable[[], Any]) -> Callable[[Callable[[Any], Any]], Any]:
+    """Return what asks over a connection made as the pool makes its own, but for its hooks."""
+
+    def opened(question: Callable[[Any], Any]) -> Any:
+        pool = reference()
+        if pool is None:
+            raise DatabaseError(
+                "The pool of connections is gone. It must live as long as its database is asked. Keep it."
+            )
+        where = pool.conninfo() if callable(pool.conninfo) else pool.conninfo
+        options = {**(pool.kwargs or {}), "autocommit": True, "prepare_threshold": None}
+        with contextlib.closing(importlib.import_module("psycopg").connect(where, **options)) as connection:
+            return question(connection)
 
     return opened
 
