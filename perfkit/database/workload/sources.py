@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib
+import re
 import weakref
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
@@ -22,7 +23,7 @@ from perfkit.database.capture.checkouts import OURS
 from perfkit.database.capture.dbapi import system_of
 from perfkit.database.query.target import Target, target_of
 
-__all__ = ["Source", "Sources"]
+__all__ = ["Source", "Sources", "told"]
 
 T = TypeVar("T")
 
@@ -31,6 +32,18 @@ MOST_SOURCES = 4
 
 LOCKED = 1.0
 """Seconds to wait where a file of SQLite is being written."""
+
+
+_PASSWORDS = re.compile(
+    r"((?:password|passwd|pwd|secret|token)\w*\s*[=:]\s*)[^\s,;)&]+|(?<=://)[^/@\s]+(?=@)", re.IGNORECASE
+)
+
+
+def told(error: BaseException) -> str:
+    """Return what *error* says in short, without what may be a password: drivers and apps tell what they please."""
+    lines = str(error).strip().splitlines()
+    said = _PASSWORDS.sub(lambda match: (match[1] or "") + "█", lines[0] if lines else "")
+    return f"{type(error).__name__}: {said}"[:300]
 
 
 class Source:
