@@ -17,7 +17,7 @@ from perfkit.core.findings import Finding
 from perfkit.core.spans import begin_exchange, expect_spans, get_exchange, seal_exchange, set_exchange
 from perfkit.database.callsites import FINDERS, RECOGNISERS
 from perfkit.database.capture.asyncpg import AsyncpgCapture
-from perfkit.database.capture.dbapi import CapturedConnection
+from perfkit.database.capture.psycopg import captured
 from perfkit.database.capture.recorder import Recorder
 from perfkit.database.capture.sqlalchemy import SQLAlchemyCapture
 from perfkit.database.patterns.found import found
@@ -285,12 +285,15 @@ class DatabaseOptimizer(Component):
     def wrap(self, connection: Any) -> Any:
         """Return *connection*, a DB-API one (sqlite3, psycopg, PyMySQL…), so that its statements are captured.
 
-        What is returned does all that the connection does; hand it on in its place.
+        What is returned does all that the connection does; hand it on in its place. psycopg's async connections and the
+        pools of psycopg_pool are wrapped likewise; a pool's numbers are then shown too.
         """
         expect_spans(self.name)
         with self._context.errors.guarded(self.name, "a connection could not be looked at"):
             self._looks.sources.add_connection(connection)
-        return CapturedConnection(connection, self.recorder)
+            if hasattr(connection, "get_stats"):
+                self._pools.watch_other(connection, str(getattr(connection, "name", "psycopg")))
+        return captured(connection, self.recorder)
 
     def advise_on(self, name: str, system: str, connect: Callable[[], AbstractContextManager[Any]]) -> None:
         """Look at the indexes of the database *name*, whose DB-API connections *connect* gives. For adapters.

@@ -170,6 +170,42 @@ def test_mariadb_plans_a_shape(mariadb: MariaDBServer, maria: str) -> None:
     engine.dispose()
 
 
+class _OldConnection:
+    """A connection to a server that knows plans as tables alone, as MySQL 5.5 and MariaDB 10.0 did."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    def cursor(self) -> Any:
+        cursor = self._connection.cursor()
+        execute = cursor.execute
+
+        def checked(statement: str, *arguments: Any) -> Any:
+            if "FORMAT=JSON" in statement:
+                raise pymysql.err.ProgrammingError(1064, "You have an error in your SQL syntax")
+            return execute(statement, *arguments)
+
+        cursor.execute = checked
+        return cursor
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+
+_OldConnection.__module__ = "pymysql.connections"
+
+
+def test_a_mariadb_without_plans_in_json_is_asked_for_a_table(mariadb: MariaDBServer, maria: str) -> None:
+    database = DatabaseOptimizer(lambda: _OldConnection(mariadb.connect(maria)))
+    shape = database.optimize_query("SELECT owner FROM account WHERE balance = %s", (100,)).shape
+    plan = database.explain(shape)
+    assert (plan.reason, plan.format) == ("", "text")
+    assert plan.scans == ("account",)
+    by_key = database.explain(database.optimize_query("SELECT owner FROM account WHERE id = 1").shape)
+    assert by_key.reason == ""
+    assert by_key.text
+
+
 def test_serialization_failures_run_the_whole_transaction_again(postgres: PostgresServer, pg: str) -> None:
     engine = create_engine(postgres.url(pg), isolation_level="SERIALIZABLE")
     database = DatabaseOptimizer(engine, settings=DatabaseSettings(retry_attempts=10, retry_budget=1.0))

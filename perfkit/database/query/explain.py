@@ -169,12 +169,25 @@ class _Asking:
             try:
                 cursor.execute("START TRANSACTION READ ONLY")
                 prefix = f"SET STATEMENT max_statement_time = {self._timeout:g} FOR " if _is_mariadb(cursor) else ""
-                cursor.execute(f"{prefix}EXPLAIN FORMAT=JSON {_quoted_for_mysql(_filled(text))}")
-                told = cursor.fetchone()[0]
+                asked = _quoted_for_mysql(_filled(text))
+                try:
+                    cursor.execute(f"{prefix}EXPLAIN FORMAT=JSON {asked}")
+                    told = cursor.fetchone()[0]
+                except Exception:  # noqa: BLE001 - drivers have no error in common; if the table fails too, that is told
+                    return self._mysql_table(cursor, shape, f"{prefix}EXPLAIN {asked}")
             finally:
                 self._connection.rollback()
         plan = json.loads(told)
         return Plan(shape=shape, text=json.dumps(plan, indent=1), format="json", scans=tuple(_mysql_scans(plan)))
+
+    @staticmethod
+    def _mysql_table(cursor: Any, shape: str, asked: str) -> Plan:
+        """Ask for a plan as a table: servers before MySQL 5.6 and MariaDB 10.1 know no other."""
+        cursor.execute(asked)
+        names = [str(column[0]).lower() for column in cursor.description]
+        lines = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+        text = "\n".join(" ".join(f"{key}={line[key]}" for key in line if line[key] is not None) for line in lines)
+        return Plan(shape=shape, text=text, scans=tuple(str(line["table"]) for line in lines if line["type"] == "ALL"))
 
     def _sqlite(self, shape: str, text: str) -> Plan:
         with self._cursor() as cursor:

@@ -29,7 +29,7 @@ from perfkit.database.schema.reading import read_catalog
 from perfkit.database.settings import DatabaseSettings
 from perfkit.database.shapes.tokens import CUT
 from perfkit.database.workload.followed import Figures, Followed
-from perfkit.database.workload.sources import Sources
+from perfkit.database.workload.sources import Sources, told
 from perfkit.database.workload.state import IndexState
 from perfkit.database.workload.worth import is_worth_telling, served_by, with_figures
 
@@ -112,7 +112,7 @@ class IndexAdvisor:
                 reasons.append(str(error))
                 break
             except Exception as error:  # noqa: BLE001 - drivers have no error in common; the reason is told
-                reasons.append(f"{source.name}: {type(error).__name__}: {error}"[:300])
+                reasons.append(f"{source.name}: {told(error)}")
                 advised |= self._followed.keys()
                 upkeep |= self._upkeep
                 continue

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib
+import re
 import weakref
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
@@ -22,7 +23,7 @@ from perfkit.database.capture.checkouts import OURS
 from perfkit.database.capture.dbapi import system_of
 from perfkit.database.query.target import Target, target_of
 
-__all__ = ["Source", "Sources"]
+__all__ = ["Source", "Sources", "told"]
 
 T = TypeVar("T")
 
@@ -31,6 +32,18 @@ MOST_SOURCES = 4
 
 LOCKED = 1.0
 """Seconds to wait where a file of SQLite is being written."""
+
+
+_PASSWORDS = re.compile(
+    r"((?:password|passwd|pwd|secret|token)\w*\s*[=:]\s*)[^\s,;)&]+|(?<=://)[^/@\s]+(?=@)", re.IGNORECASE
+)
+
+
+def told(error: BaseException) -> str:
+    """Return what *error* says in short, without what may be a password: drivers and apps tell what they please."""
+    lines = str(error).strip().splitlines()
+    said = _PASSWORDS.sub(lambda match: (match[1] or "") + "█", lines[0] if lines else "")
+    return f"{type(error).__name__}: {said}"[:300]
 
 
 class Source:
@@ -85,7 +98,7 @@ class Sources:
         self._add(id(pool), reference, Source(f"sqlalchemy {system}", system, _pool_opener(reference)))
 
     def add_connection(self, connection: Any) -> None:
-        """Take note of where *connection*, one of a driver's that was wrapped, leads to; it is not held.
+        """Take note of where *connection*, one of a driver's or a pool of psycopg's, leads to; it is not held.
 
         Called by its own thread: SQLite's are asked for their file.
         """
@@ -94,6 +107,10 @@ class Sources:
             path = _path_of(connection)
             if path:
                 self._add(path, None, Source(f"sqlite {Path(path).name}", system, _file_opener(path), is_reading=True))
+        elif hasattr(connection, "conninfo"):
+            reference = weakref.ref(connection)
+            name = f"psycopg {getattr(connection, 'name', 'pool')}"
+            self._add(id(connection), reference, Source(name, "postgresql", _psycopg_opener(reference)))
         elif hasattr(connection, "info"):
             reference = weakref.ref(connection)
             self._add(id(connection), reference, Source(f"wrapped {system}", system, _driver_opener(reference)))
@@ -203,6 +220,23 @@ def _driver_opener(reference: Callable[[], Any]) -> Callable[[Callable[[Any], An
             )
         with contextlib.closing(own):
             return question(own)
+
+    return opened
+
+
+def _psycopg_opener(reference: Callable[[], Any]) -> Callable[[Callable[[Any], Any]], Any]:
+    """Return what asks over a connection made as the pool makes its own, but for its hooks."""
+
+    def opened(question: Callable[[Any], Any]) -> Any:
+        pool = reference()
+        if pool is None:
+            raise DatabaseError(
+                "The pool of connections is gone. It must live as long as its database is asked. Keep it."
+            )
+        where = pool.conninfo() if callable(pool.conninfo) else pool.conninfo
+        options = {**(pool.kwargs or {}), "autocommit": True, "prepare_threshold": None}
+        with contextlib.closing(importlib.import_module("psycopg").connect(where, **options)) as connection:
+            return question(connection)
 
     return opened
 

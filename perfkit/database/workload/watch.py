@@ -12,7 +12,7 @@ from perfkit.database.report.notes import Notes
 from perfkit.database.report.texts import ShapeText
 from perfkit.database.settings import DatabaseSettings
 from perfkit.database.workload.sessions import Held, held_in, troubles
-from perfkit.database.workload.sources import Sources
+from perfkit.database.workload.sources import Sources, told
 
 __all__ = ["SessionWatch"]
 
@@ -59,7 +59,7 @@ class SessionWatch:
             try:
                 held = source.ask(_held_at)
             except Exception as error:  # noqa: BLE001 - drivers have no error in common; the reason is told
-                self.reason = f"{source.name}: {type(error).__name__}: {error}"[:300]
+                self.reason = f"{source.name}: {told(error)}"
                 self._due = now + AFTER_FAILURE
                 continue
             if held:

@@ -348,3 +348,12 @@ def test_requests_that_never_end_are_bounded_and_counted() -> None:
     set_exchange(None)
     assert len(database.recorder.pending) <= 512
     database.digest()
+
+
+def test_bytes_that_are_no_text_are_a_statement_too() -> None:
+    database = Optimizer()
+    for statement in (b"SELECT \xff\xfe FROM t", bytearray(b"SELECT 1"), b"\x00" * 100, object()):
+        entry = database.recorder.learn(statement, "postgresql")
+        assert entry is not None
+        database.recorder.finish(entry, 0.0, None, 1)
+    assert sum(each.calls for each in database.get_queries()) == 4

@@ -16,6 +16,9 @@ __all__ = ["UnreadError", "read_statement", "sqlglot_modules"]
 
 MOST_CHARACTERS = 50_000
 MOST_SCOPES = 40
+MOST_TABLES = 24
+"""Tables of one statement, each as often as it is named: the work of ordering their joins grows with the cube."""
+
 DIALECTS = {"postgresql": "postgres", "mariadb": "mysql", "mysql": "mysql", "sqlite": "sqlite"}
 ORDINARY_LIMIT = 20
 """Rows that LIMIT ? stands for."""
@@ -158,6 +161,8 @@ class _Reader:
                 table = self.catalog.table(source.name)
                 if table is None:
                     raise UnreadError(f"{source.name} is not a table that is known")
+                if len(demand.accesses) >= MOST_TABLES:
+                    raise UnreadError("it reads too many tables")
                 own[alias.lower()] = len(demand.accesses)
                 demand.accesses.append(Access(table.name, alias, number))
             uses.append((number, scope, own))
