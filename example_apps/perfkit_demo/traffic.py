@@ -7,6 +7,7 @@ import contextlib
 import ipaddress
 import itertools
 import threading
+import time
 from collections import Counter
 from dataclasses import dataclass, field
 from random import Random
@@ -15,6 +16,7 @@ from urllib.parse import urlsplit
 from perfkit.core.errors import ConfigurationError
 from perfkit_demo.connection import Connection
 from perfkit_demo.journeys import Step, steps
+from perfkit_demo.shop.pages import HOME_TTL
 
 __all__ = ["RATE", "RUSH", "VISITORS", "Report", "Traffic", "TrafficThread"]
 
@@ -27,8 +29,8 @@ RATE = 40.0
 RUSH = 16
 """Who look at the home page in one moment, now and then: what finds a cache without a lock."""
 
-RUSH_PERIOD = 6.0
-"""Seconds between two such moments: by then the page has expired."""
+MOMENT = 0.005
+"""Seconds after that time at which they come."""
 
 MAX_RATE = 500.0
 MAX_VISITORS = 200
@@ -88,7 +90,7 @@ class Traffic:
             seed: Decides what they do.
             visitors: How many there are, 1 to 200.
             rate: Requests a second, at most 500.
-            rush: Others who come together every 6 seconds, see the home page and go; they are not in the rate.
+            rush: Others who come together every 5 seconds, see the home page and go; they are not in the rate.
             count: Stop after so many requests; None for no limit.
             duration: Stop after so many seconds; None for no limit.
 
@@ -149,7 +151,8 @@ class Traffic:
         connections = [Connection(self._host, self._port) for _ in range(self._rush)]
         try:
             while True:
-                await asyncio.sleep(RUSH_PERIOD)
+                # When the offer changes, at a round time; what they saw before has just expired.
+                await asyncio.sleep(HOME_TTL - time.time() % HOME_TTL + MOMENT)
                 await asyncio.gather(*(self._ask(each, Step("GET", "/home")) for each in connections))
         finally:
             for each in connections:

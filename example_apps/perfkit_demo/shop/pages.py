@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -42,15 +43,20 @@ class SharedPages:
 
     def put(self, key: str, page: Any, now: float) -> None:
         """Keep *page* for its time."""
-        self._cache.set(key, page, ttl=HOME_TTL)
+        self._cache.set(key, page, ttl=until_round())
 
     def load(self, key: str, make: Callable[[], Any]) -> Any:
         """Return the page of *key*, made once for all who ask: problem 4, mended."""
-        return self._cache.memoize(key, make, ttl=HOME_TTL, stale_while_revalidate=STALE)
+        return self._cache.memoize(key, make, ttl=until_round(), stale_while_revalidate=STALE)
 
     async def aload(self, key: str, make: Callable[[], Any]) -> Any:
         """Do what `load` does for a coroutine function *make*."""
-        return await self._cache.amemoize(key, make, ttl=HOME_TTL, stale_while_revalidate=STALE)
+        return await self._cache.amemoize(key, make, ttl=until_round(), stale_while_revalidate=STALE)
+
+
+def until_round() -> float:
+    """Return the seconds until a page expires: at a round time, as the offer on it changes then."""
+    return HOME_TTL - time.time() % HOME_TTL
 
 
 class PageCache:
