@@ -29,7 +29,7 @@ RATE = 40.0
 RUSH = 16
 """Who look at the home page in one moment, now and then: what finds a cache without a lock."""
 
-MOMENT = 0.005
+MOMENT = 0.02
 """Seconds after that time at which they come."""
 
 MAX_RATE = 500.0

@@ -11,6 +11,9 @@ __all__ = ["CONTENT_DELAY", "HOME_TTL", "STALE", "PageCache", "Pages", "SharedPa
 HOME_TTL = 5.0
 """Seconds for which the home page is kept."""
 
+SPREAD = 0.02
+"""Part of the time since the last round time by which a page outlives the next one."""
+
 STALE = 30.0
 """Seconds for which an old page serves while the new one is made, once the storm is mended."""
 
@@ -55,8 +58,11 @@ class SharedPages:
 
 
 def until_round() -> float:
-    """Return the seconds until a page expires: at a round time, as the offer on it changes then."""
-    return HOME_TTL - time.time() % HOME_TTL
+    """Return the seconds until a page expires: about at a round time, as the offer on it changes then.
+
+    A page that is made later lives a few milliseconds longer, as one with a plain time to live does.
+    """
+    return HOME_TTL - time.time() % HOME_TTL * (1.0 - SPREAD)
 
 
 class PageCache:
