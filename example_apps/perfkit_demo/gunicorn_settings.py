@@ -4,7 +4,7 @@ from __future__ import annotations
 
 worker_class = "gthread"
 
-threads = 12
+threads = 20
 """Requests at once in one worker: fewer than SQLAlchemy's pool has connections, enough for all problems to show."""
 
 preload_app = True

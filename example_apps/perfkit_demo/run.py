@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import secrets
 import signal
@@ -15,14 +16,24 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
+from urllib.parse import urlencode
 
 from perfkit.core.errors import PerfkitError
 from perfkit_demo.described import FRAMEWORKS, Described
 from perfkit_demo.servers import HOST, Server, listening_socket, server_of
+from perfkit_demo.shop.fixes import Fixes
 from perfkit_demo.shop.seed import seed_database, temporary_folder
-from perfkit_demo.traffic import Report, Traffic, TrafficThread
+from perfkit_demo.stock import StockServer
+from perfkit_demo.traffic import RUSH, Report, Traffic, TrafficThread
 
 __all__ = ["Demo", "run"]
+
+RELEASE, NEXT_RELEASE = "2.8.0", "2.8.1"
+STORY = "n1"
+"""The problem that comes with the next release."""
+
+RELEASE_AFTER = 60.0
+"""Seconds after which that is out."""
 
 START_TIMEOUT = 30.0
 """Seconds that the server may take until it listens."""
@@ -40,6 +51,8 @@ class Demo:
         opens_browser: Whether the dashboard is opened in a browser.
         seed: Decides the data, the visitors and the failures.
         duration: Seconds after which it ends by itself; None for no end.
+        fixes: Names of problems that are mended from the start.
+        has_story: Whether the list of products is fine at first, and a bad release comes after a minute.
     """
 
     framework: str = FRAMEWORKS[0]
@@ -49,6 +62,8 @@ class Demo:
     opens_browser: bool = False
     seed: int = 0
     duration: float | None = None
+    fixes: tuple[str, ...] = ()
+    has_story: bool = True
 
 
 def run(demo: Demo) -> None:
@@ -67,7 +82,12 @@ def run(demo: Demo) -> None:
         say("Seeding the shop ...")
         database = folder / "shop.db"
         seed_database(database, demo.seed)
-        environment = environment_of(demo, database, os.environ)
+        mended = {*demo.fixes, *((STORY,) if demo.has_story else ())}
+        Fixes(database).begin_with(mended)
+        stock = StockServer(demo.seed)
+        stock.start()
+        stack.callback(stock.stop)
+        environment = environment_of(demo, database, os.environ, stock_url=stock.url)
         stack.enter_context(environment_variables(environment))
         port: int = bound.getsockname()[1]
         server = server_of(demo.framework, bound, demo.workers)
@@ -77,9 +97,14 @@ def run(demo: Demo) -> None:
             return
         dashboard = announce(port, environment)
         if demo.traffic:
-            visitors = TrafficThread(Traffic(f"http://{HOST}:{port}", seed=demo.seed))
+            visitors = TrafficThread(Traffic(f"http://{HOST}:{port}", seed=demo.seed, rush=RUSH))
             visitors.start()
             stack.callback(lambda: say_goodbye(visitors.stop()))
+        if demo.has_story and STORY not in demo.fixes and environment["PERFKIT_ENVIRONMENT"] == "development":
+            story = threading.Timer(RELEASE_AFTER, tell_story, (port,))
+            story.daemon = True
+            story.start()
+            stack.callback(story.cancel)
         if demo.opens_browser:
             webbrowser.open(dashboard)
         wait_until_over(server, stopping, demo.duration)
@@ -106,17 +131,40 @@ def signals() -> Iterator[threading.Event]:
             signal.signal(number, handler)
 
 
-def environment_of(demo: Demo, database: Path, environ: Mapping[str, str]) -> dict[str, str]:
+def tell_story(port: int) -> None:
+    """Have the shop become release 2.8.1, whose list of products asks once more for each of them."""
+    form = urlencode({"fix": STORY, "on": "0", "release": NEXT_RELEASE})
+    connection = http.client.HTTPConnection(HOST, port, timeout=10.0)
+    try:
+        connection.request("POST", "/demo", form, {"Content-Type": "application/x-www-form-urlencoded"})
+        connection.getresponse().read()
+        say(f"Release {NEXT_RELEASE} of the shop is out. {HOST}:{port}/demo mends what is wrong with it.")
+    except OSError as error:
+        say(f"Release {NEXT_RELEASE} of the shop could not be told: {error}.")
+    finally:
+        connection.close()
+
+
+def environment_of(demo: Demo, database: Path, environ: Mapping[str, str], *, stock_url: str = "") -> dict[str, str]:
     """Return the variables to set for the shop; what the user has set in *environ* stays as it is."""
+    named = environ.get("PERFKIT_ENVIRONMENT", "development")
     wanted = {
-        "PERFKIT_ENVIRONMENT": environ.get("PERFKIT_ENVIRONMENT", "development"),
+        "PERFKIT_ENVIRONMENT": named,
+        "PERFKIT_RELEASE": environ.get("PERFKIT_RELEASE", RELEASE),
         "PERFKIT_TOKEN": environ.get("PERFKIT_TOKEN") or secrets.token_urlsafe(24),
     }
     if demo.workers > 1 or demo.framework != "fastapi":
         # The numbers that worker processes share go into the folder that is removed at the end.
         numbers = str(database.parent / "numbers")
         wanted["PERFKIT_STORE__DIRECTORY"] = environ.get("PERFKIT_STORE__DIRECTORY", numbers)
-    shop = Described(database=database, framework=demo.framework, seed=demo.seed, workers=demo.workers)
+    shop = Described(
+        database=database,
+        framework=demo.framework,
+        seed=demo.seed,
+        workers=demo.workers,
+        stock_url=stock_url,
+        has_workbench=named == "development",
+    )
     return {**wanted, **shop.environment}
 
 
@@ -188,7 +236,10 @@ def announce(port: int, environment: Mapping[str, str]) -> str:
     ):
         sys.stdout.write(f"{name:<10} {address}\n")
     sys.stdout.flush()
-    say("Ctrl-C to stop.")
+    if is_open:
+        say(f"{base}/demo mends the problems while you watch. Ctrl-C to stop.")
+    else:
+        say("Ctrl-C to stop.")
     return dashboard
 
 

@@ -31,10 +31,10 @@ def app(environ: Mapping[str, str] = os.environ) -> Any:
     if shop.framework == "flask":
         from perfkit_demo.flask_shop.app import create_app as create_flask
 
-        return create_flask(shop.database, seed=shop.seed, leak_limit=shop.leak_limit)
+        return create_flask(shop.database, **shop.parts)
     from perfkit_demo.fastapi_shop.app import create_app
 
-    return create_app(shop.database, seed=shop.seed, leak_limit=shop.leak_limit)
+    return create_app(shop.database, **shop.parts)
 
 
 def is_surprising(record: logging.LogRecord) -> bool:

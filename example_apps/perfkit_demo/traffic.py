@@ -7,6 +7,7 @@ import contextlib
 import ipaddress
 import itertools
 import threading
+import time
 from collections import Counter
 from dataclasses import dataclass, field
 from random import Random
@@ -15,14 +16,21 @@ from urllib.parse import urlsplit
 from perfkit.core.errors import ConfigurationError
 from perfkit_demo.connection import Connection
 from perfkit_demo.journeys import Step, steps
+from perfkit_demo.shop.pages import HOME_TTL
 
-__all__ = ["RATE", "VISITORS", "Report", "Traffic", "TrafficThread"]
+__all__ = ["RATE", "RUSH", "VISITORS", "Report", "Traffic", "TrafficThread"]
 
 VISITORS = 16
 """Virtual users."""
 
 RATE = 40.0
 """Requests a second of all visitors together, on average and at most."""
+
+RUSH = 16
+"""Who look at the home page in one moment, now and then: what finds a cache without a lock."""
+
+MOMENT = 0.02
+"""Seconds after that time at which they come."""
 
 MAX_RATE = 500.0
 MAX_VISITORS = 200
@@ -71,6 +79,7 @@ class Traffic:
         seed: int = 0,
         visitors: int = VISITORS,
         rate: float = RATE,
+        rush: int = 0,
         count: int | None = None,
         duration: float | None = None,
     ) -> None:
@@ -81,6 +90,7 @@ class Traffic:
             seed: Decides what they do.
             visitors: How many there are, 1 to 200.
             rate: Requests a second, at most 500.
+            rush: Others who come together every 5 seconds, see the home page and go; they are not in the rate.
             count: Stop after so many requests; None for no limit.
             duration: Stop after so many seconds; None for no limit.
 
@@ -89,13 +99,13 @@ class Traffic:
         """
         self._host, self._port = loopback(url)
         for name, value, most in (("visitors", visitors, MAX_VISITORS), ("rate", rate, MAX_RATE)):
-            if not 0 < value <= most:
+            if not 0 < value <= most or not 0 <= rush <= MAX_VISITORS:
                 raise ConfigurationError(
                     f"The traffic's {name} is {value}. It must be above 0 and at most {most:g}. "
                     "Use a load generator to measure how much the shop can bear."
                 )
         self._seed, self._visitors, self._pace = seed, visitors, visitors / rate
-        self._duration = duration
+        self._duration, self._rush = duration, rush
         self._tickets = itertools.repeat(None) if count is None else itertools.repeat(None, count)
         self._stopping = asyncio.Event()
         self.report = Report()
@@ -107,6 +117,8 @@ class Traffic:
     async def run(self) -> Report:
         """Send requests until one of the limits is reached or `stop` is called."""
         tasks = [asyncio.create_task(self._visit(visitor)) for visitor in range(self._visitors)]
+        if self._rush:
+            tasks.append(asyncio.create_task(self._come_together()))
         everybody = asyncio.create_task(asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION))
         asked = asyncio.create_task(self._stopping.wait())
         try:
@@ -133,6 +145,18 @@ class Traffic:
                 await asyncio.sleep(max(SHORTEST_PAUSE, thinking.uniform(0.7, 1.3) * self._pace - took))
         finally:
             await connection.close()
+
+    async def _come_together(self) -> None:
+        """Have others look at the home page, all in one moment, now and then."""
+        connections = [Connection(self._host, self._port) for _ in range(self._rush)]
+        try:
+            while True:
+                # When the offer changes, at a round time; what they saw before has just expired.
+                await asyncio.sleep(HOME_TTL - time.time() % HOME_TTL + MOMENT)
+                await asyncio.gather(*(self._ask(each, Step("GET", "/home")) for each in connections))
+        finally:
+            for each in connections:
+                await each.close()
 
     async def _ask(self, connection: Connection, step: Step) -> float:
         """Send *step*, again while nobody listens, and return the seconds until it was answered."""

@@ -15,6 +15,9 @@ PACKAGES = {
 }
 """What the shop of each framework needs, all of it in the extra `demo`."""
 
+FIXES = ("n1", "index", "cpu", "storm", "block", "leak", "flaky", "dup", "cols")
+"""The seeded problems, in their order."""
+
 MOST_WORKERS = 16
 
 
@@ -38,6 +41,8 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     add("--no-traffic", action="store_true", help="no visitors: the shop waits for yours")
     add("--open", action="store_true", help="open the dashboard in a browser")
     add("--seed", type=int, default=0, help="decides the data, the visitors and the failures (0)")
+    add("--fix", action="append", choices=FIXES, default=[], metavar="NAME", help=f"mend a problem: {', '.join(FIXES)}")
+    add("--no-story", action="store_true", help="all problems from the start: no bad release after a minute")
     add("--duration", type=seconds, metavar="SECONDS", help="stop by itself after so many seconds")
 
 
@@ -65,6 +70,8 @@ def run(options: argparse.Namespace) -> None:
             opens_browser=options.open,
             seed=options.seed,
             duration=options.duration,
+            fixes=tuple(options.fix),
+            has_story=not options.no_story,
         )
     )
 

@@ -8,7 +8,8 @@ from urllib.parse import parse_qs
 
 import msgspec
 
-from perfkit.advice import Score, Targets, Verdict
+from perfkit.advice import Outlook, Score, Targets, Verdict
+from perfkit.advice.ledger import Fixed, Release, Snoozed
 from perfkit.core.findings import Finding
 from perfkit.health.snapshot import HealthSnapshot
 from perfkit.performance.snapshot import PerformanceSnapshot
@@ -33,7 +34,11 @@ class OverviewData(msgspec.Struct, frozen=True, kw_only=True):
         release: The app's own release; empty if it is not known.
         version: perfkit's version.
         score: None while there is nothing to score from.
+        outlook: About what the score would be without the first findings; None where they cost no points.
         recommendations: The most urgent first.
+        fixed: What was wrong and is gone, the latest first, with its proof.
+        snoozed: What nobody wants to hear of now.
+        releases: The changes of the app's release, the latest last.
         cache, database, load_balancer: None where switched off or asleep.
         missing: Of `performance` and `health` what is switched off; its snapshot is then an empty one.
         alerts: None where switched off.
@@ -57,7 +62,11 @@ class OverviewData(msgspec.Struct, frozen=True, kw_only=True):
     version: str
     verdict: Verdict
     score: Score | None = None
+    outlook: Outlook | None = None
     recommendations: tuple[Finding, ...] = ()
+    fixed: tuple[Fixed, ...] = ()
+    snoozed: tuple[Snoozed, ...] = ()
+    releases: tuple[Release, ...] = ()
     performance: PerformanceSnapshot
     health: HealthSnapshot
     cache: CacheSnapshot | None = None

@@ -6,7 +6,10 @@ from typing import Any
 
 from sqlalchemy import Engine, event
 
-__all__ = ["prepare"]
+__all__ = ["POOL", "prepare"]
+
+POOL = 24
+"""Connections kept: more than requests at once in one worker, so that no problem is found that was not seeded."""
 
 PRAGMAS = ("PRAGMA synchronous = OFF", "PRAGMA busy_timeout = 5000")
 

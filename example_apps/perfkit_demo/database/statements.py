@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sqlalchemy import Delete, Select, delete, func, select
 from sqlalchemy.dialects.sqlite import Insert, insert
 
@@ -25,6 +27,8 @@ __all__ = [
     "product_for_machines",
     "put_into_cart",
     "rating",
+    "ratings",
+    "shown_product",
     "whole_product",
 ]
 
@@ -45,6 +49,17 @@ def page_of_products(page: int) -> Select[int, str, int]:
 def rating(product_id: int) -> Select[float]:
     """Select what people think of one product."""
     return select(func.avg(Review.rating)).where(Review.product_id == product_id)
+
+
+def ratings(product_ids: Sequence[int]) -> Select[int, float]:
+    """Select (product, what people think of it) of many products: problem 1, mended."""
+    query = select(Review.product_id, func.avg(Review.rating)).where(Review.product_id.in_(product_ids))
+    return query.group_by(Review.product_id)
+
+
+def shown_product(product_id: int) -> Select[int, str, str, int]:
+    """Select what is shown of a product: problem 9, mended."""
+    return select(Product.id, Product.sku, Product.name, Product.price_cents).where(Product.id == product_id)
 
 
 def whole_product(product_id: int) -> Select[Product]:

@@ -39,7 +39,7 @@ def audited(view: View) -> View:
 
     @wraps(view)
     def recording(request: HttpRequest, **arguments: Any) -> HttpResponseBase:
-        the_shop().audit.record(request.method or "", request.path)
+        the_shop().note(request.method or "", request.path)
         return view(request, **arguments)
 
     return recording

@@ -61,6 +61,8 @@ def discount_of(cart: int) -> int:
 def show_cart(request: HttpRequest) -> HttpResponse:
     """Show a cart. Problem 8: three functions ask for the same total, each with its own query."""
     cart = cart_number(request)
+    if the_shop().fixes.has("dup"):
+        return JsonResponse(answers.cart_with_total(cart, lines_of(cart), total_of(cart)))
     shown = answers.cart_shown(
         cart,
         lines_of(cart),
@@ -106,7 +108,8 @@ def daily_report(request: HttpRequest) -> HttpResponse:
     """Report the orders of each day. Problem 5: the printing sleeps; here that blocks one thread, not everybody."""
     days = Order.objects.values_list("placed_on").annotate(orders=Count("id"), cents=Sum("total_cents"))
     newest = list(days.order_by("-placed_on")[:REPORT_DAYS])
-    time.sleep(PRINTING)
+    if not the_shop().fixes.has("block"):  # mended, it is printed elsewhere and later
+        time.sleep(PRINTING)
     return JsonResponse(answers.daily_report(newest), safe=False)
 
 

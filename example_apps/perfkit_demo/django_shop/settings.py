@@ -29,7 +29,7 @@ DATABASES = {
     }
 }
 
-SHOP = {"seed": _shop.seed, "leak_limit": _shop.leak_limit}
+SHOP = {"database": _shop.database, **_shop.parts}
 
 # Nothing is signed: there are no sessions and no forms, and the demo listens to this machine only.
 SECRET_KEY = "the shop keeps no secrets"

@@ -10,6 +10,7 @@ from perfkit_demo.django_shop.routing import methods
 urlpatterns = [
     path("", methods(GET=entrance.index)),
     path("about", methods(GET=entrance.about)),
+    path("demo", methods(GET=entrance.workbench_page, POST=entrance.press)),
     path("home", methods(GET=entrance.home)),
     path("products", methods(GET=catalogue.list_products)),
     path("products/<int:product_id>", methods(GET=catalogue.show_product)),

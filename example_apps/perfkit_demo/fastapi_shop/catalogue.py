@@ -11,8 +11,9 @@ from starlette.concurrency import run_in_threadpool
 from perfkit_demo.database import statements
 from perfkit_demo.fastapi_shop.dependencies import DatabaseSession, TheShop
 from perfkit_demo.shop import answers
-from perfkit_demo.shop.recommend import recommend
+from perfkit_demo.shop.recommend import recommend, recommend_quickly
 from perfkit_demo.shop.rules import LAST_PAGE, LONGEST_SEARCH
+from perfkit_demo.stock import fetch
 
 __all__ = ["router"]
 
@@ -21,10 +22,14 @@ router = APIRouter()
 
 @router.get("/products")
 async def list_products(
-    session: DatabaseSession, page: Annotated[int, Query(ge=1, le=LAST_PAGE)] = 1
+    session: DatabaseSession, shop: TheShop, page: Annotated[int, Query(ge=1, le=LAST_PAGE)] = 1
 ) -> list[dict[str, Any]]:
     """List a page of products with their ratings. Problem 1: one more query for each of them."""
     products = (await session.execute(statements.page_of_products(page))).all()
+    if shop.fixes.has("n1"):
+        rows = (await session.execute(statements.ratings([row.id for row in products]))).all()
+        ratings = dict(rows)
+        return [answers.listed(*product, ratings.get(product.id)) for product in products]
     listed = []
     for product_id, name, price_cents in products:
         rating = await session.scalar(statements.rating(product_id))
@@ -33,9 +38,13 @@ async def list_products(
 
 
 @router.get("/products/{product_id}")
-async def show_product(product_id: int, session: DatabaseSession) -> dict[str, Any]:
+async def show_product(product_id: int, session: DatabaseSession, shop: TheShop) -> dict[str, Any]:
     """Show one product. Problem 9: the whole row is loaded, with a photo of 40 KiB that nobody asked for."""
-    product = await session.scalar(statements.whole_product(product_id))
+    product: Any
+    if shop.fixes.has("cols"):
+        product = (await session.execute(statements.shown_product(product_id))).one_or_none()
+    else:
+        product = await session.scalar(statements.whole_product(product_id))
     if product is None:
         raise HTTPException(404, answers.no_product(product_id))
     return answers.product_shown(product)
@@ -44,8 +53,11 @@ async def show_product(product_id: int, session: DatabaseSession) -> dict[str, A
 @router.get("/products/{product_id}/stock")
 async def show_stock(product_id: int, shop: TheShop) -> dict[str, Any]:
     """Ask the stock service. Problem 7: it fails and dawdles, and nothing protects the shop from it."""
-    answer = shop.stock.ask()
-    await asyncio.sleep(answer.delay)
+    if shop.stock_url:
+        answer = await run_in_threadpool(fetch, shop.stock_url, is_mended=shop.fixes.has("flaky"))
+    else:
+        answer = shop.stock.ask()
+        await asyncio.sleep(answer.delay)
     if answer.fails:
         raise HTTPException(503, answers.NO_STOCK)
     return answers.stock_shown(product_id, answer.units)
@@ -60,8 +72,11 @@ async def search(
 
 
 @router.get("/recommend")
-async def recommendations(session: DatabaseSession, product: Annotated[int, Query(ge=1)] = 1) -> dict[str, Any]:
+async def recommendations(
+    session: DatabaseSession, shop: TheShop, product: Annotated[int, Query(ge=1)] = 1
+) -> dict[str, Any]:
     """Recommend products like this one. Problem 3: the work grows with the square of the candidates."""
     rows = (await session.execute(statements.candidates())).all()
     candidates = [(product_id, tags) for product_id, tags in rows]
-    return answers.recommended(await run_in_threadpool(recommend, candidates, product))
+    function = recommend_quickly if shop.fixes.has("cpu") else recommend
+    return answers.recommended(await run_in_threadpool(function, candidates, product))

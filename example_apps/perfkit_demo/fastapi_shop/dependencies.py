@@ -8,9 +8,10 @@ from typing import Annotated
 from fastapi import Depends, Request
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
+from perfkit import PerformanceSystem
 from perfkit_demo.shop.state import Shop
 
-__all__ = ["DatabaseSession", "TheShop", "audited", "new_session"]
+__all__ = ["DatabaseSession", "TheShop", "audited", "new_session", "system_of"]
 
 
 # These are coroutines though they never wait: FastAPI would send plain functions to its thread pool.
@@ -26,6 +27,12 @@ def new_session(request: Request) -> AsyncSession:
     return sessions()
 
 
+def system_of(request: Request) -> PerformanceSystem | None:
+    """Return perfkit's system, if it watches."""
+    system: PerformanceSystem | None = getattr(request.state, "perfkit", None)
+    return system
+
+
 async def database_session(request: Request) -> AsyncIterator[AsyncSession]:
     """Give a database session that is closed after the route."""
     async with new_session(request) as session:
@@ -38,4 +45,4 @@ DatabaseSession = Annotated[AsyncSession, Depends(database_session)]
 
 async def audited(request: Request, shop: TheShop) -> None:
     """Write the call into the audit list, which is problem 6: it never forgets."""
-    shop.audit.record(request.method, request.url.path)
+    shop.note(request.method, request.url.path)

@@ -8,7 +8,7 @@ from typing import Any
 from flask import Flask
 from sqlalchemy import create_engine
 
-from perfkit_demo.database.connections import prepare
+from perfkit_demo.database.connections import POOL, prepare
 from perfkit_demo.flask_shop import api, catalogue, entrance, sales
 from perfkit_demo.flask_shop.errors import handle_errors
 from perfkit_demo.flask_shop.state import Parts, close_session
@@ -24,6 +24,8 @@ def create_app(
     perfkit: bool = True,
     seed: int = 0,
     leak_limit: int = LEAK_LIMIT,
+    stock_url: str = "",
+    has_workbench: bool = False,
     **settings: Any,
 ) -> Flask:
     """Make the shop over a seeded *database*.
@@ -33,12 +35,15 @@ def create_app(
         perfkit: Whether perfkit watches; False is for measuring what that costs.
         seed: Decides which calls of the stock service and which payments fail.
         leak_limit: Bytes at which the leak stops.
+        stock_url: Where the stock service listens; empty for one that is made up in this process.
+        has_workbench: Whether the page with the buttons is there.
         settings: perfkit's settings.
     """
-    engine = create_engine(f"sqlite:///{database}")
+    engine = create_engine(f"sqlite:///{database}", pool_size=POOL)
     prepare(engine)
     app = Flask(__name__)
-    app.extensions["shop"] = Parts(engine=engine, shop=Shop(seed=seed, leak_limit=leak_limit))
+    shop = Shop(database, seed=seed, leak_limit=leak_limit, stock_url=stock_url, has_workbench=has_workbench)
+    app.extensions["shop"] = Parts(engine=engine, shop=shop)
     app.teardown_appcontext(close_session)
     app.register_blueprint(entrance.pages)
     app.register_blueprint(catalogue.pages)

@@ -46,6 +46,9 @@ def discount_of(cart: int) -> int:
 def show_cart() -> dict[str, Any]:
     """Show a cart. Problem 8: three functions ask for the same total, each with its own query."""
     cart = cart_number()
+    if the_shop().fixes.has("dup"):
+        lines = session().execute(statements.cart_lines(cart)).all()
+        return answers.cart_with_total(cart, lines, total_of(cart))
     return answers.cart_shown(
         cart,
         session().execute(statements.cart_lines(cart)).all(),
@@ -86,7 +89,8 @@ def check_out() -> tuple[dict[str, Any], int]:
 def daily_report() -> list[dict[str, Any]]:
     """Report the orders of each day. Problem 5: the printing sleeps; here that blocks one thread, not everybody."""
     days = session().execute(statements.orders_by_day()).all()
-    time.sleep(PRINTING)
+    if not the_shop().fixes.has("block"):  # mended, it is printed elsewhere and later
+        time.sleep(PRINTING)
     return answers.daily_report(days)
 
 

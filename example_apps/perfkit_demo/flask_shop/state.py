@@ -8,9 +8,10 @@ from flask import current_app, g, request
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
+from perfkit import PerformanceSystem
 from perfkit_demo.shop.state import Shop
 
-__all__ = ["Parts", "audit", "close_session", "new_session", "session", "the_shop"]
+__all__ = ["Parts", "audit", "close_session", "new_session", "parts", "session", "the_shop", "the_system"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +28,7 @@ class Parts:
 
 
 def parts() -> Parts:
+    """Return what the app has of the shop."""
     found: Parts = current_app.extensions["shop"]
     return found
 
@@ -34,6 +36,12 @@ def parts() -> Parts:
 def the_shop() -> Shop:
     """Return the shop that this app serves."""
     return parts().shop
+
+
+def the_system() -> PerformanceSystem | None:
+    """Return perfkit's system, if it watches."""
+    watching = current_app.extensions.get("perfkit")
+    return None if watching is None else watching.system
 
 
 def new_session() -> Session:
@@ -57,4 +65,4 @@ def close_session(error: BaseException | None = None) -> None:
 
 def audit() -> None:
     """Write the call into the audit list, which is problem 6: it never forgets."""
-    the_shop().audit.record(request.method, request.path)
+    the_shop().note(request.method, request.path)

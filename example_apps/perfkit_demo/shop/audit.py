@@ -40,8 +40,16 @@ class AuditLog:
         self._lock = Lock()
         self.entries: list[AuditEntry] = []
 
-    def record(self, action: str, subject: str) -> None:
-        """Remember that *action* was done to *subject*, for ever; nothing once the limit is reached."""
+    def record(self, action: str, subject: str, *, keep: int | None = None) -> None:
+        """Remember that *action* was done to *subject*, for ever; nothing once the limit is reached.
+
+        Args:
+            action: What was done.
+            subject: To what.
+            keep: How many entries stay: the leak, mended. None: all.
+        """
         with self._lock:
+            if keep is not None and len(self.entries) >= keep:
+                del self.entries[: len(self.entries) - keep + 1]
             if len(self.entries) < self._room:
                 self.entries.append(AuditEntry(action, subject[:200]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["PROBLEMS", "Problem"]
+__all__ = ["FIXABLE", "PROBLEMS", "Problem"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +48,7 @@ PROBLEMS = (
         number=7,
         name="flaky",
         route="GET /products/{product_id}/stock",
-        code="PK501",
+        code="PK503",
         title="the stock service fails and dawdles",
     ),
     Problem(number=8, name="dup", route="GET /cart", code="PK102", title="asks for the same total three times"),
@@ -61,3 +61,6 @@ PROBLEMS = (
     ),
     Problem(number=10, name="about", route="GET /about", code="", title="healthy: nothing must be found here"),
 )
+
+FIXABLE = frozenset(problem.name for problem in PROBLEMS if problem.name != "about")
+"""The problems that can be mended while the shop runs."""

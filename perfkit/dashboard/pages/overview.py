@@ -16,6 +16,7 @@ from perfkit.dashboard.parameters import Given
 from perfkit.dashboard.parts import heading, icon, marked, section, status_class, status_mark
 from perfkit.dashboard.scales import thinned
 from perfkit.dashboard.sections.components import component_sections
+from perfkit.dashboard.sections.fixed import fixed_list
 from perfkit.dashboard.sections.ledger import arc, ledger
 from perfkit.dashboard.sections.recommendations import recommendations
 from perfkit.dashboard.sections.routes import routes_table
@@ -53,7 +54,7 @@ class Overview(Page[None]):
                 content.append(section("blocked", "Blocked event loop", blocked_table(performance), note=since))
         else:
             content += [_first_steps(shown), recommendations(shown)]
-        content += component_sections(shown)
+        content += [fixed_list(shown), *component_sections(shown)]
         if "performance" not in shown.missing:
             content.append(section("workers", "Workers", workers_table(performance, shown.at)))
         if "health" in shown.missing:
@@ -71,7 +72,11 @@ class Overview(Page[None]):
             "targets": shown.targets,
             "verdict": shown.verdict,
             "score": shown.score,
+            "outlook": shown.outlook,
             "recommendations": shown.recommendations,
+            "fixed": shown.fixed,
+            "snoozed": shown.snoozed,
+            "releases": shown.releases,
             "performance": None if "performance" in shown.missing else shown.performance,
             "health": None if "health" in shown.missing else shown.health,
             "alerts": shown.alerts,

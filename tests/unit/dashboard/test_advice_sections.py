@@ -6,6 +6,8 @@ import msgspec
 import pytest
 
 from perfkit.advice import Loss, Part, Score
+from perfkit.advice.ledger import Figures, Fixed
+from perfkit.advice.ledger.record import proof
 from perfkit.core.findings import Priority
 from perfkit.core.status import Status
 from perfkit.dashboard import overview
@@ -53,6 +55,44 @@ def test_evidence_is_said_in_its_unit() -> None:
     assert "nothing" not in text
     assert "ratioa: 50 %" in text
     assert "manya, b, c, d, e, …" in text
+
+
+def a_fix(**changes: object) -> Fixed:
+    before, after = Figures(requests=400, p95=0.488, queries=216.0), Figures(requests=120, p95=0.066, queries=3.0)
+    made = Fixed(
+        fingerprint="n1",
+        code="PK101",
+        kind="n_plus_one",
+        component="database",
+        message="214 queries in one request load Product.reviews one by one.",
+        site="shop/views.py:48",
+        route="GET /products",
+        object="review",
+        first_seen=performance().at - 7_200.0,
+        since=performance().at - 3_600.0,
+        fixed_at=performance().at - 3_500.0,
+        release="2.8.1",
+        before=before,
+        after=after,
+        proof=proof(before, after),
+    )
+    return msgspec.structs.replace(made, **changes)
+
+
+def test_what_was_fixed_is_told_with_its_proof_and_release() -> None:
+    seen = Page(overview(data(performance(), health(), fixed=(a_fix(),))))
+    assert "PK101 216 → 3 queries, p95 488 ms → 66.0 ms since " in seen.text
+    assert ", release 2.8.1" in seen.text
+    assert "GET /products · shop/views.py:48 · 120 requests measured since" in seen.text
+    assert "Fixed" not in Page(overview(data(performance(), health()))).text
+
+
+def test_many_fixes_are_counted_and_hostile_ones_are_text() -> None:
+    loud = a_fix(message=HOSTILE * 50, site=HOSTILE, route=HOSTILE, release=HOSTILE, proof=HOSTILE)
+    seen = Page(overview(data(performance(), health(), fixed=(loud, *[a_fix()] * 10))))
+    assert "and 6 problems more, in the JSON" in seen.text
+    assert HOSTILE in seen.text
+    assert not seen.all("img")
 
 
 def test_ten_findings_are_shown_five_in_sight_and_the_rest_is_counted() -> None:
