@@ -82,14 +82,14 @@ def _request(life: Lifecycle, scope: Scope) -> Request | None:
     """Return the request of *scope* if it may be one that asks."""
     request = None
     with life.errors.guarded("asgi", "a request could not be read"):
-        if life.keeping.looks_at_all or (life.keeping.is_asked and ASKING in scope["headers"]):
+        if life.keeping.looks_at_all or (life.keeping.is_asked and ASKING in scope.get("headers", ())):
             request = request_of(scope, scope["path"])
     return request
 
 
 def _headers(scope: Scope) -> dict[str, str]:
     found = {}
-    for name, value in list(scope["headers"])[:_MOST_HEADERS]:
+    for name, value in list(scope.get("headers", ()))[:_MOST_HEADERS]:
         known = _KEPT.get(name)
         if known is not None:
             found[known] = value[:1000].decode("latin-1")

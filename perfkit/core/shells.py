@@ -98,8 +98,13 @@ async def offload(function: Callable[..., Any], *arguments: Any) -> Any:
 
 
 def defer(function: Callable[..., Any], *arguments: Any) -> concurrent.futures.Future[Any]:
-    """Have the one thread for slow work call *function* later; return its future."""
-    return _workers().submit(function, *arguments)
+    """Have the one thread for slow work call *function* later; return its future, cancelled while Python ends."""
+    try:
+        return _workers().submit(function, *arguments)
+    except RuntimeError:  # Python ends: nobody will read what would come of it
+        never: concurrent.futures.Future[Any] = concurrent.futures.Future()
+        never.cancel()
+        return never
 
 
 def _workers() -> concurrent.futures.Executor:

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import concurrent.futures
 import os
 import threading
 
 import pytest
 
+from perfkit.core import shells
 from perfkit.core.errors import LifecycleError
 from perfkit.core.shells import acall, call
 
@@ -48,3 +50,10 @@ def test_a_forked_child_gets_a_loop_of_its_own() -> None:
         os._exit(call(double, 21))
     _, status = os.waitpid(pid, 0)
     assert os.waitstatus_to_exitcode(status) == 42
+
+
+def test_work_that_is_deferred_while_python_ends_is_left_undone(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended = concurrent.futures.ThreadPoolExecutor(1)
+    ended.shutdown()
+    monkeypatch.setattr(shells, "_workers", lambda: ended)
+    assert shells.defer(print).cancelled()
