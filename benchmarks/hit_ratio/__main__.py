@@ -89,7 +89,8 @@ def main() -> None:
     figures = summary(found)
     told = list(shadows.rows(traces))
     if arguments.json:
-        print_json({"rows": found, "summary": figures, "shadow": told, "shadow_errors": shadows.errors(told)})
+        off = {"all": shadows.errors(told), **shadows.errors_by_column(told)}
+        print_json({"rows": found, "summary": figures, "shadow": told, "shadow_errors": off})
         return
     print_ratios(found, figures)
     print_shadow(told)
@@ -112,10 +113,9 @@ def print_ratios(found: Sequence[dict[str, Any]], figures: dict[str, float]) -> 
 
 
 def print_shadow(told: Sequence[dict[str, Any]]) -> None:
-    columns = ("x0.5", "x2", "x4", "lru", "lfu", "fifo", "adaptive")
-    table = [["trace", "cache", *columns]]
+    table = [["trace", "cache", *shadows.COLUMNS]]
     for row in told:
-        cells = (row["gains"].get(name) for name in columns)
+        cells = (row["gains"].get(name) for name in shadows.COLUMNS)
         table.append(
             [
                 row["trace"],
@@ -123,6 +123,9 @@ def print_shadow(told: Sequence[dict[str, Any]]) -> None:
                 *("" if each is None else f"{each[0]:+.1f} ({each[1]:+.1f})" for each in cells),
             ]
         )
+    by_column = shadows.errors_by_column(told).values()
+    table.append(["off, mean", "", *(f"{each['mean']:.1f}" for each in by_column)])
+    table.append(["off, at most", "", *(f"{each['largest']:.1f}" for each in by_column)])
     found = shadows.errors(told)
     title = f"the shadow: gains as told (as they are), points; off by {found['mean']:.1f} on average"
     print_rows(f"{title}, {found['largest']:.1f} at most", table, left={0, 1})

@@ -9,7 +9,10 @@ from typing import Any
 from perfkit.cache import CacheManager
 from perfkit.cache.shadow.snapshot import ShadowEstimate
 
-__all__ = ["errors", "rows"]
+__all__ = ["COLUMNS", "errors", "errors_by_column", "rows"]
+
+COLUMNS = ("x0.5", "x2", "x4", "lru", "lfu", "fifo", "adaptive")
+"""What else the cache might be: other sizes, other strategies."""
 
 SHARE = 0.1
 """Size of the cache, as part of the distinct keys."""
@@ -70,7 +73,12 @@ def rows(traces: dict[str, list[int]]) -> Iterator[dict[str, Any]]:
             }
 
 
-def errors(found: Sequence[dict[str, Any]]) -> dict[str, float]:
-    """Return the mean and the largest distance between what was told and what is, in points."""
-    distances = [abs(told - true) for row in found for told, true in row["gains"].values()] or [0.0]
-    return {"mean": statistics.mean(distances), "largest": max(distances)}
+def errors(found: Sequence[dict[str, Any]], columns: Sequence[str] = COLUMNS) -> dict[str, float]:
+    """Return the mean and the largest distance between what was told of *columns* and what is, in points."""
+    distances = [abs(told - true) for row in found for name, (told, true) in row["gains"].items() if name in columns]
+    return {"mean": statistics.mean(distances or [0.0]), "largest": max(distances, default=0.0)}
+
+
+def errors_by_column(found: Sequence[dict[str, Any]]) -> dict[str, dict[str, float]]:
+    """Return the same for each column by itself."""
+    return {name: errors(found, (name,)) for name in COLUMNS}

@@ -180,8 +180,8 @@ class CacheSettings(Settings, frozen=True):
         Meta(
             gt=0,
             le=10,
-            description="Seconds that one call of the cache may spend on the server; then it goes on without. To "
-            "connect may take as long again.",
+            description="Seconds that one call of the cache may spend on the server, connecting included; then it goes "
+            "on without.",
         ),
     ] = 0.25
     redis_connections: Annotated[

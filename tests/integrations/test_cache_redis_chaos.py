@@ -25,8 +25,7 @@ pytestmark = [
 ]
 
 TIMEOUT = 0.25
-BOUND = 4 * TIMEOUT
-"""Seconds that 99 of 100 requests may take at most: to connect and to ask, for what they read and what they write."""
+"""Seconds that the setting allows; 99 of 100 requests must take no longer than that."""
 
 
 @pytest.fixture
@@ -121,7 +120,7 @@ def test_no_request_notices_and_the_cache_recovers(server: RedisServer, trouble:
             trouble(server)
             until(lambda: all_hear(caches))
             until(lambda: remote_ratio(traffic) > 0.5)
-        traffic.check(slowest=BOUND)
+        traffic.check(bound=TIMEOUT)
         until(traffic.all_agree)
 
 
@@ -247,7 +246,7 @@ def test_a_replica_that_is_promoted_serves_nothing_that_it_missed(server: RedisS
                 assert first.get("key") is None
                 assert second.get("key") is None
                 until(lambda: remote_ratio(traffic) > 0.5)
-            traffic.check(slowest=BOUND * 4)
+            traffic.check(bound=TIMEOUT * 4)
             until(traffic.all_agree)
 
 
@@ -304,6 +303,46 @@ def test_a_lock_whose_owner_died_ends_by_itself(server: RedisServer, call: Calls
         assert time.monotonic() - began > 0.3
         server.ask("SET", lock, "of-one-that-hangs")
         assert call(second, "memoize", "other", lambda: 1) == 1
+
+
+def test_a_lock_that_could_not_be_let_go_of_holds_nobody_off(server: RedisServer, call: Calls) -> None:
+    with caches_on(server, redis_timeout=0.2, redis_lock_ttl=60.0) as (first, second):
+
+        def load() -> int:
+            server.pause()
+            return 1
+
+        assert call(first, "memoize", "key", load) == 1
+        server.resume()
+        until(lambda: all_hear([first, second]))
+        assert not server.ask("KEYS", "*:l:*")
+        assert call(second, "memoize", "key", lambda: 2) in (1, 2)
+
+
+def test_a_caller_that_is_cancelled_while_it_takes_a_lock_leaves_none_behind(server: RedisServer) -> None:
+    async def use(first: CacheManager) -> None:
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(first.amemoize("key", lambda: 1), 0.05)
+
+    with caches_on(server, redis_timeout=5.0, redis_lock_ttl=60.0) as (first, second):
+        link = first._server.tier.link  # type: ignore[union-attr]
+        with asyncio.Runner() as runner:
+            runner.run(first.aset("warm", 1))
+            ask = link._aask
+
+            async def slow(batch: Any, deadline: float) -> Any:
+                replies = await ask(batch, deadline)
+                if batch[0][0] == "SET" and "NX" in batch[0] and b":l:" in batch[0][1]:
+                    await asyncio.sleep(30)
+                return replies
+
+            link._aask = slow  # type: ignore[method-assign]
+            runner.run(use(first))
+            link._aask = ask  # type: ignore[method-assign]
+            assert server.ask("KEYS", "*:l:*")
+            first.set("other", 1)
+        assert not server.ask("KEYS", "*:l:*")
+        assert second.memoize("key", lambda: 2) == 2
 
 
 def test_a_hanging_owner_holds_others_off_for_the_time_of_a_lock_only(server: RedisServer, call: Calls) -> None:

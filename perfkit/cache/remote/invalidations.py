@@ -10,6 +10,7 @@ from perfkit.cache.remote.envelope import is_value, tombstone
 from perfkit.cache.remote.loads import FENCE
 from perfkit.cache.remote.looking import look_many
 from perfkit.cache.remote.messages import message, published
+from perfkit.cache.remote.scripts import release
 from perfkit.cache.remote.tier import SharedTier, is_refused
 from perfkit.cache.remote.transport.link import Batch, Command, Operation, UnreachableError
 
@@ -133,6 +134,9 @@ class Invalidations:
             UnreachableError: It may not have been done.
         """
         names, space = self._names, payload.get("space", "")
+        if "locks" in payload:
+            yield Batch(*(release(lock, token) for lock, token in payload["locks"]))
+            return
         if "keys" in payload:
             named = [name for key in payload["keys"] if (name := names.value(space, key)) is not None]
             # A change of these keys that was given up may still arrive; from now on it is not stored any more.

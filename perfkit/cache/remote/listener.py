@@ -116,7 +116,8 @@ class Listener:
 
     def _subscribed(self) -> Any:
         """Return a connection on which the server has confirmed that it will tell."""
-        connection = self._shared.link.connections.make()
+        link = self._shared.link
+        connection = link.connections.make(link.timeout)
         try:
             connection.send_command("SUBSCRIBE", self._shared.names.channel, check_health=False)
             connection.read_response()

@@ -11,7 +11,7 @@ from perfkit.cache.loads.flight import Flight
 from perfkit.cache.loads.watch import Watch
 from perfkit.cache.remote.envelope import Envelope, seal
 from perfkit.cache.remote.looking import Found, Look
-from perfkit.cache.remote.scripts import RELEASE, STORE
+from perfkit.cache.remote.scripts import STORE, release
 from perfkit.cache.remote.transport.link import Batch, Operation, Pause, UnreachableError
 from perfkit.cache.remote.values import Values
 from perfkit.core.shells import acall, call
@@ -121,13 +121,25 @@ class SharedLoads:
         give_up_at = time.monotonic() + min(shared.lock_ttl, values.engine.wait)
         pause = FIRST_PAUSE
         while True:
-            (is_ours,) = yield Batch(take)
+            try:
+                (is_ours,) = yield Batch(take)
+            except UnreachableError as error:
+                if error.was_asked:
+                    self._lose(lock, token)
+                raise
+            except GeneratorExit:
+                self._lose(lock, token)
+                raise
             began = time.monotonic()
             lease = Lease(name, Look(None, b"", {}, ""), token if is_ours else b"", began)
             try:
                 seen = yield from values.look_to_change(name, plan.tags)
             except UnreachableError:
                 yield from self._release(lease)
+                raise
+            except GeneratorExit:
+                if lease.lock:
+                    self._lose(lock, lease.lock)
                 raise
             lease = lease._replace(seen=seen)
             if seen.found is not None and _is_new(seen.found, flight, plan):
@@ -140,21 +152,25 @@ class SharedLoads:
 
     def _release(self, lease: Lease) -> Operation[None]:
         if lease.lock:
+            lock = self._values.names.lock(lease.name)
             try:
-                yield Batch(self._unlock(lease))
-            except UnreachableError:
-                # It ends by itself.
-                return
+                yield Batch(release(lock, lease.lock))
+            except (UnreachableError, GeneratorExit) as error:
+                self._lose(lock, lease.lock)
+                if isinstance(error, GeneratorExit):
+                    raise
 
-    def _unlock(self, lease: Lease) -> tuple[Any, ...]:
-        return ("EVAL", RELEASE, 1, self._values.names.lock(lease.name), lease.lock)
+    def _lose(self, lock: bytes, token: bytes) -> None:
+        """Remember a lock that may be ours and was not let go of: others would wait for its end for nothing."""
+        self._shared.link.journal.add({"locks": [(lock, token)]})
 
     def _finish(self, lease: Lease, plan: Plan, value: Any) -> Operation[None]:
         """Store *value* on the server, unless something made it out of date meanwhile, and let go of the lock."""
         values = self._values
         seconds = values.engine.seconds_fresh(plan.ttl_of(value))
         cost = time.monotonic() - lease.began
-        commands: list[tuple[Any, ...]] = [self._unlock(lease)] if lease.lock else []
+        lock = values.names.lock(lease.name)
+        commands: list[tuple[Any, ...]] = [release(lock, lease.lock)] if lease.lock else []
         if seconds is not None and cost < FENCE:
             sealed = values.sealed(lease.name, value)
             if sealed is not None:
@@ -169,8 +185,11 @@ class SharedLoads:
         if commands:
             try:
                 yield Batch(*commands)
-            except UnreachableError:
-                return
+            except (UnreachableError, GeneratorExit) as error:
+                if lease.lock:
+                    self._lose(lock, lease.lock)
+                if isinstance(error, GeneratorExit):
+                    raise
 
 
 def _is_new(found: Found, flight: Flight, plan: Plan) -> bool:

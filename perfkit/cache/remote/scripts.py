@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["ANYTHING", "RELEASE", "STORE"]
+__all__ = ["ANYTHING", "STORE", "release"]
 
 STORE = b"""
 if ARGV[1] ~= '*' then
@@ -24,3 +24,8 @@ if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('UNLINK', KEYS[1
 return 0
 """
 """Delete the lock KEYS[1] if it holds the token ARGV[1]."""
+
+
+def release(lock: bytes, token: bytes) -> tuple[bytes | str | int, ...]:
+    """Return the command that lets go of *lock*, if it holds *token*."""
+    return ("EVAL", RELEASE, 1, lock, token)

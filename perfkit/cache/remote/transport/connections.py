@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
@@ -17,6 +18,9 @@ from perfkit.core.errors import ConfigurationError, MissingDependencyError
 __all__ = ["AsyncPool", "BusyError", "Connections", "SyncPool", "server_of"]
 
 INFO = ("INFO", "server")
+
+SHORTEST = 0.001
+"""Seconds that one step may take at least; a time-out of 0 would be none."""
 
 
 class BusyError(Exception):
@@ -93,9 +97,14 @@ class Connections:
             if isinstance(reply, self._fatal):
                 raise reply
 
-    def make(self) -> Any:
-        """Return a connected blocking connection."""
+    def make(self, seconds: float) -> Any:
+        """Return a connected blocking connection.
+
+        To connect and to be known there may take half of *seconds* each; only a server that answers each step at the
+        last moment needs longer.
+        """
         connection: Any = self._threads.make_connection()
+        connection.socket_connect_timeout = connection.socket_timeout = max(SHORTEST, seconds / 2.0)
         try:
             connection.connect()
             connection.send_command(*INFO, check_health=False)
@@ -170,6 +179,7 @@ class SyncPool:
         Raises:
             BusyError: None became free in time.
         """
+        give_up_at = time.monotonic() + seconds
         if not self._places.acquire(timeout=max(0.0, seconds)):
             raise BusyError("all connections are in use")
         try:
@@ -177,7 +187,7 @@ class SyncPool:
                 try:
                     connection = self._free.pop()
                 except IndexError:
-                    return self._connections.make()
+                    return self._connections.make(give_up_at - time.monotonic())
                 if _is_quiet(connection):
                     return connection
                 connection.disconnect()

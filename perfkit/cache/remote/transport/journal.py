@@ -1,4 +1,7 @@
-"""Invalidations that the server has not confirmed. Until they are made up for, nothing of it is believed."""
+"""Invalidations that the server has not confirmed. Until they are made up for, nothing of it is believed.
+
+Locks that may still lie there are here too, so that others need not wait for their end; they are not missed much.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,9 @@ MOST = 10_000
 
 KEYS_AT_ONCE = 500
 
+MOST_LOCKS = 500
+"""Locks remembered; the others end by themselves."""
+
 
 class Undelivered:
     """What is to be made up for.
@@ -19,10 +25,11 @@ class Undelivered:
     Attributes:
         keys: Keys by their namespaces; a dict keeps their order.
         patterns: Pairs of namespace and pattern.
+        locks: Pairs of a lock's name and what is in it if it is ours.
         everything: All of it, whatever else is here.
     """
 
-    __slots__ = ("everything", "keys", "patterns", "spaces", "tags")
+    __slots__ = ("everything", "keys", "locks", "patterns", "spaces", "tags")
 
     def __init__(self) -> None:
         """Begin with nothing."""
@@ -30,17 +37,26 @@ class Undelivered:
         self.spaces: dict[str, None] = {}
         self.keys: dict[str, dict[Any, None]] = {}
         self.patterns: dict[tuple[str, str], None] = {}
+        self.locks: dict[tuple[bytes, bytes], None] = {}
         self.everything = False
 
     @property
+    def is_empty(self) -> bool:
+        """There is nothing to be made up for."""
+        return not (self.size or self.locks or self.everything)
+
+    @property
     def size(self) -> int:
-        """How much there is, about."""
+        """How much is invalid, about."""
         return len(self.tags) + len(self.spaces) + len(self.patterns) + sum(map(len, self.keys.values()))
 
     def add(self, payload: dict[str, Any]) -> None:
         """Take in what a command of the relay says."""
         if payload.get("all"):
             self.everything = True
+        elif "locks" in payload:
+            room = MOST_LOCKS - len(self.locks)
+            self.locks.update(dict.fromkeys(payload["locks"][:room]))
         elif "tags" in payload:
             self.tags.update(dict.fromkeys(payload["tags"]))
         elif "keys" in payload:
@@ -52,9 +68,10 @@ class Undelivered:
 
     def payloads(self) -> list[dict[str, Any]]:
         """Return it as commands again."""
+        found: list[dict[str, Any]] = [{"locks": list(self.locks)}] if self.locks else []
         if self.everything:
-            return [{"all": True}]
-        found: list[dict[str, Any]] = [{"tags": list(self.tags)}] if self.tags else []
+            return [*found, {"all": True}]
+        found += [{"tags": list(self.tags)}] if self.tags else []
         found += [{"space": space} for space in self.spaces]
         found += [{"space": space, "pattern": pattern} for space, pattern in self.patterns]
         for space, keys in self.keys.items():
@@ -82,8 +99,8 @@ class Journal:
         with self._lock:
             self._open.add(payload)
             if self._open.size > MOST:
-                self._open = Undelivered()
-                self._open.everything = True
+                locks, self._open = self._open.locks, Undelivered()
+                self._open.locks, self._open.everything = locks, True
             self.is_empty = False
 
     def take(self) -> list[dict[str, Any]]:
@@ -95,7 +112,7 @@ class Journal:
     def done(self) -> None:
         """What was taken is delivered; what came meanwhile stays."""
         with self._lock:
-            self.is_empty = self._open.size == 0 and not self._open.everything
+            self.is_empty = self._open.is_empty
 
     def put_back(self, payloads: list[dict[str, Any]]) -> None:
         """What was taken is not delivered."""

@@ -36,7 +36,13 @@ LOOP_LATE = 0.05
 
 
 class UnreachableError(Exception):
-    """The server did not answer in time, or is not asked for the moment."""
+    """The server did not answer in time, or is not asked for the moment.
+
+    Attributes:
+        was_asked: It was, so it may have done what it was asked for.
+    """
+
+    was_asked = False
 
 
 class Batch(list[Command]):
@@ -288,9 +294,11 @@ class Link:
         Args:
             is_us: The event loop was held up for so long that a prompt answer would have been late too.
         """
+        unreachable = UnreachableError()
         if isinstance(error, BusyError):
             self._count("busy")
-            return UnreachableError()
+            return unreachable
+        unreachable.was_asked = True
         is_late = isinstance(error, TimeoutError) or type(error).__name__ == "TimeoutError"
         self._count("timeout" if is_late else "error")
         if not (is_late and is_us):
@@ -300,7 +308,7 @@ class Link:
             self._errors.warn("cache", "server_unreachable", f"the cache server did not answer: {said}")
         else:
             self._errors.report("cache", error, doing="the cache server could not be asked")
-        return UnreachableError()
+        return unreachable
 
     def _count(self, outcome: str) -> None:
         self._store.add(self._store.row(REMOTE_CALLS, (outcome,)), 1.0)
