@@ -165,7 +165,7 @@ CASES: dict[str, Case] = {
     "a leak": _case(upset=_leak, machines=8, load=0.6),
     "three machines": _case(machines=3, callers=2, workers=8, load=0.7),
     "a hundred machines": _case(machines=100, callers=10, workers=2, load=0.7),
-    "short queues, bursts": _case(queue_limit=6, burst=2.2, load=0.5),
+    "short queues, bursts": _case(queue_limit=3, burst=1.8, load=0.5),
     "flapping": _case(upset=_flapping, load=0.6),
     "silence": _case(upset=_silence, load=0.55),
     "a slow rack": _case(upset=_rack, load=0.5),

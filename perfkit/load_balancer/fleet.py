@@ -25,7 +25,7 @@ Pick = Callable[[float, Hashable | None], Server]
 OVERPROVISION = 1.4
 """A level of which 72 % are healthy still takes all of its traffic."""
 
-PANIC_LOAD = 1.8
+PANIC_LOAD = 1.6
 """The most that a healthy server gets in panic, as a multiple of its share of the whole fleet."""
 
 

@@ -1,8 +1,6 @@
 """One connection to a server: a request is written, an answer read, with back-pressure both ways.
 
-A plain protocol: a stream reader and writer cost a fifth of what the whole proxy takes for a small request. All
-connections of a loop read into one buffer, which is parsed at once: with a new object for each read, as `data_received`
-has it, half of the time that a large answer takes goes into the pages of memory that are got and given back.
+A plain `asyncio.Protocol`: a stream reader and writer cost a fifth of what the whole proxy takes for a small request.
 """
 
 from __future__ import annotations
@@ -18,13 +16,13 @@ from perfkit.load_balancer.proxy.response import Answer
 __all__ = ["Connection"]
 
 HIGH_WATER = 262_144
-"""Bytes of an answer that wait for the client before the server is read no further."""
+"""Bytes of an answer that wait for the client before the server is read no further: what asyncio reads at once."""
 
 WATCH_AFTER = 0.05
 """Seconds after which somebody looks whether the client is still there; most answers have come by then."""
 
 
-class Connection(asyncio.BufferedProtocol):
+class Connection(asyncio.Protocol):
     """A connection of a pool. Belongs to one loop, and to one exchange at a time.
 
     Attributes:
@@ -35,7 +33,6 @@ class Connection(asyncio.BufferedProtocol):
 
     __slots__ = (
         "_answer",
-        "_buffer",
         "_deadline",
         "_drained",
         "_loop",
@@ -53,9 +50,9 @@ class Connection(asyncio.BufferedProtocol):
         "uses",
     )
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, parser: Any, options: ProxyOptions, buffer: memoryview) -> None:
-        """Wait to be connected; what comes is read into *buffer*, which may be that of other connections too."""
-        self._loop, self._parser, self._options, self._buffer = loop, parser, options, buffer
+    def __init__(self, loop: asyncio.AbstractEventLoop, parser: Any, options: ProxyOptions) -> None:
+        """Wait to be connected."""
+        self._loop, self._parser, self._options = loop, parser, options
         self._transport: Any = None
         self._answer: Answer | None = None
         self._waiter: asyncio.Future[None] | None = None
@@ -84,18 +81,14 @@ class Connection(asyncio.BufferedProtocol):
         self._wake()
         self.resume_writing()
 
-    def get_buffer(self, sizehint: int) -> memoryview:
-        """Return where to put what comes next."""
-        return self._buffer
-
-    def buffer_updated(self, nbytes: int) -> None:
-        """Take *nbytes* of the answer; those that nobody asked for end the connection."""
+    def data_received(self, data: bytes) -> None:
+        """Take bytes of the answer; those that nobody asked for end the connection."""
         answer = self._answer
         if answer is None:
             self.close()
             return
         try:
-            answer.feed(self._buffer[:nbytes])
+            answer.feed(data)
         except UpstreamBroken as error:
             self.fail(error)
             return

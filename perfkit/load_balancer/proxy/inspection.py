@@ -18,7 +18,7 @@ import msgspec
 from perfkit.load_balancer.proxy.faults import Refused
 from perfkit.load_balancer.proxy.options import ProxyOptions
 
-__all__ = ["Framing", "Headers", "framing_of", "host_of", "is_field_value", "is_token", "target_of"]
+__all__ = ["Framing", "Headers", "framing_of", "host_of", "is_field_value", "is_length", "is_token", "target_of"]
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -27,7 +27,7 @@ is_field_value = re.compile(rb"[^\x00-\x08\x0a-\x1f\x7f]*").fullmatch
 _is_target = re.compile(rb"/[!-\"$-~]*").fullmatch
 _is_query = re.compile(rb"[!-\"$-~]*").fullmatch
 _is_host = re.compile(rb"(?:\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9](?:[A-Za-z0-9._-]{0,252}))(?::[0-9]{1,5})?").fullmatch
-_is_length = re.compile(rb"[0-9]{1,18}").fullmatch
+is_length = re.compile(rb"[0-9]{1,18}").fullmatch
 REFUSED_METHODS = frozenset({b"CONNECT", b"TRACE", b"TRACK", b"PRI"})
 
 
@@ -108,7 +108,7 @@ def framing_of(headers: Iterable[tuple[bytes, bytes]], version: str, options: Pr
         if not is_token(name) or not is_field_value(value):
             raise Refused(400, "a header cannot be")
         if name == b"content-length":
-            if length is not None or not _is_length(value):
+            if length is not None or not is_length(value):
                 raise Refused(400, "the length of the body is not clear")
             length = value
         elif name == b"transfer-encoding":

@@ -14,9 +14,6 @@ from perfkit.load_balancer.servers import Server
 __all__ = ["Pool"]
 
 
-READ_BYTES = 262_144
-"""Bytes that are read at once."""
-
 SPARED_BYTES = 8 * 1024 * 1024
 """What is allocated and freed once, see `_spare_memory`."""
 
@@ -52,7 +49,6 @@ class Pool:
         self._loop = asyncio.get_running_loop()
         self._upstreams: dict[tuple[str, int], Upstream] = {}
         self._sweep: asyncio.TimerHandle | None = None
-        self._buffer = memoryview(bytearray(READ_BYTES))
         _spare_memory()
 
     @property
@@ -92,7 +88,7 @@ class Pool:
 
     async def _connect(self, upstream: Upstream, address: tuple[str, int]) -> Connection:
         upstream.count += 1
-        connection = Connection(self._loop, self._parser, self._options, self._buffer)
+        connection = Connection(self._loop, self._parser, self._options)
         tls = self._options.tls
         try:
             async with asyncio.timeout(self._options.connect_timeout):

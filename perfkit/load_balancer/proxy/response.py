@@ -1,5 +1,8 @@
 """What comes back from a server, byte by byte: one strict parser for each answer.
 
+Once the head is there, a body of known length needs no parser: its pieces are passed on as they were read, which spares
+the copy that costs most of a large answer.
+
 httptools (llhttp, in its strict mode) refuses bare line feeds, folded lines, lengths said twice or beside a coding and
 control characters. What it lets through and we do not is refused here: a coding other than ``chunked``, a coding in
 HTTP/1.0, heads without bound, an endless row of interim answers, an upgrade that nobody asked for. Source: RFC 9112,
@@ -12,7 +15,7 @@ from typing import Any
 
 from perfkit.core.errors import MissingDependencyError
 from perfkit.load_balancer.proxy.faults import UpstreamBroken
-from perfkit.load_balancer.proxy.inspection import Headers, is_field_value, is_token
+from perfkit.load_balancer.proxy.inspection import Headers, is_field_value, is_length, is_token
 from perfkit.load_balancer.proxy.options import ProxyOptions
 
 __all__ = ["Answer", "parser_type"]
@@ -50,8 +53,11 @@ class Answer:
     """
 
     __slots__ = (
+        "_body_left",
+        "_body_size",
         "_is_head_request",
         "_left",
+        "_length",
         "_options",
         "_parser",
         "_size",
@@ -84,8 +90,10 @@ class Answer:
         self.chunks: list[bytes] = []
         self.size = 0
         self._size, self._left = 0, MOST_INTERIM
+        self._length: int | None = None
+        self._body_size = self._body_left = 0
 
-    def feed(self, data: bytes | memoryview) -> None:
+    def feed(self, data: bytes) -> None:
         """Take *data*.
 
         Raises:
@@ -94,6 +102,9 @@ class Answer:
         self.has_begun = True
         if self.is_complete:
             self.may_keep = False
+            return
+        if self._body_left:
+            self._take_plain(data)
             return
         try:
             self._parser.feed_data(data)
@@ -104,6 +115,20 @@ class Answer:
             if isinstance(cause, UpstreamBroken):
                 raise cause from None
             raise UpstreamBroken(f"what came is no answer: {error}") from error
+
+        if self._length is not None and self.has_head and not self.is_complete:
+            self._body_left = self._length - self._body_size
+
+    def _take_plain(self, data: bytes) -> None:
+        """Take a piece of a body of known length; what comes after that end was never asked for."""
+        left = self._body_left
+        if len(data) > left:
+            self.may_keep = False
+            data = data[:left]
+        self.chunks.append(data)
+        self.size += len(data)
+        self._body_left = left - len(data)
+        self.is_complete = not self._body_left
 
     def end(self) -> bool:
         """Take the end of the connection; return whether the answer is whole."""
@@ -145,16 +170,17 @@ class Answer:
             self.is_complete = True
 
     def _frame(self, version: str) -> None:
-        codings, lengths = [], 0
+        codings, lengths = [], []
         for name, value in self.headers:
             if name == b"content-length":
-                lengths += 1
+                lengths.append(value)
             elif name == b"transfer-encoding":
                 codings.append(value.strip(b" \t").lower())
         if codings and (version != "1.1" or codings != [b"chunked"] or lengths):
             raise UpstreamBroken("the transfer coding of the answer is not known")
-        if lengths > 1:
+        if len(lengths) > 1 or not all(is_length(value.strip(b" \t")) for value in lengths):
             raise UpstreamBroken("the length of the answer is not clear")
+        self._length = int(lengths[0]) if lengths else None
         self.has_length = bool(lengths)
         self.until_close = not codings and not lengths
         self.may_keep = self._parser.should_keep_alive() and not self.until_close
@@ -180,6 +206,7 @@ class Answer:
             return
         self.chunks.append(data)
         self.size += len(data)
+        self._body_size += len(data)
 
     def on_message_complete(self) -> None:
         """Take the end of an answer."""

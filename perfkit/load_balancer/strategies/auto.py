@@ -14,7 +14,10 @@ full, and latency alone would count the queue twice. Sources: Suresh et al., "C3
 stores", NSDI 2015, for the product of queue and service time; Wydrowski et al., "Load is not what you should
 balance: introducing Prequal", NSDI 2024, for requests in flight as the signal that comes before latency.
 
-A failure counts as twenty average latencies, so to fail fast is never rewarded. The estimates of the servers lie in
+A failure counts as twenty average latencies, so to fail fast is never rewarded. What fails when hardly anything does is
+probably gone, not unlucky: the estimate of a server is raised by the odds of that, and it is tried again with single
+requests, after waits that grow. So of a dead server one request is lost at first, and few to see whether it is back;
+when it is, it is as good as new at once. The estimates of the servers lie in
 one flat list: it is mended where something happened, and at one or more places in turn at each pick as time passes;
 the smallest is found in C. Up to `SCAN` servers all are compared, of more `SCAN` neighbours in an order drawn at
 random, so the cost does not grow.
@@ -23,12 +26,18 @@ random, so the cost does not grow.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
-from math import exp, sqrt
+from math import exp, inf, sqrt
 
 from perfkit.load_balancer.fleet import Group, Pick
 from perfkit.load_balancer.reports.report import STALE, LoadReport
 from perfkit.load_balancer.servers import Server
-from perfkit.load_balancer.strategies.estimates import LATENCY_MEMORY, Estimate, Estimates
+from perfkit.load_balancer.strategies.estimates import (
+    FAILURE,
+    LATENCY_MEMORY,
+    LONGEST_BACK_OFF,
+    Estimate,
+    Estimates,
+)
 from perfkit.load_balancer.strategies.hashing.hash import ConsistentHash
 
 __all__ = ["SCAN", "Auto"]
@@ -41,6 +50,12 @@ JITTER = 0.02
 
 RARE = 0.05
 """Seconds between two picks from which on more than one estimate is mended."""
+
+BETWEEN_TRIALS = 0.05
+"""Seconds from a failure, or from a trial, to the next trial: who is asked again after a failure goes to no other."""
+
+MOST_DOUBTED = 63
+"""Servers that are tried again when it is time; others in turn, as what is known of them fades."""
 
 AFFINITY = 12.0
 """A key stays with its server until that is estimated to take so many times as long as the best one."""
@@ -83,6 +98,8 @@ class Auto:
         self._by_key = ConsistentHash()
         self._chance: Callable[[], float] = float
         self.in_flight: Callable[[], int] | None = None
+        self._doubted: list[Server] = []
+        self._trial_at = inf
 
     def on_members(self, members: Sequence[Server]) -> None:
         """Take notice of who belongs to the balancer."""
@@ -122,6 +139,10 @@ class Auto:
             board.hand = hand = hand + 1 if hand + 1 < count else 0
             board.last = now
             mend(board, hand, now, servers[hand].in_flight)
+            if now >= self._trial_at:
+                doubted = self._trial(board, now)
+                if doubted is not None:
+                    return doubted
             if key is not None:
                 if homes.current is not None or not homes.is_tended:
                     return hash_pick(now, key)
@@ -142,6 +163,20 @@ class Auto:
             return server
 
         return pick
+
+    def _trial(self, board: Board, now: float) -> Server | None:
+        """Return a server that failed and is to be tried again now; None if there is none."""
+        doubted = [server for server in self._doubted if server.memory is not None and server.memory.fails]
+        due, chosen = inf, None
+        for server in doubted:
+            memory = server.memory
+            if memory.until <= now and not server.in_flight and memory.board is board:
+                chosen = server
+            elif memory.until > now:
+                due = min(due, memory.until)
+        self._doubted = doubted
+        self._trial_at = now + BETWEEN_TRIALS if chosen is not None else max(due, now + BETWEEN_TRIALS)
+        return chosen
 
     def _keyed(self, group: Group, board: Board) -> Pick:
         """Return the picker of a key: its own server, unless that would take far longer than another."""
@@ -182,6 +217,8 @@ class Auto:
             cost = sqrt(cost * memory.service(now, estimates)) * (memory.load(now, estimates) + 1.0 + 3.0 * pending)
         elif pending:
             cost *= POWERS[pending if pending < 64 else 64]
+        if memory.doubt and now < memory.until + LONGEST_BACK_OFF:
+            cost *= 1.0 + (FAILURE - 1.0) * memory.doubt
         board.scores[place] = cost + cost * JITTER * self._chance()
 
     def observe(self, server: Server, latency: float, success: bool, now: float) -> None:
@@ -190,6 +227,10 @@ class Auto:
         if memory is None:
             return
         self.estimates.learn(memory, latency, success, now)
+        if not success:
+            self.estimates.failed(memory, latency, now, self._chance())
+            self._doubted = [each for each in self._doubted[-MOST_DOUBTED:] if each is not server] + [server]
+            self._trial_at = max(now + BETWEEN_TRIALS, min(self._trial_at, memory.until))
         self._touch(server, memory, now)
 
     def on_cancel(self, server: Server, now: float) -> None:

@@ -10,6 +10,9 @@ __all__ = ["Estimate", "Estimates"]
 LATENCY_MEMORY = 5.0
 """Seconds in which what is known of a latency falls to 1/e."""
 
+ENOUGH = 30.0
+"""Answers beyond which older ones are forgotten sooner than by `LATENCY_MEMORY`."""
+
 SERVICE_MEMORY = 20.0
 """Seconds in which what is known of a service time falls to 1/e; it changes less than a queue does."""
 
@@ -22,11 +25,30 @@ FAILURE = 20.0
 LONGEST = 5.0
 """Average latencies above which an answer counts as no longer: one huge request says little about its server."""
 
+SUDDEN = 0.01
+"""Chance that a server is gone for good, beside which the fleet's usual failures are weighed."""
+
+RARELY = 0.0005
+"""The least part of failures that is thought usual."""
+
+BACK_OFF, LONGEST_BACK_OFF = 0.5, 10.0
+"""Seconds until a server that failed is tried again; doubled with each failure in a row, up to the second."""
+
+TURNS = 3.0
+"""Turns of a server, by its fair share, that it is passed over after a failure, at least."""
+
 LEAST_TRUST, MOST_TRUST = 0.2, 10.0
 """Bounds of the weight of the fleet's average, in answers."""
 
+UNKNOWN = 0.001
+"""Seconds as which all answers count before the first: any, as long as requests in flight make a difference."""
+
 STEP = 0.01
 """Part by which one answer moves the fleet's averages, once there were a hundred."""
+
+
+USUAL_STEP = 0.002
+"""Part by which one answer moves the part of failures that is usual."""
 
 
 class Estimate:
@@ -35,17 +57,25 @@ class Estimate:
     Attributes:
         at: Monotonic seconds up to which the sums are faded.
         board, place: Where `auto` keeps its score.
+        doubt: Chance that it is gone, after failures in a row; 0 after an answer.
+        fails: How many these were.
+        heard: Monotonic seconds of its last answer that was no failure.
+        until: Monotonic seconds at which it is tried again.
     """
 
     __slots__ = (
         "at",
         "board",
+        "doubt",
+        "fails",
+        "heard",
         "place",
         "report",
         "report_at",
         "service_sum",
         "service_weight",
         "sum",
+        "until",
         "weight",
     )
 
@@ -58,6 +88,8 @@ class Estimate:
         """Know nothing."""
         self.at = self.sum = self.weight = self.service_sum = self.service_weight = 0.0
         self.report, self.report_at = 0.0, -1e9
+        self.fails, self.doubt, self.until = 0, 0.0, 0.0
+        self.heard = -1e9
 
     def load(self, now: float, fleet: Estimates) -> float:
         """Return the requests in flight there, those of others included."""
@@ -80,6 +112,7 @@ class Estimates:
         reported_at: Monotonic seconds of the last report.
         trust: Weight of the fleet's averages beside a server's own, in answers: the noise of a single answer divided
             by what truly differs between servers.
+        usual: Part of the requests that fail here and there, without a row of failures.
     """
 
     __slots__ = (
@@ -92,10 +125,13 @@ class Estimates:
         "reported_at",
         "service",
         "trust",
+        "usual",
     )
 
     def __init__(self) -> None:
-        self.latency, self.service, self.report, self.reported_at = 0.0, 0.0, 0.0, -1e9
+        self.usual = RARELY
+        self.latency = self.service = UNKNOWN
+        self.report, self.reported_at = 0.0, -1e9
         self.trust = 1.0
         self._noise = self._between = 0.0
         self._weight, self._count = 1.0, 0
@@ -105,6 +141,10 @@ class Estimates:
         mean = self.latency
         load = server.report + 1.0
         if success:
+            if server.fails:
+                self._recovered(server)
+            server.heard = now
+            self.usual += (RARELY - self.usual) * USUAL_STEP
             count = self._count = self._count + 1
             mean = self.latency = mean + (latency - mean) * (STEP if count > 100 else 1.0 / count)
             if latency > LONGEST * mean:
@@ -120,12 +160,43 @@ class Estimates:
         weight = server.weight * fade
         if success and weight > 0.5:
             self._weigh(server.sum / server.weight, latency, weight)
+        if weight > ENOUGH:
+            # What many answers a second say is known well enough by the last of them, and a change is noticed sooner.
+            fade *= ENOUGH / weight
+            weight = ENOUGH
         server.sum = server.sum * fade + latency
         server.weight = weight + 1.0
         fade = exp(passed / SERVICE_MEMORY)
         server.service_sum = server.service_sum * fade + service
         server.service_weight = server.service_weight * fade + 1.0
         server.at = now
+
+    def failed(self, server: Estimate, latency: float, now: float, drawn: float) -> None:
+        """Doubt *server* after a failure that took *latency*, the more the less usual failures are.
+
+        *drawn* is a random number, 0-1. What fails slowly is tried again less soon.
+
+        By Bayes: a server that is gone fails always, one that is well as often as is usual. So the odds that it is
+        gone grow with each failure in a row by what one divided by the usual part is.
+        """
+        if not server.fails:
+            self.usual += (1.0 - self.usual) * USUAL_STEP
+        if latency > LONGEST * self.latency and server.heard > now - latency:
+            # It took too long for this one and answered others meanwhile: too much to do, but not gone.
+            return
+        server.fails = fails = server.fails + 1
+        server.doubt = SUDDEN / (SUDDEN + self.usual ** min(fails, 8))
+        # A server whose turn comes rarely is tried rarely: what fails must not get a good part of its share by trials.
+        first = max(BACK_OFF, 4.0 * latency, TURNS * LATENCY_MEMORY / self._weight)
+        back_off = min(max(first, LONGEST_BACK_OFF), first * 2.0 ** min(fails - 1, 8))
+        server.until = now + back_off * (0.75 + 0.5 * drawn)
+
+    @staticmethod
+    def _recovered(server: Estimate) -> None:
+        """Doubt *server* no more; one that was gone is another one now, of which nothing is known."""
+        if server.fails > 1:
+            server.forget()
+        server.fails, server.doubt = 0, 0.0
 
     def _weigh(self, own: float, latency: float, weight: float) -> None:
         """Learn how much of what looks like a difference between servers is noise.

@@ -8,7 +8,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from proxied import behind, exchange, fronted, proxy_to
+from proxied import Behind, behind, exchange, fronted, proxy_to
 from smuggling import corpus, mutated, second_parser
 
 pytestmark = pytest.mark.anyio
@@ -217,6 +217,20 @@ async def test_what_comes_after_an_answer_is_never_taken_for_the_next_one() -> N
         answers = [await exchange(port, request) for _ in range(3)]
     assert all(answer.endswith(b"\r\n\r\nok") for answer in answers)
     assert end.connections == 3
+
+
+async def test_what_comes_after_a_body_in_pieces_is_not_passed_on_and_ends_the_connection() -> None:
+    async def answer(end: Behind, request: bytes, writer: asyncio.StreamWriter) -> None:
+        for piece in (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\na", b"bc", b"def", b"ghiHTTP/1.1 200 OK\r\n"):
+            writer.write(piece)
+            await writer.drain()
+            await asyncio.sleep(0.01)
+
+    async with behind(answer) as end, fronted(proxy_to(end)) as port:
+        request = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+        answers = [await exchange(port, request) for _ in range(2)]
+    assert all(answer.endswith(b"\r\n\r\nabcdefghi") for answer in answers)
+    assert end.connections == 2
 
 
 async def test_a_body_that_an_answer_to_head_has_no_right_to_ends_the_connection() -> None:
