@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 from perfkit.core.lazy import lazily
 
 if TYPE_CHECKING:
+    from perfkit.recorder.estimate import Estimate
     from perfkit.recorder.kept import KeptError, KeptExchange, KeptFrame, KeptSpan
     from perfkit.recorder.recorder import FlightRecorder
     from perfkit.recorder.settings import RecorderSettings
     from perfkit.recorder.snapshot import RecorderSnapshot
 
 __all__ = [
+    "Estimate",
     "FlightRecorder",
     "KeptError",
     "KeptExchange",
@@ -25,6 +27,7 @@ __all__ = [
 __getattr__ = lazily(
     __name__,
     {
+        "Estimate": "perfkit.recorder.estimate",
         "FlightRecorder": "perfkit.recorder.recorder",
         "KeptError": "perfkit.recorder.kept",
         "KeptExchange": "perfkit.recorder.kept",

@@ -21,6 +21,9 @@ __all__ = ["SLOW_FROM", "Budget", "Choice"]
 SLOW_FROM = 0.9
 """Part of the exchanges of a series below which one is not slow for it."""
 
+MOST_SAMPLES = 10
+"""Samples of a series in a window; some dozens of a route are enough to say what a change would do to its p95."""
+
 ENOUGH = 50
 """Exchanges of a series from which its own quantile says something."""
 
@@ -32,7 +35,18 @@ class Choice:
     is one exchange kept more or less.
     """
 
-    __slots__ = ("_counted", "_floor", "_is_due", "_is_error", "_left", "_renewed_at", "_settings", "_slowest", "row")
+    __slots__ = (
+        "_counted",
+        "_floor",
+        "_is_due",
+        "_is_error",
+        "_left",
+        "_renewed_at",
+        "_samples",
+        "_settings",
+        "_slowest",
+        "row",
+    )
 
     def __init__(self, row: Row, settings: RecorderSettings, *, is_error: bool, target: float, now: float) -> None:
         """Watch *row* and want its next exchange.
@@ -45,7 +59,7 @@ class Choice:
         self.row, self._settings, self._is_error = row, settings, is_error
         self._floor, self._is_due, self._left = target, True, settings.errors
         self._slowest: list[float] = []
-        self._renewed_at, self._counted = now, 0.0
+        self._renewed_at, self._counted, self._samples = now, 0.0, MOST_SAMPLES
         row.keep_from = 0.0
 
     def take(self, seconds: float) -> str:
@@ -68,18 +82,18 @@ class Choice:
         return "slow"
 
     def renew(self, boundaries: Sequence[float], counts: Sequence[float], now: float) -> None:
-        """Begin a new window at *now* if the last one is over, with what is slow by the series' own *counts*."""
-        settings = self._settings
-        if now - self._renewed_at < settings.window:
-            return
-        self._renewed_at, self._left = now, settings.errors
-        self._slowest = []
-        count = sum(counts)
-        if count >= ENOUGH:
-            self._floor = _bound(boundaries, counts, SLOW_FROM * count)
-        if settings.sample and count - self._counted >= settings.sample:
+        """Look at the series' own *counts*: is another sample due, and, in a new window, what is slow by now?"""
+        settings, count = self._settings, sum(counts)
+        if now - self._renewed_at >= settings.window:
+            self._renewed_at, self._left, self._samples = now, settings.errors, MOST_SAMPLES
+            self._slowest = []
+            if count >= ENOUGH:
+                self._floor = _bound(boundaries, counts, SLOW_FROM * count)
+            self.row.keep_from = self._limit()
+        if settings.sample and count - self._counted >= settings.sample and self._samples > 0:
             self._is_due, self._counted = True, count
-        self.row.keep_from = self._limit()
+            self._samples -= 1
+            self.row.keep_from = self._limit()
 
     def rest(self) -> None:
         """Want nothing any more."""

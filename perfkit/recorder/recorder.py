@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
@@ -15,16 +15,18 @@ from perfkit.core.component import Component
 from perfkit.core.context import Context
 from perfkit.core.families import Definition, Histogram, MetricType
 from perfkit.core.locks import OwnLock
-from perfkit.core.names import CLIENT_DISCONNECTED
+from perfkit.core.names import CLIENT_DISCONNECTED, REQUEST_DURATION
 from perfkit.recorder.capture import Taken, exchange_of, failure_of
 from perfkit.recorder.choice import Budget, Choice
 from perfkit.recorder.settings import RecorderSettings
 from perfkit.recorder.snapshot import RecorderSnapshot
 from perfkit.store.layout import FINISHED
+from perfkit.store.series.rows import bounds_of
 from perfkit.store.texts import KEPT_BYTES
 
 if TYPE_CHECKING:
-    from perfkit.recorder.kept import KeptExchange
+    from perfkit.recorder.estimate import Estimate
+    from perfkit.recorder.kept import KeptExchange, KeptSpan
     from perfkit.store import Row
 
 __all__ = ["DROPPED", "KEPT", "KIND", "MOST_LISTED", "FlightRecorder"]
@@ -66,6 +68,14 @@ FRESH = 1.0
 
 MOST_LISTED = 500
 """Exchanges listed at most."""
+
+WINDOW = 900.0
+"""Seconds of requests that an estimate looks back on."""
+
+HIT_SECONDS = 0.0005
+"""Seconds that a response out of the cache takes, where nobody says better."""
+
+REQUEST_BOUNDS = bounds_of(REQUEST_DURATION)
 
 
 class FlightRecorder(Component):
@@ -239,6 +249,58 @@ class FlightRecorder(Component):
     def get(self, id: str) -> KeptExchange | None:
         """Return the kept exchange *id*, whichever worker kept it; None if there is none (any more)."""
         return next((each for each in self._exchanges() if each.id == id), None)
+
+    def what_if(self, route: str, subject: str, *, calls: int = 0) -> Estimate | None:
+        """Return what *route* would gain if *subject* took no time; None where nothing kept tells.
+
+        Args:
+            route: Method and template, such as ``GET /orders``.
+            subject: A call site (``shop/views.py:48``), or the name of spans: a query's shape, a host, a namespace.
+            calls: So many of them stay in each request: 1 where one query takes the place of many.
+        """
+        from perfkit.recorder.estimate import Moved, estimated
+        from perfkit.recorder.whatif import seconds_without
+
+        exchanges = self.list(route=route, limit=MOST_LISTED)
+
+        def is_gone(span: KeptSpan) -> bool:
+            return subject in (span.site, span.name)
+
+        if not any(is_gone(span) for kept in exchanges for span in kept.spans):
+            return None
+        moved = [Moved(kept.seconds, seconds_without(kept, is_gone, calls=calls)) for kept in exchanges]
+        boundaries, counts, total, _ = self._histogram(route)
+        return estimated(route, subject, moved, boundaries, counts, total)
+
+    def what_if_cached(
+        self, route: str, ttl: float, *, urls: int = 1, repeat_ratio: float = 1.0, hit_seconds: float = HIT_SECONDS
+    ) -> Estimate | None:
+        """Return what *route* would gain if its responses were kept for *ttl* seconds; None with too few requests.
+
+        Args:
+            route: Method and template, such as ``GET /orders``.
+            urls: Different URLs that share its requests.
+            repeat_ratio: Part of the requests whose answer may be given again, 0-1, as the cache's sample says
+                (`cache.http.sample`).
+            hit_seconds: What a response out of the cache takes.
+        """
+        from perfkit.recorder.estimate import cached, hit_ratio
+
+        boundaries, counts, total, duration = self._histogram(route)
+        rate = sum(counts) / duration if duration > 0.0 else 0.0
+        ratio = hit_ratio(rate, ttl, urls=urls, repeat_ratio=repeat_ratio)
+        return cached(route, ratio, hit_seconds, boundaries, counts, total)
+
+    def _histogram(self, route: str) -> tuple[Sequence[float], Sequence[float], float, float]:
+        """Return boundaries, counts and sum of the requests of *route* in the last minutes, and the seconds of that."""
+        window = self._store.window(WINDOW)
+        boundaries: Sequence[float] = REQUEST_BOUNDS
+        counts, total = [0.0] * (len(REQUEST_BOUNDS) + 1), 0.0
+        for point in window.points:
+            if isinstance(point.value, Histogram) and route == f"{point.labels[0]} {point.labels[1]}":
+                counts = [a + b for a, b in zip(counts, point.value.counts, strict=True)]
+                total += point.value.sum
+        return boundaries, counts, total, window.duration
 
     def snapshot(self) -> RecorderSnapshot:
         """Return how many were kept and how many were not. Never waits, never raises."""
