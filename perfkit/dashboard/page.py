@@ -59,6 +59,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
         component: The word of the component that it shows: the page says so where that is off or asleep.
         below: The name of the page of the navigation that it belongs to, where it is not there itself.
         made_by: Module in `perfkit.dashboard.pages`, and the name of the `Page` in it.
+        has_document: Its JSON is that of `Page.document`; False where somebody else answers ``api/<name>``.
         badge: What its badge counts: ``findings`` (those of `component`), ``advice`` (all), ``health``, ``alerts``.
     """
 
@@ -69,6 +70,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     component: str = ""
     below: str = ""
     badge: str = ""
+    has_document: bool = True
 
     @property
     def url(self) -> str:

@@ -9,7 +9,7 @@ import msgspec
 
 from perfkit.dashboard.data import OverviewData
 from perfkit.dashboard.frame import frame
-from perfkit.dashboard.html import Markup, h
+from perfkit.dashboard.html import Child, Markup, h
 from perfkit.dashboard.page import Entry
 from perfkit.dashboard.pages import PAGES
 from perfkit.dashboard.parameters import Given, read
@@ -90,7 +90,13 @@ def _missing(entry: Entry, state: str) -> Markup:
     word = entry.component
     name = word.replace("_", " ")
     if state == "off":
-        said = [f"The {name} is switched off. Set ", h("code", None, f"{word}.enabled"), " to true to see this."]
+        said: list[Child] = [
+            f"The {name} is switched off. Set ",
+            h("code", None, f"{word}.enabled"),
+            " to true to see this.",
+        ]
     else:
-        said = [f"The {name} sleeps, as nothing has used it yet. This line wakes it: ", h("code", None, WAKES[word])]
+        said = [f"The {name} sleeps, as nothing has used it yet."]
+        if word in WAKES:
+            said += [" This line wakes it: ", h("code", None, WAKES[word])]
     return section(word, entry.title or name.capitalize(), h("p", {"class": "empty"}, said))

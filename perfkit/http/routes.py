@@ -210,13 +210,14 @@ class Routes:
             paths[mount] = _Route("dashboard", self._slash)
             for entry in PAGES:
                 paths[entry.path(mount)] = _Route("dashboard", self._page(entry.name))
-                paths[entry.document_path(mount)] = _Route("dashboard", self._document(entry.name))
+                if entry.has_document:
+                    paths[entry.document_path(mount)] = _Route("dashboard", self._document(entry.name))
             if self._actions is not None:
                 paths[f"{mount}/act"] = _Route("dashboard", self._actions.answer, methods=("POST",), takes_form=True)
             if self._answers.config.recorder.enabled:
                 kept = KeptRequests(self._answers)
-                paths.setdefault(f"{mount}/api/requests", _Route("dashboard", kept.several))
-                paths.setdefault(f"{mount}/api/request", _Route("dashboard", kept.one))
+                paths[f"{mount}/api/requests"] = _Route("dashboard", kept.several)
+                paths[f"{mount}/api/request"] = _Route("dashboard", kept.one)
             paths.update((f"{mount}/static/{name}", _Route("dashboard", self._asset)) for name in asset_names())
         if has_metrics:
             paths[self._mounts["metrics"]] = _Route("metrics", self._metrics)

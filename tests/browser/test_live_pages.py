@@ -170,6 +170,7 @@ def test_the_chart_tells_each_moment_by_pointer_and_by_arrow_keys(browser: Any, 
 def test_a_part_of_the_chart_is_shown_by_dragging_and_escape_shows_all(browser: Any, site: str) -> None:
     with closing(opened(browser, site, "degraded")) as visit:
         bounds = "document.querySelector('perfkit-chart').bounds"
+        visit.page.locator("perfkit-chart").scroll_into_view_if_needed()
         box = visit.page.locator("perfkit-chart").bounding_box()
         visit.page.mouse.move(box["x"] + 200, box["y"] + 80)
         visit.page.mouse.down()

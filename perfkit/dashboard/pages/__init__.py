@@ -14,6 +14,15 @@ PAGES = (
     Entry(name="", title="Overview", key="o", made_by="overview:OVERVIEW"),
     Entry(name="routes", title="Routes", key="r", component="performance", made_by="routes:ROUTES"),
     Entry(name="route", below="routes", component="performance", made_by="route:ROUTE"),
+    Entry(
+        name="requests",
+        title="Requests",
+        key="q",
+        component="recorder",
+        made_by="requests:REQUESTS",
+        has_document=False,
+    ),
+    Entry(name="request", below="requests", component="recorder", made_by="request:REQUEST", has_document=False),
     Entry(name="actions", title="Actions", key="x", made_by="actions:ACTIONS"),
 )
 """All pages."""

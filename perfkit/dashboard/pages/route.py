@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
+from urllib.parse import urlencode
 
 import msgspec
 
@@ -17,16 +18,25 @@ from perfkit.dashboard.page import Page
 from perfkit.dashboard.parameters import Given, Parameter, Text
 from perfkit.dashboard.parts import breakable, cell, heading, marked, section, table
 from perfkit.dashboard.ranges import POINTS, RANGE, range_links, seconds_of
+from perfkit.dashboard.sections.kept import kept_table, typical
 from perfkit.dashboard.sections.recommendations import finding_list
 from perfkit.dashboard.sections.routes import findings_of, route_text
 from perfkit.dashboard.sections.tables import trend_table
+from perfkit.dashboard.sections.waterfall import breakdown
 from perfkit.performance.requests import summarize, trend
 from perfkit.performance.snapshot import RouteSnapshot, Trend
+from perfkit.recorder.kept import KeptExchange
 
 if TYPE_CHECKING:
     from perfkit.system import PerformanceSystem
 
 __all__ = ["ROUTE", "Outcome", "RouteFound"]
+
+MOST_KEPT = 10
+"""Kept requests, the slowest."""
+
+MOST_LISTED = 500
+"""Kept requests of the route that are looked at."""
 
 MOST_OUTCOMES = 20
 """Rows of the table of how requests ended."""
@@ -53,6 +63,7 @@ class RouteFound(msgspec.Struct, frozen=True, kw_only=True):
         window: Seconds that it covers; fewer while the service is younger.
         summary: None if there was no request in the window.
         trend: Empty if the route has no place of its own in the history.
+        kept: Those of its requests that were kept whole, the slowest first.
         boundaries, counts: Its histogram: requests up to each boundary (seconds), those above the last one at the end.
     """
 
@@ -64,6 +75,7 @@ class RouteFound(msgspec.Struct, frozen=True, kw_only=True):
     trend: Trend = Trend(step=1.0)
     boundaries: tuple[float, ...] = ()
     counts: tuple[float, ...] = ()
+    kept: tuple[KeptExchange, ...] = ()
 
 
 class Route(Page[RouteFound]):
@@ -95,6 +107,7 @@ class Route(Page[RouteFound]):
             else Trend(step=length / POINTS),
             boundaries=boundaries,
             counts=counts,
+            kept=_kept(system, shown, name),
         )
 
     def title(self, shown: OverviewData, found: RouteFound | None, given: Given) -> str:
@@ -118,7 +131,7 @@ class Route(Page[RouteFound]):
             range_links(given),
         )
         own = findings_of(found.method, found.route, shown.recommendations)
-        return [top, _numbers(shown, found, found.summary), _charts(shown, found), *_about(found, own)]
+        return [top, _numbers(shown, found, found.summary), _charts(shown, found), *_about(shown, found, own)]
 
     def document(self, shown: OverviewData, found: RouteFound | None, given: Given) -> Mapping[str, object]:
         """Return the same; `route` is null where there was no request."""
@@ -134,6 +147,14 @@ class Route(Page[RouteFound]):
             "counts": found.counts,
             "recommendations": findings_of(found.method, found.route, shown.recommendations),
         }
+
+
+def _kept(system: PerformanceSystem, shown: OverviewData, name: str) -> tuple[KeptExchange, ...]:
+    """Return the slowest of the kept requests; none where the recorder is off or sleeps, as a look must not wake it."""
+    if "recorder" in (*shown.off, *shown.asleep):
+        return ()
+    found = system.recorder.list(route=name, limit=MOST_LISTED)
+    return tuple(sorted(found, key=lambda each: -each.seconds)[:MOST_KEPT])
 
 
 def _added(points: Sequence[Point]) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -228,7 +249,7 @@ def _key(kind: str, word: str) -> Markup:
     return h("span", {"class": f"key {kind}"}, h("span", {"class": "swatch", "aria-hidden": "true"}), word)
 
 
-def _about(found: RouteFound, own: Sequence[Finding]) -> list[Markup]:
+def _about(shown: OverviewData, found: RouteFound, own: Sequence[Finding]) -> list[Markup]:
     """Return the findings, the spread of the latency and the outcomes."""
     if own:
         told = section("advice", "What was found about it", finding_list(own))
@@ -248,6 +269,7 @@ def _about(found: RouteFound, own: Sequence[Finding]) -> list[Markup]:
     rows = [_outcome(outcome, whole) for outcome in found.outcomes]
     return [
         told,
+        *_slowest(shown, found),
         section(
             "spread",
             "Where its requests land",
@@ -255,6 +277,25 @@ def _about(found: RouteFound, own: Sequence[Finding]) -> list[Markup]:
             note=f"by duration, last {window(found.window)}",
         ),
         section("outcomes", "How its requests end", table("Outcomes", columns, rows, "outcomes")),
+    ]
+
+
+def _slowest(shown: OverviewData, found: RouteFound) -> list[Markup]:
+    """Return where the slowest kept requests spent their time, and which they are."""
+    if not found.kept:
+        return []
+    kinds, total = typical(found.kept)
+    mean = total / len(found.kept)
+    title = f"Where its slow requests spend {seconds(mean)}"
+    shares = {kind: (number // len(found.kept), took / len(found.kept)) for kind, (number, took) in kinds.items()}
+    query = urlencode({"route": route_text(found.method, found.route)}, errors="replace")
+    all_of_them = h(
+        "p", {"class": "footnote"}, h("a", {"class": "more", "href": f"./requests?{query}"}, "All that are kept of it")
+    )
+    note = f"mean of the slowest {count(len(found.kept), 'request')} that are kept"
+    return [
+        section("spent", title, breakdown(shares, mean), note=note),
+        section("kept", "Slowest kept requests", kept_table(found.kept, shown.timezone), all_of_them),
     ]
 
 

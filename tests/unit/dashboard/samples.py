@@ -12,11 +12,13 @@ from perfkit.advice.verdict import bounded
 from perfkit.core.findings import Priority
 from perfkit.core.status import Status
 from perfkit.dashboard import Entry, Given, OverviewData
+from perfkit.dashboard.pages.request import RequestFound
 from perfkit.dashboard.pages.route import Outcome, RouteFound
 from perfkit.dashboard.pages.routes import RoutesFound
 from perfkit.health.snapshot import CheckSnapshot, HealthSnapshot
 from perfkit.performance.blocking.report import BlockedLoop, BlockedSite
 from perfkit.performance.snapshot import Latency, PerformanceSnapshot, RouteSnapshot, Trend, WorkerSnapshot
+from perfkit.recorder.kept import KeptError, KeptExchange, KeptFrame, KeptSpan
 from tests.unit.dashboard.advice_samples import (
     FINE,
     HOSTILE,
@@ -372,7 +374,86 @@ def route_found(name: str = "GET /products", level: float = 4.1) -> RouteFound:
         ),
         trend=trend(level),
         boundaries=edges,
+        kept=tuple(kept(name, number) for number in range(3)),
         counts=(*(1000.0 * math.exp(-(((n - 17) / 4) ** 2)) // 1 for n in range(40)), 3.0),
+    )
+
+
+def kept(name: str = "GET /products", number: int = 0) -> KeptExchange:
+    """A request with an N+1, two calls at once, and an error in every third."""
+    method, _, path = name.partition(" ")
+    many = tuple((0.05 + 0.002 * n, 0.0019) for n in range(214))
+    spans = (
+        KeptSpan(
+            kind="sql",
+            name="SELECT * FROM product LIMIT ?",
+            site="shop/views/products.py:44",
+            min=0.038,
+            median=0.038,
+            max=0.038,
+            total=0.038,
+            intervals=((0.01, 0.038),),
+        ),
+        KeptSpan(
+            kind="sql",
+            name="SELECT * FROM review WHERE product_id = ?",
+            site="shop/views/products.py:48",
+            count=214,
+            min=0.0004,
+            median=0.0009,
+            max=0.0031,
+            total=0.4066,
+            intervals=many,
+            details={"4 rows": 200, "3 rows": 14},
+        ),
+        KeptSpan(
+            kind="outbound",
+            name="GET stock.internal",
+            site="shop/stock/levels.py:17",
+            min=0.072,
+            median=0.072,
+            max=0.072,
+            total=0.072,
+            intervals=((0.48, 0.072),),
+        ),
+        KeptSpan(
+            kind="cache",
+            name="SET products",
+            total=0.0021,
+            min=0.0021,
+            median=0.0021,
+            max=0.0021,
+            intervals=((0.5, 0.0021),),
+        ),
+        KeptSpan(
+            kind=HOSTILE,
+            name=HOSTILE,
+            site=f"{HOSTILE}.py:1",
+            details={HOSTILE: 1},
+            intervals=((0.56, 0.004),),
+            total=0.004,
+        ),
+    )
+    failed = number % 3 == 1
+    return KeptExchange(
+        id=f"{number:016x}",
+        at=AT - 10.0 * number,
+        seconds=0.612 + 0.01 * number,
+        reason="error" if failed else "slow",
+        method=method,
+        route=path,
+        status=500 if failed else 200,
+        error="ValueError" if failed else "",
+        worker=2,
+        pid=814,
+        release="2.8.1",
+        query="category=█",
+        headers={"accept": "text/html", "user-agent": HOSTILE},
+        exception=KeptError(type="ValueError", message=HOSTILE, frames=(KeptFrame("shop/views.py", 48, HOSTILE),))
+        if failed
+        else None,
+        spans=spans,
+        span_count=218,
     )
 
 
@@ -380,4 +461,9 @@ def found(entry: Entry, shown: OverviewData, given: Given) -> object:
     """What `Routes` gathers for one view of a page, made up."""
     if entry.name == "routes":
         return RoutesFound(window=WINDOW, routes=shown.performance.routes)
+    if entry.name == "requests":
+        return tuple(kept(number=number) for number in range(6))
+    if entry.name == "request":
+        lines = tuple((n, f"    line {n} {HOSTILE}") for n in range(43, 54))
+        return RequestFound(kept=kept(number=1), excerpts={"shop/views/products.py:48": lines})
     return route_found(given.text("r") or "GET /products") if entry.name == "route" else None

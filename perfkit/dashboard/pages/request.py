@@ -1,0 +1,159 @@
+"""One request that was kept whole: the page that people share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar
+
+import msgspec
+
+from perfkit.advice.wording import NOTHING, count, route_name, seconds
+from perfkit.dashboard.data import OverviewData
+from perfkit.dashboard.html import Child, Markup, h
+from perfkit.dashboard.page import Page
+from perfkit.dashboard.parameters import Given, Parameter, Text
+from perfkit.dashboard.parts import breakable, cell, section, state, table
+from perfkit.dashboard.sections.excerpt import Excerpt, excerpt, source
+from perfkit.dashboard.sections.routes import route_link
+from perfkit.dashboard.sections.waterfall import breakdown, kinds_of, waterfall
+from perfkit.dashboard.times import stamp
+from perfkit.recorder.kept import KeptError, KeptExchange
+
+if TYPE_CHECKING:
+    from perfkit.system import PerformanceSystem
+
+__all__ = ["REQUEST", "RequestFound"]
+
+MOST_EXCERPTS = 3
+"""Call sites of which the source is shown: those that took most."""
+
+
+class RequestFound(msgspec.Struct, frozen=True, kw_only=True):
+    """One kept request.
+
+    Attributes:
+        excerpts: The source around the call sites that took most, by site; empty outside of development.
+    """
+
+    kept: KeptExchange
+    excerpts: dict[str, Excerpt] = {}
+
+
+class Request(Page[RequestFound]):
+    """Where its time went, where from, and how it ended."""
+
+    parameters: ClassVar[Mapping[str, Parameter]] = {"id": Text(32)}
+
+    def gather(self, system: PerformanceSystem, shown: OverviewData, given: Given) -> RequestFound | None:
+        """Return the request; None if it is not kept (any more)."""
+        kept = system.recorder.get(given.text("id"))
+        if kept is None:
+            return None
+        sites = _sites(kept) if system.config.environment == "development" else []
+        found = {site: lines for site in sites if (lines := excerpt(site))}
+        return RequestFound(kept=kept, excerpts=dict(list(found.items())[:MOST_EXCERPTS]))
+
+    def title(self, shown: OverviewData, found: RequestFound | None, given: Given) -> str:
+        """Return its route and how long it took."""
+        return (
+            f"{route_name(found.kept.method, found.kept.route)} {seconds(found.kept.seconds)}" if found else "Request"
+        )
+
+    def content(self, shown: OverviewData, found: RequestFound | None, given: Given) -> Child:
+        """Return the cards."""
+        back = h("a", {"class": "back", "href": "./requests"}, "‹ Requests")
+        if found is None:
+            said = "This request is not kept (any more): older ones make room for newer ones."
+            return [
+                h("h1", {"class": "hidden"}, "Request"),
+                section("request", "Request", h("p", {"class": "empty"}, said), h("p", None, back)),
+            ]
+        kept = found.kept
+        spent = section("spent", f"Where its {seconds(kept.seconds)} went", breakdown(kinds_of(kept), kept.seconds))
+        cards: list[Child] = [_headline(kept, back), _facts(shown, kept), spent, waterfall(kept)]
+        if found.excerpts:
+            listings = [source(site, lines) for site, lines in found.excerpts.items()]
+            cards.append(section("source", "Your code there", listings, note="shown in development only"))
+        if kept.exception is not None:
+            cards.append(_exception(kept.exception))
+        if kept.headers:
+            columns: list[tuple[Child, str]] = [("Header", ""), ("Value", "text")]
+            rows: list[list[Child]] = [
+                [h("code", None, name), cell(value, "text")] for name, value in kept.headers.items()
+            ]
+            cards.append(
+                section(
+                    "headers",
+                    "Headers of the request",
+                    table("Headers", columns, rows, "headers"),
+                    note="those that are safe to keep",
+                )
+            )
+        return cards
+
+    def document(self, shown: OverviewData, found: RequestFound | None, given: Given) -> Mapping[str, object]:
+        """Return the request; ``api/request`` is answered by `perfkit.http.recording`."""
+        return {"request": found.kept if found else None}
+
+
+def _sites(kept: KeptExchange) -> list[str]:
+    """Return the lines of the user's code that it spent its time at, the dearest first, then where it failed."""
+    by_cost = sorted((span for span in kept.spans if span.site), key=lambda span: -span.total)
+    frames = kept.exception.frames if kept.exception is not None else ()
+    failed = [f"{frame.path}:{frame.line}" for frame in reversed(frames)]
+    return list(dict.fromkeys([*failed[:5], *(span.site for span in by_cost)]))[:20]
+
+
+def _headline(kept: KeptExchange, back: Markup) -> Markup:
+    name = route_name(kept.method, kept.route) + (f"?{kept.query}" if kept.query else "")
+    return h(
+        "div",
+        {"class": "headline"},
+        back,
+        h("h1", None, h("code", None, breakable(name))),
+        h("a", {"class": "more", "href": f"./api/request?id={kept.id}"}, "JSON"),
+    )
+
+
+def _facts(shown: OverviewData, kept: KeptExchange) -> Markup:
+    tone = "bad" if kept.error else "ok"
+    facts: list[tuple[str, Child]] = [
+        (
+            "Ended with",
+            state(tone, f"{kept.status or 'no status'} {kept.error if kept.error != str(kept.status) else ''}".strip()),
+        ),
+        ("Took", seconds(kept.seconds)),
+        ("Began", stamp(kept.at, shown.timezone)),
+        ("Route", route_link(kept.method, kept.route, route_name(kept.method, kept.route))),
+        ("Kept as", kept.reason),
+        ("Served by", f"worker {kept.worker}, process {kept.pid}"),
+        ("Spans", count(kept.span_count)),
+        ("First byte", seconds(kept.first_byte)),
+        ("Release", kept.release or NOTHING),
+        ("Id", h("code", None, kept.id)),
+    ]
+    return h(
+        "section",
+        {"class": "card", "aria-label": "Facts"},
+        h(
+            "dl",
+            {"class": "evidence"},
+            [h("div", None, h("dt", None, name), h("dd", None, value)) for name, value in facts],
+        ),
+    )
+
+
+def _exception(error: KeptError) -> Markup:
+    frames = [f"{frame.path}:{frame.line} in {frame.function}\n" for frame in error.frames]
+    return section(
+        "exception",
+        "Exception",
+        h("p", None, h("strong", None, error.type), f": {error.message}" if error.message else None),
+        h("pre", {"class": "frames", "tabindex": 0, "aria-label": "Stack, outermost first"}, frames)
+        if frames
+        else None,
+        note="what looked like a secret was dropped when it was captured",
+    )
+
+
+REQUEST = Request()

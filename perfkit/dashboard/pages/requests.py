@@ -1,0 +1,103 @@
+"""The requests that were kept whole, the newest first, with filters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar
+
+from perfkit.advice.wording import count
+from perfkit.dashboard.data import OverviewData
+from perfkit.dashboard.html import Child, Markup, h
+from perfkit.dashboard.page import Page
+from perfkit.dashboard.parameters import Choice, Given, Number, Parameter, Text
+from perfkit.dashboard.parts import section
+from perfkit.dashboard.sections.kept import kept_table
+from perfkit.recorder.kept import KeptExchange
+
+if TYPE_CHECKING:
+    from perfkit.system import PerformanceSystem
+
+__all__ = ["REQUESTS"]
+
+MOST = 100
+"""Requests of one view."""
+
+_ANY = ""
+_STATUSES = (_ANY, "5xx", "4xx", "3xx", "2xx")
+_REASONS = (_ANY, "error", "slow", "sample", "asked")
+
+
+class Requests(Page[tuple[KeptExchange, ...]]):
+    """The list."""
+
+    parameters: ClassVar[Mapping[str, Parameter]] = {
+        "route": Text(600),
+        "status": Choice(_STATUSES),
+        "reason": Choice(_REASONS),
+        "least": Number(0, 86_400_000, 0),
+    }
+
+    def gather(self, system: PerformanceSystem, shown: OverviewData, given: Given) -> tuple[KeptExchange, ...]:
+        """Return what was kept and is asked for."""
+        reason = given.text("reason")
+        found = system.recorder.list(
+            route=given.text("route") or None,
+            status=given.text("status") or None,
+            min_seconds=given.number("least") / 1000.0,
+            limit=500,
+        )
+        return tuple(each for each in found if reason in (_ANY, each.reason))[:MOST]
+
+    def content(self, shown: OverviewData, found: tuple[KeptExchange, ...] | None, given: Given) -> Child:
+        """Return the filters and the list."""
+        if found:
+            body: Child = kept_table(found, shown.timezone)
+        elif given.key:
+            body = h(
+                "p",
+                {"class": "empty"},
+                "No request was kept that is like this. ",
+                h("a", {"class": "more", "href": "./requests"}, "Show all"),
+            )
+        else:
+            said = "No request was kept yet. Errors, what is slow for its route, and a sample of all others are kept."
+            body = h("p", {"class": "empty"}, said)
+        note = f"{count(len(found or ()), 'request')}, the newest first; numbers elsewhere count all requests"
+        return [
+            h("h1", {"class": "hidden"}, "Requests"),
+            section("requests", "Kept requests", _filters(given), body, note=note),
+        ]
+
+    def document(
+        self, shown: OverviewData, found: tuple[KeptExchange, ...] | None, given: Given
+    ) -> Mapping[str, object]:
+        """Return the list; ``api/requests`` has filters of its own and is answered by `perfkit.http.recording`."""
+        return {"requests": found or ()}
+
+
+def _filters(given: Given) -> Markup:
+    fields = [
+        h(
+            "label",
+            None,
+            "Route",
+            h("input", {"type": "search", "name": "route", "value": given.text("route"), "maxlength": 600}),
+        ),
+        _choice("Status", "status", _STATUSES, given),
+        _choice("Kept as", "reason", _REASONS, given),
+        h(
+            "label",
+            None,
+            "Took at least (ms)",
+            h("input", {"type": "number", "name": "least", "min": 0, "value": given.number("least") or None}),
+        ),
+    ]
+    return h("form", {"class": "filter", "role": "search", "action": "./requests"}, fields, h("button", None, "Filter"))
+
+
+def _choice(label: str, name: str, words: tuple[str, ...], given: Given) -> Markup:
+    options = [h("option", {"value": word, "selected": given.text(name) == word}, word or "any") for word in words]
+    return h("label", None, label, h("select", {"name": name}, options))
+
+
+REQUESTS = Requests()

@@ -1,0 +1,67 @@
+"""A few lines of the user's own source around a call site: in development only, of files that a stack named."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import lru_cache
+from pathlib import Path
+
+from perfkit.dashboard.html import Markup, h
+
+__all__ = ["AROUND", "Excerpt", "excerpt", "source"]
+
+AROUND = 5
+"""Lines before and after the line in question."""
+
+LARGEST = 1_000_000
+"""Bytes of a file that is read."""
+
+LONGEST = 200
+"""Characters of a line."""
+
+Excerpt = tuple[tuple[int, str], ...]
+"""Numbers and lines."""
+
+
+def excerpt(site: str, root: Path | None = None) -> Excerpt:
+    """Return the lines around *site* (``shop/views.py:48``), which the capture named, never a visitor.
+
+    Empty where it lies outside of *root* (the working directory), is no Python file or is not there (any more).
+    """
+    path, _, said = site.rpartition(":")
+    if not path.endswith(".py") or not (said.isascii() and said.isdigit() and len(said) <= 7):
+        return ()
+    try:
+        home = (root or Path.cwd()).resolve()
+        file = (home / path).resolve()
+        if not file.is_relative_to(home):
+            return ()
+        status = file.stat()
+        lines = _lines(file, status.st_mtime_ns) if status.st_size <= LARGEST else ()
+    except (OSError, ValueError):
+        return ()
+    number = int(said)
+    if not 1 <= number <= len(lines):
+        return ()
+    first = max(1, number - AROUND)
+    return tuple((at, lines[at - 1][:LONGEST]) for at in range(first, min(len(lines), number + AROUND) + 1))
+
+
+@lru_cache(maxsize=32)
+def _lines(file: Path, _changed: int) -> tuple[str, ...]:
+    return tuple(file.read_text("utf-8", "replace").splitlines())
+
+
+def source(site: str, lines: Iterable[tuple[int, str]]) -> Markup:
+    """Return *lines* as a listing; the line of *site* is marked by a sign and by weight."""
+    wanted = int(site.rpartition(":")[2])
+    told = [
+        h("span", {"class": "here" if at == wanted else None}, f"{'▸' if at == wanted else ' '} {at:>5}  {line}\n")
+        for at, line in lines
+    ]
+    return h(
+        "figure",
+        {"class": "source"},
+        h("figcaption", None, h("code", None, site)),
+        h("pre", {"tabindex": 0, "aria-label": f"Source around {site}"}, told),
+    )
