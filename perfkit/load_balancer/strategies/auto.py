@@ -128,7 +128,7 @@ class Auto:
         at = max((server.memory.at for server in servers), default=0.0)
         for place in range(count):
             mend(board, place, at, servers[place].in_flight)
-        hash_pick, homes = self._keyed(group, board), self._by_key.homes
+        hash_pick = self._keyed(group, board)
 
         def pick(now: float, key: Hashable | None) -> Server:
             hand = board.hand
@@ -144,10 +144,7 @@ class Auto:
                 if doubted is not None:
                     return doubted
             if key is not None:
-                if homes.current is not None or not homes.is_tended:
-                    return hash_pick(now, key)
-                # The first key of all: its home is known within a second, and nobody waits for it.
-                homes.is_wanted = True
+                return hash_pick(now, key)
             # A copy: another thread may mend the list between the search for the least and that for its place.
             if count == width:
                 near = scores.copy()

@@ -324,7 +324,7 @@ def test_over_many_runs_it_is_seldom_off_and_little(capsys: pytest.CaptureFixtur
     errors = []
     for case, seed in itertools.product(CASES, range(1, 9)):
         before, after = (
-            App(lambda app, fixed=fixed: case(app, fixed), seed).serve(REQUESTS) for fixed in (False, True)
+            App(lambda app, case=case, fixed=fixed: case(app, fixed), seed).serve(REQUESTS) for fixed in (False, True)
         )
         estimate = before.recorder.what_if(ROUTE, "slow")
         assert estimate is not None
