@@ -170,7 +170,7 @@ def latency_chart(trend: Trend, at: float, timezone: tzinfo, target: float) -> M
     }
     data = msgspec.json.encode(told).decode()
     label = f"{sentence} Arrow keys tell each moment."
-    return h("perfkit-chart", {"role": "application", "aria-label": label, "data-series": data}, drawn)
+    return h("perfkit-chart", {"role": "img", "aria-label": label, "data-series": data}, drawn)
 
 
 def _short(value: float | None) -> float | None:

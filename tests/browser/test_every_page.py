@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,29 +18,56 @@ IDS = [entry.name or "overview" for entry in PAGES]
 RULES = {"resultTypes": ["violations"]}
 
 
+@cache
 def axe_source() -> str:
     """The source of axe-core, which only tests use."""
     package = pytest.importorskip("axe_playwright_python")
     return Path(str(package.__file__)).with_name("axe.min.js").read_text()
 
 
-@pytest.mark.parametrize("state", ["advised", "hostile", "first-run", "performance-off"])
+WIDTHS = (360, 768, 1440)
+SCHEMES = ("light", "dark")
+STATES = ("advised", "hostile", "first-run", "performance-off")
+
+
+def dressed(visit: Visit, width: int, scheme: str) -> Visit:
+    visit.page.set_viewport_size({"width": width, "height": 844})
+    visit.page.emulate_media(color_scheme=scheme)
+    return visit
+
+
+def violations(visit: Visit) -> list[tuple[str, list[str]]]:
+    """What axe finds wrong with the page as it is."""
+    visit.measure(f"(() => {{ {axe_source()} }})()")
+    found = visit.page.evaluate("rules => axe.run(document, rules)", RULES)["violations"]
+    return [(each["id"], [node["html"][:200] for node in each["nodes"][:3]]) for each in found]
+
+
+@pytest.mark.parametrize("state", STATES)
 @pytest.mark.parametrize("entry", PAGES, ids=IDS)
-def test_a_page_fits_breaks_no_rule_and_can_be_used_by_all(browser: Any, site: str, entry: Entry, state: str) -> None:
-    source = axe_source()
+def test_a_page_fits_and_breaks_no_rule(browser: Any, site: str, entry: Entry, state: str) -> None:
     with closing(Visit(browser, f"{site}/{state}/deep/perfkit/{entry.name}")) as visit:
-        for width in (360, 768, 1440):
-            visit.page.set_viewport_size({"width": width, "height": 844})
-            for scheme in ("light", "dark"):
-                visit.page.emulate_media(color_scheme=scheme)
-                assert visit.measure(OVERFLOW) <= 0, f"{width} wide, {scheme}"
-                if state != "advised" and width != 360:
-                    continue
-                visit.measure(f"(() => {{ {source} }})()")
-                found = visit.page.evaluate("rules => axe.run(document, rules)", RULES)["violations"]
-                told = [(each["id"], [node["html"][:200] for node in each["nodes"][:3]]) for each in found]
-                assert not told, f"{width} wide, {scheme}"
+        for width in WIDTHS:
+            for scheme in SCHEMES:
+                assert dressed(visit, width, scheme).measure(OVERFLOW) <= 0, f"{width} wide, {scheme}"
         assert visit.complaints == []
+
+
+@pytest.mark.parametrize("entry", PAGES, ids=IDS)
+def test_axe_finds_nothing_on_a_page(browser: Any, site: str, entry: Entry) -> None:
+    with closing(Visit(browser, f"{site}/advised/deep/perfkit/{entry.name}")) as visit:
+        for width, scheme in ((360, "light"), (1440, "dark")):
+            assert violations(dressed(visit, width, scheme)) == [], f"{width} wide, {scheme}"
+
+
+@pytest.mark.acceptance
+@pytest.mark.parametrize("state", STATES)
+@pytest.mark.parametrize("entry", PAGES, ids=IDS)
+def test_axe_finds_nothing_in_any_state_at_any_width(browser: Any, site: str, entry: Entry, state: str) -> None:
+    with closing(Visit(browser, f"{site}/{state}/deep/perfkit/{entry.name}")) as visit:
+        for width in WIDTHS:
+            for scheme in SCHEMES:
+                assert violations(dressed(visit, width, scheme)) == [], f"{width} wide, {scheme}"
 
 
 @pytest.mark.parametrize("entry", PAGES, ids=IDS)
@@ -70,7 +98,7 @@ def test_the_letters_lead_to_the_pages(browser: Any, site: str) -> None:
     with closing(Visit(browser, f"{site}/advised/deep/perfkit/")) as visit:
         for entry in [each for each in PAGES if each.key]:
             visit.wait("document.querySelector('.tools') !== null")
-            visit.page.keyboard.press("g")
-            visit.page.keyboard.press(entry.key)
-            visit.page.wait_for_url(f"**/advised/deep/perfkit/{entry.name}")
+            with visit.page.expect_navigation(url=f"**/advised/deep/perfkit/{entry.name}"):
+                visit.page.keyboard.press("g")
+                visit.page.keyboard.press(entry.key)
         assert visit.complaints == []

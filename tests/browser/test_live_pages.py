@@ -32,6 +32,8 @@ def test_numbers_change_in_place_and_what_a_person_opened_stays(
         visit.wait("document.querySelector('.figure .value').textContent.startsWith('777')")
         assert visit.measure("window.first === document.querySelector('.figure')")
         assert visit.measure("document.querySelectorAll('.finding details')[1].open")
+        assert visit.measure("document.querySelector('perfkit-chart').tabIndex") == 0
+        assert visit.page.locator("perfkit-chart").get_attribute("role") == "application"
         assert visit.measure("window.scrollY") == 300
         assert visit.complaints == []
 

@@ -219,3 +219,8 @@ def test_the_response_cache_answers_beside_its_peers() -> None:
         "Flask": 3,
         "Django": 3,
     }
+
+
+def test_the_dashboard_is_measured() -> None:
+    told = run_json("dashboard")["dashboard"]
+    assert {"a page, computed and rendered", "a page, cached, gzip"} <= {each["name"] for each in told}

@@ -6,7 +6,7 @@ Nothing here takes code, a statement or a path from the visitor: names and ids o
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -101,15 +101,15 @@ def _unsilence(system: PerformanceSystem, given: Given) -> str:
     return f"The silence {silence} is over." if was_there else f"There is no silence {silence} to end."
 
 
-def _snooze(system: Any, given: Given) -> str:
+def _snooze(system: PerformanceSystem, given: Given) -> str:
     finding, seconds = _said(given, "finding"), given.number("seconds")
-    _call(system, "snooze", finding, float(seconds))
+    system.snooze(finding, float(seconds))
     return f"The finding {finding} is not told for {seconds:,} s."
 
 
-def _reopen(system: Any, given: Given) -> str:
+def _reopen(system: PerformanceSystem, given: Given) -> str:
     finding = _said(given, "finding")
-    _call(system, "reopen", finding)
+    system.reopen(finding)
     return f"The finding {finding} is told again."
 
 
@@ -128,13 +128,6 @@ def _said(given: Given, name: str) -> str:
     if not value:
         raise NotSaidError(f"The field {name!r} is empty. It must say which one is meant. Fill it in and try again.")
     return value
-
-
-def _call(system: Any, verb: str, *arguments: object) -> None:
-    call = getattr(system, verb, None)
-    if call is None:
-        raise NotSaidError(f"This system cannot {verb} findings. A newer one can. Update perfkit.")
-    call(*arguments)
 
 
 class NotSaidError(PerfkitError, ValueError):

@@ -23,7 +23,8 @@ PAGES = (
         has_document=False,
     ),
     Entry(name="request", below="requests", component="recorder", made_by="request:REQUEST", has_document=False),
-    Entry(name="actions", title="Actions", key="x", made_by="actions:ACTIONS"),
+    Entry(name="actions", title="Actions", key="x", made_by="service.actions:ACTIONS"),
+    Entry(name="settings", title="Settings", key="s", made_by="service.settings:SETTINGS"),
 )
 """All pages."""
 

@@ -46,14 +46,14 @@ class Overview(Page[None]):
         trend = thinned(performance.trend)
         content: list[Child] = [notice(shown), _verdict(shown)]
         if "performance" in shown.missing:
-            content += [_switched_off("performance", "Requests and workers"), recommendations(shown)]
+            content += [_switched_off("performance", "Requests and workers"), recommendations(shown, given)]
         elif performance.total_requests:
-            content += [_numbers(shown, trend), _advice(shown), _charts(shown, trend), _routes(shown)]
+            content += [_numbers(shown, trend), _advice(shown, given), _charts(shown, trend), _routes(shown)]
             if performance.blocked:
                 since = "since the workers started"
                 content.append(section("blocked", "Blocked event loop", blocked_table(performance), note=since))
         else:
-            content += [_first_steps(shown), recommendations(shown)]
+            content += [_first_steps(shown), recommendations(shown, given)]
         content += [fixed_list(shown), *component_sections(shown)]
         if "performance" not in shown.missing:
             content.append(section("workers", "Workers", workers_table(performance, shown.at)))
@@ -127,9 +127,9 @@ def _verdict(data: OverviewData) -> Markup:
     )
 
 
-def _advice(data: OverviewData) -> Markup:
+def _advice(data: OverviewData, given: Given) -> Markup:
     """What to do beside what it costs not to."""
-    return h("div", {"class": "advice"}, recommendations(data), ledger(data))
+    return h("div", {"class": "advice"}, recommendations(data, given), ledger(data))
 
 
 def _routes(data: OverviewData) -> Markup:

@@ -131,7 +131,7 @@ class Route(Page[RouteFound]):
             range_links(given),
         )
         own = findings_of(found.method, found.route, shown.recommendations)
-        return [top, _numbers(shown, found, found.summary), _charts(shown, found), *_about(shown, found, own)]
+        return [top, _numbers(shown, found, found.summary), _charts(shown, found), *_about(shown, found, own, given)]
 
     def document(self, shown: OverviewData, found: RouteFound | None, given: Given) -> Mapping[str, object]:
         """Return the same; `route` is null where there was no request."""
@@ -249,10 +249,10 @@ def _key(kind: str, word: str) -> Markup:
     return h("span", {"class": f"key {kind}"}, h("span", {"class": "swatch", "aria-hidden": "true"}), word)
 
 
-def _about(shown: OverviewData, found: RouteFound, own: Sequence[Finding]) -> list[Markup]:
+def _about(shown: OverviewData, found: RouteFound, own: Sequence[Finding], given: Given) -> list[Markup]:
     """Return the findings, the spread of the latency and the outcomes."""
     if own:
-        told = section("advice", "What was found about it", finding_list(own))
+        told = section("advice", "What was found about it", finding_list(shown, given, own))
     else:
         told = section(
             "advice", "What was found about it", h("p", {"class": "empty"}, "Nothing: no finding names this route.")

@@ -8,8 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from perfkit.advice.ranking import TIME_SHARE, identity
 from perfkit.advice.wording import count, percent, seconds, significant, size
 from perfkit.core.findings import Finding, Priority
+from perfkit.dashboard.actions.forms import action_form
 from perfkit.dashboard.data import OverviewData
 from perfkit.dashboard.html import Child, Markup, h
+from perfkit.dashboard.parameters import Given
 from perfkit.dashboard.parts import breakable, section
 
 __all__ = ["finding_list", "recommendations"]
@@ -41,7 +43,7 @@ _MARKS = {
 _LANGUAGES = {"sql": "SQL", "django": "Django", "sqlalchemy": "SQLAlchemy", "python": "Python"}
 
 
-def recommendations(data: OverviewData) -> Markup | None:
+def recommendations(data: OverviewData, given: Given) -> Markup | None:
     """Return the card; None while there is neither a finding nor enough requests to say that there is none."""
     findings = data.recommendations
     if not findings:
@@ -52,7 +54,8 @@ def recommendations(data: OverviewData) -> Markup | None:
         )
     wins = _wins(data)
     items = [
-        _item(finding, wins.get(identity(finding), 0), is_first=not at) for at, finding in enumerate(findings[:MOST])
+        _item(data, given, finding, wins.get(identity(finding), 0), is_first=not at)
+        for at, finding in enumerate(findings[:MOST])
     ]
     parts: list[Child] = [h("ol", {"class": "findings"}, items[:FIRST])]
     if behind := items[FIRST:]:
@@ -65,9 +68,13 @@ def recommendations(data: OverviewData) -> Markup | None:
     return section("advice", "What to do first", *parts, note="by request time saved, then by priority")
 
 
-def finding_list(findings: Sequence[Finding]) -> Markup:
+def finding_list(data: OverviewData, given: Given, findings: Sequence[Finding]) -> Markup:
     """Return *findings* one below the other, at most `MOST`, the first one opened."""
-    return h("ol", {"class": "findings"}, [_item(each, 0, is_first=not at) for at, each in enumerate(findings[:MOST])])
+    return h(
+        "ol",
+        {"class": "findings"},
+        [_item(data, given, each, 0, is_first=not at) for at, each in enumerate(findings[:MOST])],
+    )
 
 
 def _wins(data: OverviewData) -> dict[str, int]:
@@ -80,7 +87,7 @@ def _wins(data: OverviewData) -> dict[str, int]:
     return won
 
 
-def _item(finding: Finding, points: int, *, is_first: bool) -> Markup:
+def _item(data: OverviewData, given: Given, finding: Finding, points: int, *, is_first: bool) -> Markup:
     mark, tone = _MARKS[finding.priority]
     return h(
         "li",
@@ -99,7 +106,14 @@ def _item(finding: Finding, points: int, *, is_first: bool) -> Markup:
         h("p", {"class": "do"}, _cut(finding.action)),
         h("p", {"class": "note"}, _facts(finding, points)),
         _details(finding, is_open=is_first),
+        _snooze(data, given, finding),
     )
+
+
+def _snooze(data: OverviewData, given: Given, finding: Finding) -> Markup | None:
+    """Return the button that has nothing told of *finding* for a week, for who may act."""
+    says = {"finding": identity(finding)}
+    return action_form(data, given, "finding-snooze", "Snooze for a week", says=says, note=_cut(finding.message))
 
 
 def _facts(finding: Finding, points: int) -> list[Child]:

@@ -68,7 +68,9 @@ def route_link(method: str, route: str, label: Child) -> Markup:
 def findings_of(method: str, route: str, findings: Sequence[Finding]) -> tuple[Finding, ...]:
     """Return those of *findings* that name the route: as what they are about, or in their evidence."""
     name = route_text(method, route)
-    return tuple(finding for finding in findings if name in (finding.object, *_routes_of(finding.evidence)))
+    return tuple(
+        finding for finding in findings if name in (finding.route, finding.object, *_routes_of(finding.evidence))
+    )
 
 
 def _routes_of(evidence: Mapping[str, object]) -> list[object]:

@@ -51,8 +51,8 @@ class Chart extends HTMLElement {
   }
 
   connectedCallback() {
-    if (!this.hasAttribute("tabindex")) this.tabIndex = 0;
-    this.setAttribute("data-seen", "");
+    this.tabIndex = 0;
+    this.setAttribute("role", "application");
     this.sizes = new ResizeObserver(() => this.draw());
     this.sizes.observe(this);
     const again = () => this.draw(true);

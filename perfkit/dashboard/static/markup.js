@@ -96,4 +96,4 @@ function next(node) {
 
 const same = (element, tree) => (element.id || "") === (tree.attributes.get("id") ?? "");
 const kept = (element, name) =>
-  (name === "open" && element.localName === "details") || name === "data-seen" || (name === "value" && element === document.activeElement);
+  (name === "open" && element.localName === "details") || (element.localName.includes("-") && /^(role|tabindex|data-held)$/.test(name)) || (name === "value" && element === document.activeElement);

@@ -15,6 +15,7 @@ from perfkit.dashboard import Entry, Given, OverviewData
 from perfkit.dashboard.pages.request import RequestFound
 from perfkit.dashboard.pages.route import Outcome, RouteFound
 from perfkit.dashboard.pages.routes import RoutesFound
+from perfkit.dashboard.pages.service.settings import SettingRow, SettingsFound
 from perfkit.health.snapshot import CheckSnapshot, HealthSnapshot
 from perfkit.performance.blocking.report import BlockedLoop, BlockedSite
 from perfkit.performance.snapshot import Latency, PerformanceSnapshot, RouteSnapshot, Trend, WorkerSnapshot
@@ -461,6 +462,9 @@ def found(entry: Entry, shown: OverviewData, given: Given) -> object:
     """What `Routes` gathers for one view of a page, made up."""
     if entry.name == "routes":
         return RoutesFound(window=WINDOW, routes=shown.performance.routes)
+    if entry.name == "settings":
+        row = SettingRow(name="cache.max_size", value=HOSTILE, source=HOSTILE, meaning="Entries.")
+        return SettingsFound(settings=(row,), directory=HOSTILE)
     if entry.name == "requests":
         return tuple(kept(number=number) for number in range(6))
     if entry.name == "request":

@@ -11,7 +11,7 @@ from patience import until
 from perfkit.dashboard import ACTIONS, Done, act, given_of, page_entry, render
 from perfkit.dashboard.actions.audit import MOST, audited
 from perfkit.dashboard.actions.forms import action_form
-from perfkit.dashboard.pages.actions import ActionsFound
+from perfkit.dashboard.pages.service.actions import ActionsFound
 from perfkit.dashboard.parameters import read
 from perfkit.system import PerformanceSystem
 from tests.unit.dashboard.samples import AT, HOSTILE, STATES_BY_NAME

@@ -1,0 +1,1 @@
+"""The pages that are about perfkit itself: what it can be told to do, and how it is set."""
