@@ -20,9 +20,12 @@ def main() -> None:
     found: dict[str, Any] = {}
     for part in arguments.only or (*RACES, "million", "shadow"):
         if part == "million":
-            found[part] = million.measure(size=20_000 if arguments.quick else 1_000_000)
+            size = 20_000 if arguments.quick else 1_000_000
+            tags = million.measure_tags(size=size)
+            found[part], found["tags"] = million.measure(size=size), tags
             if not arguments.json:
                 print_million(found[part])
+                print_tags(tags)
         elif part == "shadow":
             sizes = shadow_cost.SIZES[:1] if arguments.quick else shadow_cost.SIZES
             found[part] = shadow_cost.measure(requests=200_000 if arguments.quick else 12_000_000, sizes=sizes)
@@ -48,6 +51,15 @@ def print_million(found: dict[str, dict[str, float]]) -> None:
         figures = (1e9 * row["fill"], 1e9 * row["median"], 1e6 * row["p999"], 1e3 * row["slowest"], ratio)
         rows.append([name, f"{row['bytes']:.0f}", *(f"{figure:.1f}" for figure in figures), *goal])
     print_rows("million: a new key into a cache that is full with a million", rows, left={0, 7, 8})
+
+
+def print_tags(found: dict[int, dict[str, float]]) -> None:
+    rows = [["entries", "first in its process µs", "then µs", "wanted", ""]]
+    for size, row in found.items():
+        verdict = "pass" if row["then"] < million.TAG_BUDGET else "short"
+        goal = [f"< {1e6 * million.TAG_BUDGET:.0f}", verdict]
+        rows.append([f"{size:,}", *(f"{1e6 * row[name]:.1f}" for name in ("first", "then")), *goal])
+    print_rows("tags: CPU time to invalidate the one tag that all entries have", rows, left={3, 4})
 
 
 def print_shadow(found: list[dict[str, Any]]) -> None:

@@ -1,4 +1,4 @@
-"""A million entries: how long the slowest `set` takes, and what an entry costs in memory.
+"""A million entries: how long the slowest `set` takes, what an entry costs in memory, and a tag that all of them have.
 
 Each cache has a process of its own, so that the memory of one is not the other's room.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import gc
+import statistics
 import time
 from collections.abc import Callable
 from typing import Any
@@ -15,9 +16,13 @@ import psutil
 
 from benchmarks.harness.fleet import in_own_process
 
-__all__ = ["CACHES", "measure"]
+__all__ = ["CACHES", "measure", "measure_tags"]
 
 CACHES = ("perfkit", "perfkit, adaptive", "perfkit, fifo", "perfkit, lfu", "cachetools LRU + RLock", "dict")
+TAG_ROUNDS = 6
+TAG_BUDGET = 50e-6
+"""Seconds to invalidate a tag, however many entries have it."""
+
 EVICTIONS = 5
 """One part of so many of the entries is replaced while the clock looks on."""
 
@@ -70,6 +75,28 @@ def _scene(name: str, size: int) -> dict[str, float]:
         "p999": taken[len(taken) * 999 // 1000] / 1e9,
         "slowest": taken[-1] / 1e9,
     }
+
+
+def _tag_scene(size: int) -> dict[str, float]:
+    """Return CPU seconds to invalidate the tag of *size* entries: the first time in this process, and then."""
+    from perfkit.cache import CacheManager
+
+    cache, tags, taken = CacheManager(max_size=size), ("bench",), []
+    keys = [f"key:{number:08d}" for number in range(size)]
+    for _ in range(TAG_ROUNDS):
+        for key in keys:
+            cache.set(key, key, tags=tags)
+        began = time.thread_time()
+        cache.invalidate_tags(tags)
+        taken.append(time.thread_time() - began)
+        assert cache.get(keys[0]) is None
+        assert cache.get(keys[-1]) is None
+    return {"first": taken[0], "then": statistics.median(taken[1:])}
+
+
+def measure_tags(*, size: int) -> dict[int, dict[str, float]]:
+    """Return for a thousand and for *size* entries with one tag what it takes to invalidate it."""
+    return {each: in_own_process(functools.partial(_tag_scene, each)) for each in (1000, size)}
 
 
 def measure(*, size: int) -> dict[str, dict[str, float]]:

@@ -153,11 +153,12 @@ def tag_names(tags: Any) -> tuple[str, ...]:
         names = None if isinstance(tags, str) else tuple(tags)
     except TypeError:
         names = None
-    if names is None or not all(isinstance(name, str) for name in names):
-        raise CacheError(
-            f"tags is {shown(tags)}. It must be a list or tuple of texts. Write tags=['user'] for one tag."
-        )
-    return names
+    for name in (None,) if names is None else names:
+        if not isinstance(name, str):
+            raise CacheError(
+                f"tags is {shown(tags)}. It must be a list or tuple of texts. Write tags=['user'] for one tag."
+            )
+    return names or ()
 
 
 def pattern_text(pattern: Any) -> str:

@@ -161,6 +161,18 @@ class Control:
         """Call *fn* when commands were dropped unread: a cache forgets everything then."""
         self._on_missed.append(fn)
 
+    def raise_epoch(self, command: str) -> bool:
+        """Let whoever compares epochs look again, where nobody but the caller would hear *command*.
+
+        Returns:
+            False if others would, in this process or elsewhere: then tell them.
+        """
+        if self._log >= 0 or len(self._listeners.get(command, ())) > 1:
+            return False
+        with self._reading:
+            self.slots[EPOCH] += 1
+        return True
+
     def append(self, command: str, payload: dict[str, Any]) -> bool:
         """Tell all workers, this one before the call returns, the others within a second.
 

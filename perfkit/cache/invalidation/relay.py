@@ -97,6 +97,8 @@ class Relay:
 
     def tell(self, what: dict[str, Any], *, is_delivered: bool = True) -> None:
         """Tell the other workers of this host; *is_delivered* says whether the second tier, if there is one, knows."""
+        if self._tier.control.raise_epoch(INVALIDATE):
+            return
         told = _told(what)
         extra = {} if is_delivered else {"undelivered": True}
         if not self._tier.control.append(INVALIDATE, {"origin": self._origin, **told, **extra}):

@@ -127,3 +127,28 @@ def test_commands_that_were_missed_empty_the_cache(caches: tuple[CacheManager, C
     for missed in second._store.control._on_missed:
         missed()
     assert second.get("key") is None
+
+
+@pytest.mark.parametrize("invalidate", INVALIDATIONS.values(), ids=INVALIDATIONS)
+def test_two_caches_of_one_process_on_one_store_hear_of_each_other(
+    invalidate: Callable[[CacheManager], object],
+) -> None:
+    context = Context(store=Store())
+    first, second = CacheManager(context=context), CacheManager(context=context)
+    users = second.namespace("users")
+    users.set("user:1", 1, tags=["t"])
+    invalidate(first)
+    assert users.get("user:1") is None
+    first.close()
+    second.close()
+
+
+def test_a_cache_that_is_alone_sees_what_it_made_invalid_itself() -> None:
+    cache = CacheManager()
+    for _ in range(3):
+        cache.set("key", 1, tags=["t"])
+        cache.set("other", 2)
+        assert cache.get("key") == 1
+        cache.invalidate_tags(["t"])
+        assert cache.get("key") is None
+        assert cache.get("other") == 2

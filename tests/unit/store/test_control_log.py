@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -363,3 +364,25 @@ def test_a_page_of_another_user_is_not_mapped_as_he_could_cut_it(worker: Worker,
     os.chown(tmp_path / "control.val", 12345, -1)
     with pytest.raises(PermissionError, match="another user"):
         worker(2)
+
+
+def test_whoever_is_alone_with_a_command_raises_the_epoch_without_it() -> None:
+    control, heard = Control(), list[Any]()
+    control.on("x", heard.append)
+    before = control.epoch
+    assert control.raise_epoch("x")
+    assert control.epoch > before
+    assert heard == []
+    control.on("x", heard.append)
+    assert not control.raise_epoch("x")
+    assert control.append("x", {"n": 1})
+    assert heard == [{"n": 1}] * 2
+
+
+def test_nobody_is_alone_where_commands_reach_other_processes(tmp_path: Path) -> None:
+    control = Control()
+    control.open(tmp_path, 0, locked=nullcontext, is_live=lambda number: True)
+    before = control.epoch
+    assert not control.raise_epoch("x")
+    assert control.epoch == before
+    control.close()
