@@ -177,7 +177,77 @@ FIELD_CASES = [
         workload=[("UPDATE counters SET hits = hits + 1 WHERE name = ?", 50_000)],
         advised=[one_of("counters(name")],
     ),
+    Case(
+        name="open tickets as an ORM asks for them",
+        schema="tickets",
+        workload=[
+            (
+                'SELECT "tickets"."id", "tickets"."subject" FROM "tickets" WHERE ("tickets"."tenant_id" = ? AND '
+                '"tickets"."state" IN (\'open\', \'waiting\')) ORDER BY "tickets"."updated_at" DESC LIMIT 21',
+                5000,
+            )
+        ],
+        advised=[
+            one_of(
+                "tickets(tenant_id, state",
+                "tickets(state, tenant_id",
+                "tickets(tenant_id, updated_at",
+                "tickets(tenant_id)",
+            )
+        ],
+        dialects=NOT_MARIADB,
+    ),
+    Case(
+        name="prices of an account through two joins",
+        schema="invoices",
+        workload=[
+            (
+                "SELECT sum(l.price) FROM invoice_lines l JOIN invoices i ON i.id = l.invoice_id "
+                "JOIN accounts a ON a.id = i.account_id WHERE a.id = ?",
+                5000,
+            )
+        ],
+        advised=[one_of("invoices(account_id")],
+    ),
+    Case(
+        name="articles of a tag by a query within",
+        schema="tags",
+        workload=[
+            ("SELECT title FROM articles WHERE id IN (SELECT article_id FROM article_tags WHERE tag_id = 700)", 5000)
+        ],
+        advised=[one_of("article_tags(tag_id")],
+    ),
+    Case(
+        name="messages from and to somebody, one after the other",
+        schema="messages",
+        workload=[
+            (
+                "SELECT id, body FROM messages WHERE sender_id = ? UNION ALL "
+                "SELECT id, body FROM messages WHERE recipient_id = ?",
+                5000,
+            )
+        ],
+        advised=[one_of("messages(sender_id"), one_of("messages(recipient_id")],
+    ),
     # What asks for nothing.
+    Case(
+        name="old readings are deleted once a day",
+        schema="readings",
+        workload=[
+            ("DELETE FROM readings WHERE taken_at < '2026-01-02 00:00:00'", 1),
+            ("INSERT INTO readings (id, device_id, kind, taken_at, value) VALUES (?, ?, ?, ?, ?)", 100_000),
+        ],
+    ),
+    Case(
+        name="one product on an invoice",
+        schema="invoices",
+        workload=[("SELECT price FROM invoice_lines WHERE invoice_id = ? AND product_id = ?", 50_000)],
+    ),
+    Case(
+        name="a page of many by the key itself",
+        schema="messages",
+        workload=[("SELECT id, body FROM messages WHERE id > ? ORDER BY id LIMIT 100", 5000)],
+    ),
     Case(
         name="the most seen, of what is counted all the time",
         schema="counters",

@@ -179,6 +179,9 @@ class Candidates:
                 continue
             if self._catalog.dialect == "postgresql":
                 yield Definition(access.table, keys, include=tuple(rest))
+            elif is_covered(Definition(access.table, keys), table.indexes):
+                # What the few rows of an index at hand cost to fetch, no planner tells us here.
+                continue
             elif len(keys) + len(rest) <= MOST_KEYS + 1:
                 yield Definition(access.table, (*keys, *map(self._column, rest)))
 

@@ -54,7 +54,7 @@ def column_of(
     return Column(
         name=name,
         type=kind,
-        distinct=float(len(shown)) if is_all else _distinct(places, total * sum(places.values()) / count),
+        distinct=float(len(shown)) if is_all else _distinct(shown, places, total * sum(places.values()) / count),
         null_ratio=1 - len(known) / count,
         width=sum(map(_width, known)) / max(1, len(known)) if width is None else width + 1.0,
         common={
@@ -77,10 +77,13 @@ def _places(values: Sequence[Any]) -> Counter[str]:
     return found
 
 
-def _distinct(places: Counter[str], total: float) -> float:
-    """Return how many values there are, of which *places* were seen, in a table of *total* such."""
+def _distinct(shown: Counter[str], places: Counter[str], total: float) -> float:
+    """Return how many values there are in a table of *total* such, of which *shown* were seen at *places*.
+
+    One that fills a whole place may go on for long, so it is not one of those that were hardly met.
+    """
     count = sum(places.values())
-    once = sum(1 for seen in places.values() if seen == 1)
+    once = sum(1 for value, seen in places.items() if seen == 1 and shown[value] < PART_ROWS)
     if not count or once == 0:
         return float(len(places))
     return min(total, len(places) * count / (count - once + once * count / total))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import combinations
+from random import Random
 
 import pytest
 
@@ -17,6 +18,7 @@ from perfkit.database.indexes.statements.groups import learn_groups
 from perfkit.database.indexes.statements.leading import with_table_first
 from perfkit.database.indexes.statements.reading import read_statement
 from perfkit.database.schema.catalog import Catalog, Column, ForeignKey, Index, Table
+from perfkit.database.schema.sample import PART_ROWS, PARTS, column_of
 
 
 def key(name: str) -> Key:
@@ -168,6 +170,7 @@ def test_the_rows_of_a_list_and_of_several_constants_are_counted() -> None:
     flag = Column(name="done", type="boolean", distinct=2, common={"t": 0.9, "f": 0.1}, has_statistics=True)
     table = Table(name="t", rows=1000, columns={"state": column, "done": flag})
     assert selectivity_of_condition(table, "state IN ('a', 'b')") == pytest.approx(0.15)
+    assert selectivity_of_condition(table, "\"state\" IN ('a', 'b') AND \"state\" = 'b'") == pytest.approx(0.0075)
     assert selectivity_of_condition(table, "NOT done AND state IN ('a', 'b')") == pytest.approx(0.015)
 
 
@@ -229,3 +232,28 @@ def test_partial_indexes_are_thought_of_for_rare_constants_alone(sql: str, condi
     tables = catalog()
     demand = read_statement(sql, 1, tables)
     assert {each.where for each in Candidates(tables, [demand]).of(demand) if each.where} == conditions
+
+
+@pytest.mark.parametrize(
+    ("values", "distinct"),
+    [
+        ([row // 13 for row in range(40_000)], 40_000 / 13),  # neighbours are alike
+        ([Random(row).randrange(3000) for row in range(40_000)], 3000),
+        ([row % 60 for row in range(40_000)], 60),
+        (list(range(40_000)), 40_000),
+        ([row // 1000 for row in range(40_000)], 40),  # longer than a place
+    ],
+)
+def test_neighbours_that_are_alike_do_not_hide_how_many_values_there_are(values: list[int], distinct: float) -> None:
+    step = len(values) // PARTS
+    sample = [value for part in range(PARTS) for value in values[part * step : part * step + PART_ROWS]]
+    column = column_of("a", "integer", sample, len(values))
+    assert column.distinct == pytest.approx(distinct, rel=0.15)
+
+
+def test_a_value_that_was_seen_at_one_place_alone_is_not_called_common() -> None:
+    values = [row // 13 for row in range(40_000)]
+    step = len(values) // PARTS
+    sample = [value for part in range(PARTS) for value in values[part * step : part * step + PART_ROWS]]
+    assert column_of("a", "integer", sample, len(values)).common == {}
+    assert column_of("a", "integer", [1] * 90 + [2] * 10, 100).common == {"1": 0.9, "2": 0.1}

@@ -18,8 +18,8 @@ UNKNOWN_EQUAL = 0.005
 UNKNOWN_RANGE = 1 / 3
 BETWEEN = 0.05
 START = 0.01
-_SIMPLE = re.compile(r"(?:(NOT) )?(\w+)(?: (=|IS) ('(?:[^']|'')*'|[\w.-]+))?\Z", re.IGNORECASE)
-_LISTED = re.compile(r"(\w+) IN \((.*)\)\Z", re.IGNORECASE)
+_SIMPLE = re.compile(r"(?:(NOT) )?[\"`]?(\w+)[\"`]?(?: (=|IS) ('(?:[^']|'')*'|[\w.-]+))?\Z", re.IGNORECASE)
+_LISTED = re.compile(r"[\"`]?(\w+)[\"`]? IN \((.*)\)\Z", re.IGNORECASE)
 _VALUE = re.compile(r"'((?:[^']|'')*)'|(-?[\d.]+)")
 _PADDED = re.compile(r"char(?:acter)?\((\d+)\)\Z", re.IGNORECASE)
 """Types whose values are kept with spaces up to their length, and read back with them."""
