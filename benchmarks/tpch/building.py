@@ -12,6 +12,7 @@ from perfkit.database.indexes.candidates import Candidates
 from perfkit.database.indexes.costs.sizes import index_bytes
 from perfkit.database.indexes.definition import Definition, Key
 from perfkit.database.indexes.session import opened
+from perfkit.database.indexes.statements.groups import learn_groups
 from perfkit.database.indexes.statements.reading import read_statement
 from perfkit.database.schema.catalog import Catalog
 from perfkit.database.schema.reading import read_catalog
@@ -51,6 +52,7 @@ def sizes(connection: Any, advised: Sequence[Definition]) -> list[Size]:
     with opened(connection) as session:
         catalog = read_catalog(session, None, [(query, 1.0) for query in QUERIES])
         demands = [read_statement(query, 1.0, catalog) for query in QUERIES]
+        learn_groups(catalog, demands)
         session.cursor.execute("SELECT hypopg_reset()")
         candidates = Candidates(catalog, demands)
         offered = sorted({each for demand in demands for each in candidates.of(demand)} - set(advised))

@@ -14,6 +14,7 @@ from perfkit.database.indexes.definition import Definition
 from perfkit.database.indexes.selection import Selection
 from perfkit.database.indexes.session import Session, opened
 from perfkit.database.indexes.statements.demand import Demand
+from perfkit.database.indexes.statements.groups import learn_groups
 from perfkit.database.indexes.statements.reading import read_statement
 from perfkit.database.schema.catalog import Catalog
 from perfkit.database.schema.reading import read_catalog
@@ -69,6 +70,7 @@ def search(connection: Any, budget: int | None, *, by_hypopg: bool = True, by_ex
     with opened(connection) as session:
         catalog = read_catalog(session, None, [(query, 1.0) for query in QUERIES])
         demands = [read_statement(query, 1.0, catalog) for query in QUERIES]
+        learn_groups(catalog, demands)
         planner = Planner(session.cursor, 150000)
         today = [planner.plan(demand) for demand in demands]
         base = [float(plan["Total Cost"]) for plan in today]

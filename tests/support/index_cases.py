@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from index_schemas import schemas
+
 __all__ = ["CASES", "Case", "build"]
 
 EVERYWHERE = frozenset({"postgresql", "sqlite", "mariadb"})
@@ -29,6 +31,7 @@ class Case:
         late: Statements after that.
         orders: Rows of the large table; the small one has a fifth.
         allowed: Kinds that may be found too.
+        schema: The tables of `index_schemas` that it is about; customers and orders, where none is named.
     """
 
     name: str
@@ -39,6 +42,7 @@ class Case:
     setup: Sequence[str] = ()
     late: Sequence[str] = ()
     orders: int = 20_000
+    schema: str = ""
     dialects: frozenset[str] = EVERYWHERE
     writes: dict[str, float] | None = None
     scans: dict[str, int] | None = None
@@ -384,6 +388,9 @@ _TYPES = {
 
 def build(case: Case, dialect: str, execute: Callable[[str], Any], fill: Callable[[str, list[Any]], Any]) -> None:
     """Make the tables of *case*: *execute* sends a statement, *fill* brings rows into a table."""
+    if case.schema:
+        _build_schema(case, dialect, execute, fill)
+        return
     moment, flag = _TYPES[dialect]["moment"], _TYPES[dialect]["flag"]
     execute("CREATE TABLE customers (id integer PRIMARY KEY, email varchar(80), name varchar(80), country varchar(2))")
     execute(
@@ -425,3 +432,18 @@ def _orders(count: int, customers: int) -> Iterator[tuple[Any, ...]]:
             str(dice.randint(1, 10_000)),
             "x" * 120,
         )
+
+
+def _build_schema(
+    case: Case, dialect: str, execute: Callable[[str], Any], fill: Callable[[str, list[Any]], Any]
+) -> None:
+    schema = schemas()[case.schema]
+    for table, columns in schema.tables.items():
+        execute(f"CREATE TABLE {table} ({columns.replace('{moment}', _TYPES[dialect]['moment'])})")
+    for table, rows in schema.rows(random.Random(11)).items():
+        fill(table, list(rows))
+    for statement in case.setup:
+        execute(statement)
+    execute("ANALYZE" if dialect != "mariadb" else f"ANALYZE TABLE {', '.join(schema.tables)}")
+    for statement in case.late:
+        execute(statement)

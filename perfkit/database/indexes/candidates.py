@@ -27,6 +27,9 @@ MOST_CARRIED_BYTES = 80
 RARE = 0.3
 """Part of the rows up to which a partial index is thought of."""
 
+FEW = 0.05
+"""Part of the rows up to which a condition leaves few."""
+
 MOST_FLAGS, MOST_LISTED = 20, 5
 """Values of a column, and those that a statement lists of them, up to which a partial index is thought of."""
 
@@ -62,7 +65,7 @@ class Candidates:
             if table is None or table.rows < SMALLEST:
                 continue
             count = 0
-            for wanted in self._of_access(access, table):
+            for wanted in self._of_access(access, table, is_hope=self._leaves_few(demand, access)):
                 if count >= MOST_OF_ONE:
                     break
                 if wanted not in found and self._may(wanted, table):
@@ -85,7 +88,20 @@ class Candidates:
             return False
         return not is_covered(wanted, table.indexes)
 
-    def _of_access(self, access: Access, table: Table) -> Iterator[Definition]:
+    def _leaves_few(self, demand: Demand, access: Access) -> bool:
+        """Whether *access*, or what it is joined with, is compared with a value that few rows have.
+
+        To read by the order alone until enough rows are found is then a bet on where those few lie.
+        """
+        joined = [each for each in demand.accesses if each.scope == access.scope] if access.joined else [access]
+        return any(
+            predicate.kind in (EQUAL, NULL) and selectivity(table, predicate) <= FEW
+            for each in joined
+            if (table := self._catalog.table(each.table)) is not None
+            for predicate in each.predicates
+        )
+
+    def _of_access(self, access: Access, table: Table, *, is_hope: bool) -> Iterator[Definition]:
         equals = self._sorted(access, table, (EQUAL, NULL))
         lists = self._sorted(access, table, (IN,))
         ranges = self._sorted(access, table, (RANGE, PREFIX))
@@ -93,6 +109,8 @@ class Candidates:
         order = self._ordered(access.orders)
         group = self._ordered(access.groups)
         bases = list(self._bases(equals, lists, ranges, joins, order, group))
+        if is_hope:
+            bases = [each for each in bases if not order or each != tuple(order)]
         for side in access.alternatives:
             bases.extend((self._key(each),) for each in side if self._is_served(each, table))
         unique: dict[tuple[Key, ...], None] = {}
@@ -161,6 +179,9 @@ class Candidates:
                 continue
             if self._catalog.dialect == "postgresql":
                 yield Definition(access.table, keys, include=tuple(rest))
+            elif is_covered(Definition(access.table, keys), table.indexes):
+                # What the few rows of an index at hand cost to fetch, no planner tells us here.
+                continue
             elif len(keys) + len(rest) <= MOST_KEYS + 1:
                 yield Definition(access.table, (*keys, *map(self._column, rest)))
 

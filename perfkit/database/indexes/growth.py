@@ -8,6 +8,7 @@ the statement that promises most is asked about, and often enough that already p
 from __future__ import annotations
 
 import heapq
+from collections.abc import Sequence
 
 from perfkit.database.indexes.definition import Definition
 from perfkit.database.indexes.weighing import LEAST_PART, Weighing, with_one_more
@@ -24,17 +25,33 @@ PAGE = 8192.0
 
 
 class Growth:
-    """One growth from nothing to the budget."""
+    """One growth up to the budget."""
 
-    def __init__(self, weighing: Weighing, budget: int | None, power: float) -> None:
-        """Grow within *budget* bytes; *power* is how much bytes count: at one the saving per byte, at zero not."""
+    def __init__(
+        self,
+        weighing: Weighing,
+        budget: int | None,
+        power: float,
+        *,
+        start: Sequence[Definition] = (),
+        without: Definition | None = None,
+    ) -> None:
+        """Prepare to grow.
+
+        Args:
+            weighing: The scales.
+            budget: Bytes in all; None for no bound.
+            power: How much bytes count: at one the saving per byte, at zero the saving alone.
+            start: What is chosen already.
+            without: What must not be chosen.
+        """
         self._weighing, self._budget, self._power = weighing, budget, power
         self._pool = weighing.pool.definitions
         self._statements = [
             [number for number, own in enumerate(weighing.of) if definition in own] for definition in self._pool
         ]
-        self._chosen: list[Definition] = []
-        self._left = dict.fromkeys(range(len(self._pool)))
+        self._chosen = list(start)
+        self._left = {at: None for at, each in enumerate(self._pool) if each != without and each not in self._chosen}
         self._aside: set[int] = set()
         self._gains: list[dict[int, float]] = [
             {number: weighing.pool.bounds[number][definition] for number in numbers}

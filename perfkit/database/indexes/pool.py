@@ -48,10 +48,12 @@ class Pool:
         may_ask: Callable[[], bool],
     ) -> Pool:
         """Look at the *candidates* of each statement as long as *may_ask*."""
-        pool = cls()
+        pool = cls(bounds=[{} for _ in demands], least=[0.0] * len(demands))
         found: dict[Definition, None] = {}
-        for number, some in enumerate(candidates):
-            found.update(pool._look(number, some, costs, is_gain, may_ask))
+        # Where there are more statements than questions, the dearest are looked at.
+        dear = [-demand.calls * costs.cost(number, frozenset()) for number, demand in enumerate(demands)]
+        for number in sorted(range(len(demands)), key=lambda number: (dear[number], number)):
+            found.update(pool._look(number, candidates[number], costs, is_gain, may_ask))
         pool.definitions = list(found)
         for number, demand in enumerate(demands):
             pool._share(number, demand, candidates[number], costs.cost(number, frozenset()))
@@ -88,8 +90,7 @@ class Pool:
         offered = frozenset(candidates)
         for each in list(taken):
             taken.update(dict.fromkeys(part for part in _parts(each) if part in offered))
-        self.bounds.append(bounds)
-        self.least.append(least)
+        self.bounds[number], self.least[number] = bounds, least
         return taken
 
     def _share(self, number: int, demand: Demand, candidates: Sequence[Definition], base: float) -> None:

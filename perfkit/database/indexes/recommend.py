@@ -16,6 +16,7 @@ from perfkit.database.indexes.definition import quoted
 from perfkit.database.indexes.selection import Chosen, Selection
 from perfkit.database.indexes.session import Session, opened
 from perfkit.database.indexes.statements.demand import Demand
+from perfkit.database.indexes.statements.groups import learn_groups
 from perfkit.database.indexes.statements.reading import UnreadError, read_statement
 from perfkit.database.indexes.weighing import write_cost
 from perfkit.database.schema.catalog import Catalog
@@ -142,6 +143,7 @@ def _read(catalog: Catalog, workload: Sequence[tuple[str, float]]) -> tuple[list
         except UnreadError as why:
             left_out.append(LeftOut(sql[:500], str(why)))
     left_out.extend(LeftOut(sql[:500], "there are more than can be weighed") for sql, _ in ranked[MOST_STATEMENTS:])
+    learn_groups(catalog, demands)
     return demands, left_out
 
 

@@ -74,7 +74,26 @@ class Selection:
                 chosen = found
             if not self._weighing.may_ask(GROWING):
                 break
+        if self._budget is not None:
+            chosen = self._swapped(chosen)
         return [self._told(definition, chosen) for definition in chosen]
+
+    def _swapped(self, chosen: list[Definition]) -> list[Definition]:
+        """Return *chosen*, or better what grows in the room that one of them takes, as long as that saves more."""
+        tried: set[frozenset[Definition]] = set()
+        while True:
+            worth = {each: self._worth(each, chosen) for each in chosen}
+            for each in sorted(chosen, key=lambda definition: (worth[definition], definition)):
+                rest = [other for other in chosen if other != each]
+                if frozenset(rest) in tried or not self._weighing.may_ask(GROWING):
+                    continue
+                tried.add(frozenset(rest))
+                found = self._pruned(Growth(self._weighing, self._budget, 1.0, start=rest, without=each).grown())
+                if self._weighing.saving(frozenset(chosen), frozenset(found)) > 0:
+                    chosen = found
+                    break
+            else:
+                return chosen
 
     def _bundled(self, chosen: list[Definition]) -> list[Definition]:
         """Return *chosen* with those that save nothing one by one, and much together."""

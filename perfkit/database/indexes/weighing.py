@@ -17,8 +17,8 @@ LEAST_PART = 0.2
 LEAST_PART_WITHIN = 0.05
 """The same where a budget is given: it bounds what indexes may burden, so each byte of it is to be used."""
 
-LEAST_SAVING = 20.0
-"""Units of the planner that it must save a call: below that a table is so small that nobody notices."""
+LEAST_SAVING = 40.0
+"""Units of the planner that it must save a call, ten pages: what saves less is small, or good already."""
 
 LEAST_OF_FIRST = 0.01
 """Part of a statement's first cost that one more index beside others must save."""

@@ -90,6 +90,7 @@ class Table:
         measured_rows: What was really there on looking; None where nobody looked.
         schema: The schema it lies in, where the dialect has them.
         carried: Columns that every index holds anyway: the primary key, where rows are found by it.
+        groups: Sets of columns → how many different values they have together at most, where that is known.
     """
 
     name: str
@@ -103,6 +104,7 @@ class Table:
     measured_rows: float | None = None
     schema: str = ""
     carried: frozenset[str] = frozenset()
+    groups: Mapping[frozenset[str], float] = field(default_factory=dict)
 
     @property
     def unique_keys(self) -> tuple[frozenset[str], ...]:

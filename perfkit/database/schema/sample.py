@@ -2,6 +2,8 @@
 
 Source: Haas and Stokes 1998, "Estimating the Number of Classes in a Finite Population" (the estimator Duj1, which
 PostgreSQL's ANALYZE uses too): d n / (n - f1 + f1 n / N), of n rows out of N with d values, f1 of them seen once.
+Deviation: rows are read some at a place, and neighbours are often alike. So a value counts once for each place where it
+was seen, as if the rows of a place with the same value were one.
 """
 
 from __future__ import annotations
@@ -47,17 +49,19 @@ def column_of(
     if not count:
         return Column(name=name, type=kind, is_nullable=is_nullable)
     known = [value for value in values if value is not None]
-    shown = Counter(map(_text, known))
+    shown, places = Counter(map(_text, known)), _places(values)
+    is_all = count >= total
     return Column(
         name=name,
         type=kind,
-        distinct=_distinct(shown, len(known), total * len(known) / count),
+        distinct=float(len(shown)) if is_all else _distinct(shown, places, total * sum(places.values()) / count),
         null_ratio=1 - len(known) / count,
         width=sum(map(_width, known)) / max(1, len(known)) if width is None else width + 1.0,
         common={
             value: seen / count
             for value, seen in shown.most_common(MOST_COMMON)
-            if seen > 1.25 * len(known) / len(shown) or (len(shown) <= MOST_COMMON and seen > 1)
+            if (is_all or places[value] > 1)
+            and (seen > 1.25 * len(known) / len(shown) or (len(shown) <= MOST_COMMON and seen > 1))
         },
         bounds=_bounds(known),
         has_statistics=True,
@@ -65,13 +69,24 @@ def column_of(
     )
 
 
-def _distinct(shown: Counter[str], count: int, total: float) -> float:
-    if not count:
-        return 0.0
-    once = sum(1 for seen in shown.values() if seen == 1)
-    if count >= total or once == 0:
-        return float(len(shown))
-    return min(total, len(shown) * count / (count - once + once * count / total))
+def _places(values: Sequence[Any]) -> Counter[str]:
+    """Return for each of *values* at how many places of the sample it was seen."""
+    found: Counter[str] = Counter()
+    for start in range(0, len(values), PART_ROWS):
+        found.update({_text(value) for value in values[start : start + PART_ROWS] if value is not None})
+    return found
+
+
+def _distinct(shown: Counter[str], places: Counter[str], total: float) -> float:
+    """Return how many values there are in a table of *total* such, of which *shown* were seen at *places*.
+
+    One that fills a whole place may go on for long, so it is not one of those that were hardly met.
+    """
+    count = sum(places.values())
+    once = sum(1 for value, seen in places.items() if seen == 1 and shown[value] < PART_ROWS)
+    if not count or once == 0:
+        return float(len(places))
+    return min(total, len(places) * count / (count - once + once * count / total))
 
 
 def _bounds(known: Sequence[Any]) -> tuple[str, ...]:

@@ -45,7 +45,7 @@ def definition_of(index: Index) -> Definition:
     return Definition(index.table, keys, index.where, index.include)
 
 
-def rows_of(access: Access, table: Table, bound: frozenset[str] = frozenset()) -> float:
+def rows_of(access: Access, table: Table, bound: frozenset[str] = frozenset(), *, least: float = 1.0) -> float:
     """Return the rows of one time, where the columns *bound* are compared with a value from elsewhere."""
     part = 1.0
     for predicate in access.predicates:
@@ -55,7 +55,7 @@ def rows_of(access: Access, table: Table, bound: frozenset[str] = frozenset()) -
         part *= min(1.0, sum(selectivity(table, side) for side in sides))
     for name in bound:
         part *= selectivity(table, Predicate(name, EQUAL, (name,)))
-    return max(1.0, table.rows * part)
+    return max(least, table.rows * part)
 
 
 def best_path(

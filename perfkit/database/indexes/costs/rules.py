@@ -6,7 +6,9 @@ each row so far, or read once and hashed, whichever is less.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import ClassVar
 
 from perfkit.database.indexes.costs.paths import ROW, Path, best_path, definition_of, rows_of
@@ -95,13 +97,16 @@ class Rules:
     ) -> Path:
         dialect = self._catalog.dialect
 
-        def way(at: int, bound: frozenset[str], *, orders: bool = False) -> Path:
-            return best_path(*accesses[at], offered[at], bound, dialect, orders=orders)
+        def way(at: int, bound: frozenset[str]) -> Path:
+            return best_path(*accesses[at], offered[at], bound, dialect, orders=False)
 
-        first = way(start, frozenset(), orders=True)
+        access, table = accesses[start]
+        if access.is_limited and len(accesses) > 1:
+            # Where the other tables leave a part of the rows alone, more of them are read until enough are found.
+            access = replace(access, limit=math.ceil(access.limit / self._kept(demand, accesses, start)))
+        first = best_path(access, table, offered[start], frozenset(), dialect, orders=True)
         cost, used, done = first.cost, first.used, {start}
-        rows = rows_of(*accesses[start])
-        access = accesses[start][0]
+        rows = rows_of(access, table)
         if first.is_ordered and access.is_limited:
             rows = min(rows, max(1, access.limit))
         while len(done) < len(accesses):
@@ -126,6 +131,16 @@ class Rules:
             rows = best[3]
             done.add(best[1])
         return Path(cost + rows * ROW, used)
+
+    def _kept(self, demand: Demand, accesses: list[tuple[Access, Table]], start: int) -> float:
+        """Return how many rows of the answer come of one row of access *start*."""
+        rows, done = 1.0, {start}
+        while len(done) < len(accesses):
+            bound = {at: self._bound(demand, at, done) for at in range(len(accesses)) if at not in done}
+            at = max(bound, key=lambda each: (len(bound[each]), -each))
+            rows *= rows_of(*accesses[at], bound[at], least=1e-9)
+            done.add(at)
+        return max(1e-9, rows)
 
     def _bound(self, demand: Demand, at: int, done: set[int]) -> frozenset[str]:
         """Return the columns of access *at* that are joined with those of *done*."""

@@ -18,7 +18,9 @@ UNKNOWN_EQUAL = 0.005
 UNKNOWN_RANGE = 1 / 3
 BETWEEN = 0.05
 START = 0.01
-_SIMPLE = re.compile(r"(?:(NOT) )?(\w+)(?: (=|IS) ('(?:[^']|'')*'|[\w.-]+))?\Z", re.IGNORECASE)
+_SIMPLE = re.compile(r"(?:(NOT) )?[\"`]?(\w+)[\"`]?(?: (=|IS) ('(?:[^']|'')*'|[\w.-]+))?\Z", re.IGNORECASE)
+_LISTED = re.compile(r"[\"`]?(\w+)[\"`]? IN \((.*)\)\Z", re.IGNORECASE)
+_VALUE = re.compile(r"'((?:[^']|'')*)'|(-?[\d.]+)")
 _PADDED = re.compile(r"char(?:acter)?\((\d+)\)\Z", re.IGNORECASE)
 """Types whose values are kept with spaces up to their length, and read back with them."""
 
@@ -35,7 +37,8 @@ def selectivity(table: Table, predicate: Predicate) -> float:
     if predicate.kind == EQUAL:
         return equal(column, predicate.value)
     if predicate.kind == IN:
-        return min(1.0, predicate.size * equal(column, None))
+        listed = _LISTED.match(predicate.condition)
+        return _any_of(column, listed[2]) if listed else min(1.0, predicate.size * equal(column, None))
     if predicate.kind == NULL:
         return column.null_ratio if column.has_statistics else UNKNOWN_EQUAL
     if predicate.kind == RANGE:
@@ -62,6 +65,11 @@ def equal(column: Column, value: str | None) -> float:
         return rest / max(1.0, column.distinct)
     others = max(1.0, column.distinct - len(column.common))
     return max(0.0, rest - sum(column.common.values())) / others
+
+
+def _any_of(column: Column, listed: str) -> float:
+    """Return the part of the rows whose *column* has one of the values *listed* as in SQL."""
+    return min(1.0, sum(equal(column, text or number) for text, number in _VALUE.findall(listed)))
 
 
 def _known(column: Column, value: str) -> float | None:
@@ -112,6 +120,10 @@ def selectivity_of_condition(table: Table, where: str) -> float:
     """Return the part of the rows that the condition of a partial index keeps."""
     part = 1.0
     for each in where.split(" AND "):
+        listed = _LISTED.match(each.strip())
+        if listed is not None and listed[1] in table.columns:
+            part *= _any_of(table.columns[listed[1]], listed[2])
+            continue
         match = _SIMPLE.match(each.strip().strip("()"))
         column = table.columns.get(match[2]) if match else None
         if match is None or column is None:

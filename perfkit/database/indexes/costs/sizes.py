@@ -26,41 +26,58 @@ LINE = 4
 NOT_SHARED = ("numeric", "float", "double", "real", "json", "decimal", "bpchar")
 """Types whose equal values may look different, so that they are not shared (numeric, float, jsonb)."""
 
+LOOSE = ("numeric", "decimal", "character varying", "varchar", "text", "citext", "bytea")
+"""Types whose values are of different lengths."""
+
+SPREAD = (-0.25, -0.15, -0.05, 0.05, 0.15, 0.25)
+"""By which parts of the mean they differ, where nothing else is known."""
+
 ALIGNMENTS = {"smallint": 2, "integer": 4, "date": 4, "real": 4, "boolean": 1}
 
 
 def distinct_keys(table: Table, keys: tuple[Key, ...], rows: float) -> float:
     """Return how many different keys there are among *rows*: the product of the columns', and no more than the rows."""
-    product = 1.0
-    for unique in table.unique_keys:
-        if unique <= {key.text for key in keys}:
-            return max(1.0, rows)
+    names = {key.text for key in keys}
+    if any(unique <= names for unique in table.unique_keys):
+        return max(1.0, rows)
+    product, grouped = 1.0, set[str]()
+    for group, most in sorted(table.groups.items(), key=lambda item: item[1]):
+        if group <= names and not group & grouped:
+            grouped |= group
+            product *= min(most, math.prod(_values(table, Key(name, (name,)), rows) for name in group))
     for key in keys:
-        for name in key.columns:
-            column = table.columns.get(name)
-            known = column.distinct if column is not None and column.distinct else rows / 10
-            # A day or a year has fewer values than the moments in it, as `selectivity` has it too.
-            product *= max(1.0, known / 100 if key.is_expression and not keeps_values(key.text) else known)
-        if product >= rows:
-            return max(1.0, rows)
+        if key.text not in grouped:
+            product *= _values(table, key, rows)
     # Rows that fall on pairs at random hit only a part of them.
     return max(1.0, min(rows, product * (1 - math.exp(-rows / product)))) if len(keys) > 1 else min(product, rows)
+
+
+def _values(table: Table, key: Key, rows: float) -> float:
+    """Return how many different values *key* alone has."""
+    product = 1.0
+    for name in key.columns:
+        column = table.columns.get(name)
+        known = column.distinct if column is not None and column.distinct else rows / 10
+        # A day or a year has fewer values than the moments in it, as `selectivity` has it too.
+        product *= max(1.0, known / 100 if key.is_expression and not keeps_values(key.text) else known)
+    return min(product, max(1.0, table.rows))
 
 
 def index_bytes(table: Table, wanted: Definition, dialect: str) -> int:
     """Return the bytes of *wanted* on *table*, once built."""
     rows = max(1.0, table.rows * (selectivity_of_condition(table, wanted.where) if wanted.where else 1.0))
-    width, is_shared = _width(table, wanted, dialect)
+    width, loose, is_shared = _width(table, wanted, dialect)
+    head = _room(width, loose)
     if dialect == "postgresql" and is_shared:
-        data = _shared_bytes(table, wanted, rows, width)
+        data = _shared_bytes(table, wanted, rows, head)
     elif dialect == "postgresql":
-        data = rows * (_aligned(8 + width) + LINE)
+        data = rows * (head + LINE)
     elif dialect == "sqlite":
         data = rows * (width + len(wanted.keys) + 8)
     else:
         data = rows * (width + 5 + 8)
     leaves = math.ceil(data / ((PAGE - PAGE_HEAD) * FILL))
-    fan_out = max(8.0, (PAGE - PAGE_HEAD) * 0.7 / (_aligned(8 + width) + LINE))
+    fan_out = max(8.0, (PAGE - PAGE_HEAD) * 0.7 / (head + LINE))
     inner, level = 0, leaves
     while level > 1:
         level = math.ceil(level / fan_out)
@@ -68,9 +85,15 @@ def index_bytes(table: Table, wanted: Definition, dialect: str) -> int:
     return int((leaves + inner + 1) * PAGE)
 
 
-def _shared_bytes(table: Table, wanted: Definition, rows: float, width: float) -> float:
+def _room(width: float, loose: float) -> float:
+    """Return the mean bytes of a key of *width*, of which *loose* differ from row to row: it ends on the next eight."""
+    if not loose:
+        return _aligned(8 + width)
+    return sum(_aligned(8 + width + loose * part) for part in SPREAD) / len(SPREAD)
+
+
+def _shared_bytes(table: Table, wanted: Definition, rows: float, key: float) -> float:
     """Return the bytes where equal keys share one: values that are common, NULLs, and the others evenly."""
-    key = _aligned(8 + width)
     groups: list[tuple[float, float]] = []
     rest_rows, rest_keys = rows, distinct_keys(table, wanted.keys, rows)
     if len(wanted.keys) == 1 and not wanted.where and not wanted.keys[0].is_expression:
@@ -99,22 +122,26 @@ def _posted(rows: float, key: float) -> float:
     return lists * (_aligned(key + most * POINTER) + LINE)
 
 
-def _width(table: Table, wanted: Definition, dialect: str) -> tuple[float, bool]:
-    width, is_shared, has_null = 0.0, not wanted.include, False
+def _width(table: Table, wanted: Definition, dialect: str) -> tuple[float, float, bool]:
+    """Return the mean bytes of the values of a key, how many of them differ, and whether equal keys share one."""
+    width, loose, is_shared = 0.0, 0.0, not wanted.include
     for name in (*(name for key in wanted.keys for name in key.columns[:1]), *wanted.include):
         column = table.columns.get(name, Column(name=name))
+        mean = column.width
         if dialect == "postgresql":
             step = _alignment(column.type)
             width = math.ceil(width / step) * step
-        width += column.width * (1 - column.null_ratio)
-        has_null = has_null or column.null_ratio > 0.5
+            if column.type.lower().startswith(LOOSE):
+                mean += 0.5  # the statistics keep whole bytes, cut off
+                loose += mean * (1 - column.null_ratio)
+        width += mean * (1 - column.null_ratio)
         is_shared = is_shared and not column.type.lower().startswith(NOT_SHARED)
-    return max(1.0, width), is_shared
+    return max(1.0, width), loose, is_shared
 
 
 def _alignment(kind: str) -> int:
     kind = kind.lower()
-    if kind.startswith(("character", "text", "varchar", "uuid")):
+    if kind.startswith((*LOOSE, "character", "uuid")):
         return 1
     return ALIGNMENTS.get(kind, 8)
 

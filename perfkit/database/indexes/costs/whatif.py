@@ -25,8 +25,10 @@ from perfkit.database.schema.catalog import Catalog
 __all__ = ["MOST_CALLS", "HypoPG", "Planner", "UnplannedError"]
 
 MOST_CALLS = 500
-"""Plans of one search, those without hypothetical indexes among them; half as many remain whatever the workload. Once
-they are used up, the cheapest of those known that holds has to do."""
+"""Plans of one search, those without hypothetical indexes among them. Then the cheapest known that holds has to do."""
+
+CALLS_EACH = 2
+"""Plans with hypothetical indexes that a statement adds where there are very many."""
 
 PREPARED = "perfkit_what_if"
 _HYPOTHETICAL = re.compile(r"<(\d+)>")
@@ -116,7 +118,7 @@ class HypoPG:
         Args:
             today: Their plans without any hypothetical index.
         """
-        self._most_calls = max(MOST_CALLS, planner.calls + MOST_CALLS // 2)
+        self._most_calls = max(MOST_CALLS, planner.calls + CALLS_EACH * len(demands))
         self._today = [(float(plan["Plan Rows"]), frozenset(_index_names(plan))) for plan in today]
         self._plans = [
             {frozenset[Definition](): _Plan(float(plan["Total Cost"]), frozenset[Definition]())} for plan in today
