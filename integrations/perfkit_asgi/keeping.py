@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from perfkit.store import Row
     from perfkit_asgi.lifecycle import Hot, Lifecycle
 
-__all__ = ["ASKED", "ASKING", "FIRST", "asked", "keep", "offer"]
+__all__ = ["ASKED", "FIRST", "asked", "keep", "offer"]
 
 ASKING = (ASK.encode(), b"1")
 """The header by which a request asks to be kept, as servers give it."""
@@ -82,7 +82,7 @@ def _request(life: Lifecycle, scope: Scope) -> Request | None:
     """Return the request of *scope* if it may be one that asks."""
     request = None
     with life.errors.guarded("asgi", "a request could not be read"):
-        if life.keeping.looks_at_all or (life.keeping.is_asked and ASKING in scope.get("headers", ())):
+        if life.keeping.looks_at_all or (life.keeping.listens and ASKING in scope.get("headers", ())):
             request = request_of(scope, scope["path"])
     return request
 

@@ -87,7 +87,7 @@ class Lifecycle(Attachment):
                 system = self.instrumentation.system
                 system.loops.describe_with(describer(system, self._app, scope))
         recorder = self.instrumentation
-        paths = EVERY if self.keeping.looks_at_all else self.paths
+        paths = EVERY if self.keeping.listens else self.paths
         return (paths, recorder.system.store, recorder.rows, recorder.system)
 
     def surround(self, app: ASGIApp) -> ASGIApp:

@@ -23,7 +23,7 @@ from perfkit.core.spans import OPEN, PRODUCERS, Exchange, set_exchange
 from perfkit.store.exchanges import BOUNDS, IS_LOCKED, SUM, count_begun, count_ended
 from perfkit.store.layout import FINISHED, STARTED
 from perfkit_asgi.answers import own_path
-from perfkit_asgi.keeping import ASKING, FIRST, asked, keep
+from perfkit_asgi.keeping import FIRST, asked, keep
 from perfkit_asgi.lifecycle import Hot, Lifecycle
 from perfkit_asgi.rare import MARK, give_system, record_first, record_incomplete, serve_websocket
 from perfkit_asgi.routes import route_key
@@ -82,7 +82,6 @@ class PerfkitMiddleware:
                 or MARK in scope
                 or scope["path"] in hot[0]
                 or (scope["root_path"] and own_path(scope) in hot[0])
-                or ASKING in scope["headers"]
             ):
                 hot = None
         except (KeyError, TypeError):

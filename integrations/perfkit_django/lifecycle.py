@@ -106,7 +106,7 @@ class Lifecycle:
             capture(site.instrumentation.system)
         recorder, is_proxied = site.instrumentation, settings.SECURE_PROXY_SSL_HEADER is not None
         parts = (site.paths, recorder.system.store, recorder.rows, is_proxied, site, recorder.system)
-        self.parts, self.hot = parts, None if site.keeping.looks_at_all else parts
+        self.parts, self.hot = parts, None if site.keeping.listens else parts
         if self._described is not site:
             self._described = site
             recorder.system.loops.describe_with(describer(recorder.system))

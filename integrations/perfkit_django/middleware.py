@@ -23,7 +23,7 @@ from perfkit.store.exchanges import BOUNDS, IS_LOCKED, SUM, count_begun, count_e
 from perfkit.store.layout import FINISHED, STARTED
 from perfkit_django.exchange import IN_ENVIRON, IN_SCOPE, finish, finish_broken, keep, watch_stream
 from perfkit_django.lifecycle import Hot, lifecycle
-from perfkit_django.recording.asking import ASKING, HOT, aask, ask, tell
+from perfkit_django.recording.asking import HOT, aask, ask, tell
 
 __all__ = ["PerfkitMiddleware"]
 
@@ -56,7 +56,7 @@ class PerfkitMiddleware:
         scheme = marks.get("wsgi.url_scheme")
         if scheme is None:
             marks, mark = getattr(request, "scope", marks), IN_SCOPE
-        if hot is None or mark in marks or ASKING in request.META:
+        if hot is None or mark in marks:
             hot = None if mark in marks else request.META.pop(HOT, None)
             if hot is None:
                 return self._rare(request)
@@ -124,7 +124,7 @@ class PerfkitMiddleware:
         scheme = marks.get("wsgi.url_scheme")
         if scheme is None:
             marks, mark = getattr(request, "scope", marks), IN_SCOPE
-        if hot is None or mark in marks or ASKING in request.META:
+        if hot is None or mark in marks:
             hot = None if mark in marks else request.META.pop(HOT, None)
             if hot is None:
                 return await self._arare(request)

@@ -33,7 +33,7 @@ from perfkit_flask.settings import settings_of
 from perfkit_wsgi import PerfkitMiddleware
 from perfkit_wsgi.bodies import followed
 from perfkit_wsgi.exchange import ERROR, EXCEPTION, ROUTE
-from perfkit_wsgi.keeping import ASKING, asked, keep
+from perfkit_wsgi.keeping import asked, keep
 from perfkit_wsgi.middleware import MARK, PROCEED
 from perfkit_wsgi.types import Environ, StartResponse
 
@@ -81,7 +81,7 @@ class FlaskMiddleware(PerfkitMiddleware):
         """Answer a request to one of our own paths, or record what the app does with any other."""
         hot: Any = self._hot
         try:
-            if MARK in environ or environ["PATH_INFO"] in hot[0] or ASKING in environ:
+            if MARK in environ or environ["PATH_INFO"] in hot[0]:
                 hot = None
         except (KeyError, TypeError):
             hot = None

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from perfkit.store import Row
     from perfkit_wsgi.middleware import Hot
 
-__all__ = ["ASKED", "ASKING", "asked", "keep"]
+__all__ = ["ASKED", "asked", "keep"]
 
 ASKING = f"HTTP_{ASK.upper().replace('-', '_')}"
 """The key of the environ by which a request asks to be kept."""
@@ -32,7 +32,7 @@ def asked(
 ) -> tuple[Hot, StartResponse]:
     """Return what the hot path uses for this exchange: another `start_response` and no known series where it asked."""
     keeping, found = attachment.keeping, None
-    if keeping.looks_at_all or (keeping.is_asked and ASKING in environ):
+    if keeping.looks_at_all or (keeping.listens and ASKING in environ):
         with attachment.errors.guarded(attachment.adapter, "a request could not be read"):
             found = keeping.ask(request_of(environ))
     if found is None:

@@ -28,7 +28,7 @@ from perfkit.store.layout import FINISHED, STARTED
 from perfkit_wsgi.answers import answered, as_sent, base_url
 from perfkit_wsgi.bodies import followed
 from perfkit_wsgi.exchange import Exchange
-from perfkit_wsgi.keeping import ASKING, asked, keep
+from perfkit_wsgi.keeping import asked, keep
 from perfkit_wsgi.origin import origin
 from perfkit_wsgi.reporting import surround
 from perfkit_wsgi.sightings import describer
@@ -107,7 +107,7 @@ class PerfkitMiddleware:
         """Answer a request to one of our own paths, or record what the app does with any other."""
         hot: Any = self._hot
         try:
-            if MARK in environ or environ["PATH_INFO"] in hot[0] or ASKING in environ:
+            if MARK in environ or environ["PATH_INFO"] in hot[0]:
                 hot = None
         except (KeyError, TypeError):
             hot = None
@@ -200,7 +200,7 @@ class PerfkitMiddleware:
         self.record = recorder.record
         paths, rest = frozenset(map(as_sent, attachment.paths)), (recorder.system.store, recorder.rows, recorder.system)
         self._parts = (paths, *rest)
-        self._hot = (EVERY if attachment.keeping.looks_at_all else paths, *rest)
+        self._hot = (EVERY if attachment.keeping.listens else paths, *rest)
         if not self._is_described:
             self._is_described = True
             frames = (type(self).__call__, Exchange.__iter__)

@@ -30,12 +30,14 @@ class RecorderSettings(Settings, frozen=True):
     ] = 100
     window: Annotated[float, Meta(ge=1, le=3600, description="Seconds after which each route may keep anew.")] = 60.0
     on_request: Annotated[
-        bool,
+        bool | None,
         Meta(
-            description="Keep the exchanges of visitors who are allowed to see the dashboard and ask for it with the "
-            "header X-Perfkit-Record: 1 (in development those of this machine always), and tell them in the response."
+            description="Keep the exchanges of visitors who may see the dashboard and ask for it with the header "
+            "X-Perfkit-Record: 1, and tell them in the response where; in development those of this machine need not "
+            "ask. Each request is then looked at, which costs some microseconds. None: everywhere but in production.",
+            extra={"expected": "True, False or None"},
         ),
-    ] = True
+    ] = None
 
     def has_work(self, context: Context) -> bool:
         """Return False: an adapter wakes the recorder at its first exchange, and who asks for what is kept."""

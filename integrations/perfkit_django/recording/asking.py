@@ -12,7 +12,7 @@ from perfkit_django.exchange import ASKED
 if TYPE_CHECKING:
     from perfkit_django.lifecycle import Hot
 
-__all__ = ["ASKING", "HOT", "aask", "ask", "tell"]
+__all__ = ["HOT", "aask", "ask", "tell"]
 
 ASKING = f"HTTP_{ASK.upper().replace('-', '_')}"
 """The key of the request's `META` by which it asks to be kept."""
@@ -46,7 +46,7 @@ def _request(hot: Hot, request: Any) -> Request | None:
     """Return *request* if it may be one that asks."""
     site, asking = hot[4], None
     with site.errors.guarded("django", "a request could not be read"):
-        if site.keeping.looks_at_all or (site.keeping.is_asked and ASKING in request.META):
+        if site.keeping.looks_at_all or (site.keeping.listens and ASKING in request.META):
             asking = request_of(request)
     return asking
 

@@ -32,7 +32,7 @@ _DETAIL = re.compile(r"(\([^()]{1,200}\)\s*=\s*)\([^()]*\)")
 """As PostgreSQL tells it: ``Key (email)=(ann@example.com) already exists``."""
 _MAIL = re.compile(r"[\w.+\-]{1,64}@[\w\-]{1,63}(?:\.[\w\-]{1,63}){1,8}")
 _NUMBER = re.compile(r"(?<![\w.])\+?\d(?:[ .\-]?\d){7,}(?![\w])")
-_WORD = re.compile(r"[A-Za-z0-9+/_\-.=%~]{16,}")
+_WORD = re.compile(r"[A-Za-z0-9+/_\-.=%~]{12,}")
 _PEM = re.compile(r"-----BEGIN[^-]*-----.*?(?:-----END[^-]*-----|\Z)", re.DOTALL)
 _is_key = re.compile(r"[A-Za-z_][\w.\-\[\]]{0,39}").fullmatch
 
@@ -67,7 +67,7 @@ def _word_is_plain(word: str) -> bool:
     """Return True for a name, a path or a dotted name; False for what looks like chance: letters and digits mixed."""
     for piece in re.split(r"[/_\-.=]", word):
         digits = sum(map(str.isdigit, piece))
-        if len(piece) >= 16 and (digits >= 2 or _changes(piece) > 6):
+        if len(piece) >= 12 and (digits >= (2 if len(piece) >= 16 else 3) or _changes(piece) > 6):
             return False
     # Pieces that are short each may still be one secret, as of keys with dashes: many digits in all.
     return sum(map(str.isdigit, word)) < 6 or len(word) < 16

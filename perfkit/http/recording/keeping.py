@@ -1,8 +1,9 @@
 """What an adapter has of the flight recorder: it offers exchanges, and asks who may have one kept and be told.
 
-In production nothing is told to anybody, unless a visitor asks for it with the header ``X-Perfkit-Record: 1`` and may
-see the dashboard: by the app's own access function, or by the token in ``X-Perfkit-Token``. `Authorization` is the
-app's own here, and so is the query. In development each request of this very machine is kept and told.
+Nothing is told to anybody, unless a visitor asks for it with the header ``X-Perfkit-Record: 1`` and may see the
+dashboard: by the app's own access function, or by the token in ``X-Perfkit-Token``. `Authorization` is the app's own
+here, and so is the query. In production that is off until a setting switches it on. In development each request of
+this very machine is kept and told.
 """
 
 from __future__ import annotations
@@ -73,11 +74,12 @@ class Keeping:
     """The recorder of one system, for one adapter. Thread-safe; nothing that it is given can make it raise.
 
     Attributes:
-        looks_at_all: True where each request is looked at, as in development.
-        is_asked: True where requests may ask by the header.
+        listens: True where requests may ask by the header: an adapter then takes each the long way, as `EVERY` has it,
+            so that nobody pays for a look at the headers elsewhere.
+        looks_at_all: True where those of this machine need not ask, as in development.
     """
 
-    __slots__ = ("_aadmits", "_admits", "_errors", "_mount", "_recorder", "is_asked", "looks_at_all")
+    __slots__ = ("_aadmits", "_admits", "_errors", "_mount", "_recorder", "listens", "looks_at_all")
 
     def __init__(
         self,
@@ -93,8 +95,10 @@ class Keeping:
         config = system.config
         self._recorder = system.recorder if config.recorder.enabled else None
         self._errors, self._admits, self._aadmits = system.errors, admits, aadmits
-        self.is_asked = config.recorder.enabled and config.recorder.on_request and config.access.access != "off"
-        self.looks_at_all = self.is_asked and config.environment == "development" and config.access.access == "auto"
+        wished, is_production = config.recorder.on_request, config.environment == "production"
+        is_wished = not is_production if wished is None else wished
+        self.listens = config.recorder.enabled and is_wished and config.access.access != "off"
+        self.looks_at_all = self.listens and config.environment == "development" and config.access.access == "auto"
         path = config.http.dashboard_path
         self._mount = None if path is None else f"{config.http.prefix}{path}"
 
@@ -148,7 +152,7 @@ class Keeping:
         return found
 
     def _is_meant(self, request: Request) -> bool:
-        return self.looks_at_all or (self.is_asked and request.headers.get(ASK) == "1")
+        return self.looks_at_all or (self.listens and request.headers.get(ASK) == "1")
 
     def _asked(self, request: Request) -> Asked:
         from secrets import token_hex

@@ -321,16 +321,18 @@ def test_a_hit_ratio_rises_with_rate_and_time() -> None:
 @pytest.mark.timeout(900)
 def test_over_many_runs_it_is_seldom_off_and_little(capsys: pytest.CaptureFixture[str]) -> None:
     """The figures in docs/how-to/find-one-slow-request.md."""
+
+    def served(case: Case, seed: int, is_fixed: bool) -> App:
+        app = App(lambda app: case(app, is_fixed), seed).serve(REQUESTS)
+        app.close()
+        return app
+
     errors = []
     for case, seed in itertools.product(CASES, range(1, 9)):
-        before, after = (
-            App(lambda app, case=case, fixed=fixed: case(app, fixed), seed).serve(REQUESTS) for fixed in (False, True)
-        )
+        before, after = served(case, seed, False), served(case, seed, True)
         estimate = before.recorder.what_if(ROUTE, "slow")
         assert estimate is not None
         errors.append(abs(estimate.p95_after / after.quantile(0.95) - 1.0))
-        before.close()
-        after.close()
     mean, off = sum(errors) / len(errors), sum(error > CLOSE for error in errors)
     with capsys.disabled():
         print(f"\nwhat-if: {len(errors)} runs, off by {mean:.1%} on average, by more than 15 % in {off}")  # noqa: T201
