@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar
 from urllib.parse import urljoin
 
 from perfkit.advice.wording import NOTHING, count, factor, percent, rate, seconds, window
@@ -12,8 +13,9 @@ from perfkit.dashboard.charts import is_target_shown, latency_chart, meters, spa
 from perfkit.dashboard.data import OverviewData
 from perfkit.dashboard.html import Child, Markup, h
 from perfkit.dashboard.page import Page
-from perfkit.dashboard.parameters import Given
+from perfkit.dashboard.parameters import Given, Parameter
 from perfkit.dashboard.parts import heading, icon, marked, section, status_class, status_mark
+from perfkit.dashboard.ranges import POINTS, RANGE, range_links, seconds_of
 from perfkit.dashboard.scales import thinned
 from perfkit.dashboard.sections.components import component_sections
 from perfkit.dashboard.sections.fixed import fixed_list
@@ -21,7 +23,12 @@ from perfkit.dashboard.sections.ledger import arc, ledger
 from perfkit.dashboard.sections.recommendations import recommendations
 from perfkit.dashboard.sections.routes import routes_table
 from perfkit.dashboard.sections.tables import blocked_table, checks_table, trend_table, workers_table
+from perfkit.performance.requests import trend as over_time
 from perfkit.performance.snapshot import PerformanceSnapshot, Trend
+from perfkit.store.history.columns import TOTAL
+
+if TYPE_CHECKING:
+    from perfkit.system import PerformanceSystem
 
 __all__ = ["OVERVIEW"]
 
@@ -32,15 +39,25 @@ MOST_ROUTES = 10
 """Routes on the overview; the page of the routes has all."""
 
 
-class Overview(Page[None]):
+class Overview(Page[Trend]):
     """The verdict, what to do, the four numbers, and the top of everything."""
 
-    def title(self, shown: OverviewData, found: None, given: Given) -> str:
+    parameters: ClassVar[Mapping[str, Parameter]] = {"range": RANGE}
+
+    def gather(self, system: PerformanceSystem, shown: OverviewData, given: Given) -> Trend | None:
+        """Return the history of the range that was asked for, for the charts; None where that is the window itself."""
+        if not given.key or "performance" in shown.missing:
+            return None
+        length = seconds_of(given)
+        ticks = system.store.history.read(length, shown.at, {TOTAL})
+        return over_time(ticks, now=shown.at, seconds=length, step=length / POINTS)
+
+    def title(self, shown: OverviewData, found: Trend | None, given: Given) -> str:
         """Return the status: it is what a tab in the background is for."""
         status = shown.verdict.status
         return f"{_TITLE_MARKS[status]} {status.word}"
 
-    def content(self, shown: OverviewData, found: None, given: Given) -> Child:
+    def content(self, shown: OverviewData, found: Trend | None, given: Given) -> Child:
         """Return the cards, the most urgent first."""
         performance = shown.performance
         trend = thinned(performance.trend)
@@ -48,7 +65,12 @@ class Overview(Page[None]):
         if "performance" in shown.missing:
             content += [_switched_off("performance", "Requests and workers"), recommendations(shown, given)]
         elif performance.total_requests:
-            content += [_numbers(shown, trend), _advice(shown, given), _charts(shown, trend), _routes(shown)]
+            content += [
+                _numbers(shown, trend),
+                _advice(shown, given),
+                _charts(shown, thinned(found) if found else trend, given),
+                _routes(shown),
+            ]
             if performance.blocked:
                 since = "since the workers started"
                 content.append(section("blocked", "Blocked event loop", blocked_table(performance), note=since))
@@ -64,13 +86,14 @@ class Overview(Page[None]):
             content.append(section("checks", "Health checks", checks, note=_probes(shown)))
         return content
 
-    def document(self, shown: OverviewData, found: None, given: Given) -> Mapping[str, object]:
+    def document(self, shown: OverviewData, found: Trend | None, given: Given) -> Mapping[str, object]:
         """Return everything that is known, each component's snapshot under its word."""
         return {
             "expected_workers": shown.expected_workers,
             "overhead": shown.overhead,
             "targets": shown.targets,
             "verdict": shown.verdict,
+            "trend": found or shown.performance.trend,
             "score": shown.score,
             "outlook": shown.outlook,
             "recommendations": shown.recommendations,
@@ -202,7 +225,7 @@ def _figure(title: str, value: str, unit: str, chart: Markup | None, note: Child
     )
 
 
-def _charts(data: OverviewData, trend: Trend) -> Markup:
+def _charts(data: OverviewData, trend: Trend, given: Given) -> Markup:
     performance = data.performance
     if any(value is not None for value in trend.p95):
         chart: Child = latency_chart(trend, data.at, data.timezone, data.targets.p95)
@@ -220,7 +243,7 @@ def _charts(data: OverviewData, trend: Trend) -> Markup:
     return h(
         "section",
         {"class": "card charts", "id": "traffic", "aria-label": "Latency and traffic"},
-        h("div", {"class": "latency"}, heading("Latency", lines), chart),
+        h("div", {"class": "latency"}, heading("Latency", [*lines, range_links(given)]), chart),
         h("div", {"class": "traffic"}, heading("Requests per second", columns), traffic),
         trend_table(trend, data.at, data.timezone),
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import sysconfig
 from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
@@ -26,7 +28,8 @@ Excerpt = tuple[tuple[int, str], ...]
 def excerpt(site: str, root: Path | None = None) -> Excerpt:
     """Return the lines around *site* (``shop/views.py:48``), which the capture named, never a visitor.
 
-    Empty where it lies outside of *root* (the working directory), is no Python file or is not there (any more).
+    Empty where it lies outside of *root* (the working directory) and is no loaded module of the app, where it is no
+    Python file, and where it is not there (any more).
     """
     path, _, said = site.rpartition(":")
     if not path.endswith(".py") or not (said.isascii() and said.isdigit() and len(said) <= 7):
@@ -34,7 +37,7 @@ def excerpt(site: str, root: Path | None = None) -> Excerpt:
     try:
         home = (root or Path.cwd()).resolve()
         file = (home / path).resolve()
-        if not file.is_relative_to(home):
+        if not (file.is_relative_to(home) or _is_of_the_app(file)):
             return ()
         status = file.stat()
         lines = _lines(file, status.st_mtime_ns) if status.st_size <= LARGEST else ()
@@ -45,6 +48,14 @@ def excerpt(site: str, root: Path | None = None) -> Excerpt:
         return ()
     first = max(1, number - AROUND)
     return tuple((at, lines[at - 1][:LONGEST]) for at in range(first, min(len(lines), number + AROUND) + 1))
+
+
+def _is_of_the_app(file: Path) -> bool:
+    """Return True if *file* is the source of a loaded module that was not installed: of an app run from elsewhere."""
+    is_installed = any(part in ("site-packages", "dist-packages") for part in file.parts)
+    if is_installed or file.is_relative_to(sysconfig.get_path("stdlib")):
+        return False
+    return any(getattr(module, "__file__", None) == str(file) for module in list(sys.modules.values()))
 
 
 @lru_cache(maxsize=32)

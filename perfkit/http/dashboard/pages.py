@@ -26,6 +26,9 @@ __all__ = ["RATE", "TOO_MANY", "Pages"]
 RATE = 20
 """Requests a second that one peer may make to the JSON, and views that it may have computed."""
 
+MOST_ACTIONS = 32
+"""Actions whose page was shown here, so that it is computed anew for the first time only."""
+
 _VARY = ("vary", "Accept-Encoding")
 _DONE = re.compile(r"(?:^|&)done=([0-9a-f]{12})(?=&|\Z)")
 _HOST = re.compile(r"[A-Za-z0-9.\-:\[\]]{1,260}")
@@ -35,6 +38,7 @@ class Pages:
     """All pages. Thread-safe."""
 
     __slots__ = (
+        "_actions",
         "_asked",
         "_clock",
         "_compute",
@@ -70,6 +74,7 @@ class Pages:
         self._links = _links(http, self._mount)
         self._shared: Kept[OverviewData]
         self._views: KeptViews[tuple[OverviewData, object]]
+        self._actions: dict[str, Done] = {}
         self.forget()
         self._asked = PeerWindow(limit=RATE, seconds=1.0)
         self._computing = PeerWindow(limit=RATE, seconds=1.0)
@@ -84,19 +89,19 @@ class Pages:
 
         entry = page_entry(name)
         given = given_of(entry, request.query)
+        done = self._done(request.query)
         view = self._view(request, entry, given)
         if view is None:
             return TOO_MANY
-        live, url, done = live_interval(request.query), self._url(request), _done(request.query)
+        live, url = live_interval(request.query), self._url(request)
 
         def make() -> bytes:
             shown, found = view.data
             own = {"page_url": url} if url else {}
-            seen = self._find_done(done) if done else None
-            here = msgspec.structs.replace(shown, live=live, action_token=token, done=seen, **own, **self._links)
+            here = msgspec.structs.replace(shown, live=live, action_token=token, done=done, **own, **self._links)
             return render(entry, here, found, given).encode("utf-8", "replace")
 
-        return _reply(request, view, (live, url, token, done), make, "text/html; charset=utf-8")
+        return _reply(request, view, (live, url, token, done.id if done else ""), make, "text/html; charset=utf-8")
 
     def forget(self) -> None:
         """Compute everything anew: the visitor has changed something and wants to see it."""
@@ -114,6 +119,24 @@ class Pages:
         if view is None:
             return TOO_MANY
         return _reply(request, view, "json", lambda: encode(entry, *view.data, given), "application/json")
+
+    def _done(self, query: str) -> Done | None:
+        """Return the action that led here, None if none did.
+
+        Another worker may have done it, so what was computed here before is not what its page should show.
+        """
+        named = _DONE.search(query[:4096])
+        if named is None:
+            return None
+        known = self._actions.get(named[1])
+        if known is None:
+            known = self._find_done(named[1])
+            if known is not None:
+                while len(self._actions) >= MOST_ACTIONS:
+                    self._actions.pop(next(iter(self._actions)), None)
+                self._actions[named[1]] = known
+                self.forget()
+        return known
 
     def _view(self, request: Request, entry: Entry, given: Given) -> Computed[tuple[OverviewData, object]] | None:
         """Return what is shown; None where the peer has had too much computed within a second."""
@@ -140,12 +163,6 @@ TOO_MANY = text(
     status=429,
     headers=(("retry-after", "1"),),
 )
-
-
-def _done(query: str) -> str:
-    """Return the id of the action that led here, empty if none did."""
-    found = _DONE.search(query[:4096])
-    return found[1] if found else ""
 
 
 def _reply(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -99,6 +100,12 @@ def test_an_excerpt_is_the_lines_around_its_site(project: Path) -> None:
 )  # fmt: skip
 def test_no_other_file_and_no_other_line_is_shown(site: str, project: Path) -> None:
     assert excerpt(site, project) == ()
+
+
+def test_code_of_the_app_that_lies_elsewhere_is_shown_and_what_is_installed_is_not(project: Path) -> None:
+    assert excerpt(f"{__file__}:1", project)[0][0] == 1
+    assert excerpt(f"{pytest.__file__}:1", project) == ()
+    assert excerpt(f"{json.__file__}:1", project) == ()
 
 
 def test_the_lines_that_failed_come_first_then_the_dearest() -> None:

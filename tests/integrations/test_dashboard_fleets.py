@@ -1,0 +1,76 @@
+"""Four workers, one dashboard: whichever answers, the pages and their JSON are the same, and what one did all show."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import re
+from contextlib import closing
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+from fleet import TOKEN, Fleet, Load, fleet
+from patience import until
+
+pytestmark = [pytest.mark.server, pytest.mark.timeout(600)]
+
+
+def ask(running: Fleet, path: str, body: bytes | None = None) -> tuple[int, dict[str, str], str]:
+    """Ask over a connection of its own, so that any worker may answer."""
+    headers = {"authorization": f"Bearer {TOKEN}"}
+    if body is not None:
+        headers |= {"content-type": "application/x-www-form-urlencoded", "sec-fetch-site": "same-origin"}
+    with closing(http.client.HTTPConnection("127.0.0.1", running.port, timeout=60)) as connection:
+        connection.request("GET" if body is None else "POST", path, body, headers)
+        answer = connection.getresponse()
+        return answer.status, dict(answer.getheaders()), answer.read().decode()
+
+
+def told(running: Fleet, name: str) -> dict[str, Any]:
+    status, _, body = ask(running, f"/perfkit/api/{name}")
+    assert status == 200, body
+    document: dict[str, Any] = json.loads(body)
+    return document
+
+
+@pytest.mark.parametrize("server", ["uvicorn", "gunicorn"])
+def test_whichever_worker_answers_the_pages_are_the_same(server: str) -> None:
+    with fleet(server, env={"PERFKIT_ACCESS__ACTIONS": "true"}) as running:
+        load = Load(running.port).run(1000)
+        running.settle()
+        until(lambda: _counted(told(running, "routes")), lambda number: load.explains(number))
+        lists = {_shape(told(running, "routes")) for _ in range(12)}
+        assert len(lists) == 1
+        route = told(running, "route?r=GET+/items/%7Bitem_id%7D")
+        assert load.explains(route["route"]["requests"])
+        assert sum(route["counts"]) == route["route"]["requests"]
+        done = _drain(running)
+        for _ in range(12):
+            assert "The service says that it is not ready" in ask(running, f"/perfkit/actions?done={done}")[2]
+        until(
+            lambda: {tuple(each["id"] for each in told(running, "actions")["done"]) for _ in range(12)},
+            {(done,)}.__eq__,
+        )
+        until(lambda: [ask(running, "/health/ready")[0] for _ in range(12)], lambda codes: set(codes) == {503})
+
+
+def _counted(document: dict[str, Any]) -> int:
+    return sum(each["requests"] for each in document["routes"] if each["route"] == "/items/{item_id}")
+
+
+def _shape(document: dict[str, Any]) -> tuple[tuple[str, str, int, int], ...]:
+    return tuple(
+        sorted((each["method"], each["route"], each["requests"], each["errors"]) for each in document["routes"])
+    )
+
+
+def _drain(running: Fleet) -> str:
+    """Send the form of a page that one worker made to whichever answers; return the id of what was done."""
+    _, _, page = ask(running, "/perfkit/actions")
+    token = re.search(r'name="token" value="([0-9a-f]{64})"', page)
+    assert token
+    body = urlencode({"token": token[1], "do": "service-drain", "back": "actions"}).encode()
+    status, headers, said = ask(running, "/perfkit/act", body)
+    assert status == 303, said
+    return headers["location"].rpartition("done=")[2]
