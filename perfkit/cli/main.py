@@ -32,6 +32,7 @@ EXIT_CODES = (
 COMMANDS = {
     "run": "serve any ASGI or WSGI app with perfkit around it, no line changed",
     "demo": "run a small shop with seeded problems, and watch it",
+    "top": "watch a running service in the terminal",
     "check": "hold a running service against limits; for CI",
     "advise": "say what to do first: of a running service, or of a database alone",
     "report": "write what a running service knows into one HTML file",
@@ -52,6 +53,7 @@ _PLACES = {
     "export": "reading.export",
     "report": "reading.report",
     "run": "launch.run",
+    "top": "top.top",
 }
 """Where a command's module is, of those that have a folder with others."""
 
