@@ -43,6 +43,7 @@ COMMANDS = {
     "health": "ask a running service how it is",
     "drain": "have a running service say that it wants no new requests",
     "proxy": "pass requests on to several servers, balanced",
+    "completion": "print a script that completes this command in a shell",
 }
 """Every command with its one line of help; its module has `add_arguments` and `run`."""
 
