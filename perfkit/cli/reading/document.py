@@ -8,7 +8,8 @@ from typing import Any
 
 import msgspec
 
-from perfkit.advice import Score, Targets, Verdict
+from perfkit.advice import Outlook, Score, Targets, Verdict
+from perfkit.advice.ledger import Fixed, Release, Snoozed
 from perfkit.cli.console import clean
 from perfkit.cli.reading.service import MOST_BYTES, ServiceError
 from perfkit.core.errors import PerfkitError
@@ -24,7 +25,7 @@ class Overview(msgspec.Struct, frozen=True, kw_only=True):
     """The overview, as far as the commands read it; all its texts are clean (`perfkit.cli.console.clean`).
 
     Attributes:
-        cache, database, load_balancer: Plain dicts; None where switched off.
+        cache, database, load_balancer, alerts: Plain dicts; None where switched off or asleep.
     """
 
     version: int
@@ -40,12 +41,19 @@ class Overview(msgspec.Struct, frozen=True, kw_only=True):
     overhead: float | None = None
     targets: Targets = Targets()
     score: Score | None = None
+    outlook: Outlook | None = None
     recommendations: tuple[Finding, ...] = ()
+    fixed: tuple[Fixed, ...] = ()
+    snoozed: tuple[Snoozed, ...] = ()
+    releases: tuple[Release, ...] = ()
     performance: PerformanceSnapshot | None = None
     health: HealthSnapshot | None = None
     cache: dict[str, Any] | None = None
     database: dict[str, Any] | None = None
     load_balancer: dict[str, Any] | None = None
+    alerts: dict[str, Any] | None = None
+    off: tuple[str, ...] = ()
+    asleep: tuple[str, ...] = ()
 
 
 def decoded(body: bytes, place: str) -> Overview:
