@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import json
 import os
 import pty
 import select
@@ -118,6 +119,16 @@ def service() -> Iterator[Canned]:
     with canned() as server:
         routes = tuple(route(f"/items/{n}", p95=0.01 * (n + 1)) for n in range(40))
         server.tells(made(routes=routes, findings=(finding(route="GET /items/0"),)))
+        span = {"kind": "sql", "name": "SELECT review", "count": 214, "total": 0.4, "intervals": [[0.1, 0.4]]}
+        kept = [
+            {"id": name, "at": 1.0, "seconds": seconds} for name, seconds in (("a1", 0.1), ("b2", 0.6), ("c3", 0.2))
+        ]
+        common = {"reason": "slow", "method": "GET", "route": "/items/0", "status": 200, "spans": [span]}
+        for path, document in (
+            ("requests?route=GET%20%2Fitems%2F0&limit=500", {"version": 1, "requests": kept}),
+            ("request?id=b2", {"version": 1, "request": {**kept[1], **common}}),
+        ):
+            server.answers[f"/perfkit/api/{path}"] = (200, json.dumps(document).encode())
         yield server
 
 
@@ -142,6 +153,10 @@ def test_keys_lead_through_the_pages_and_q_leaves_everything_as_it_was(
             assert b"\x1b[7m" in terminal.raw
         assert mode(terminal) != before
         terminal.press(b"\r")
+        terminal.wait_for("Do: Load all of them")
+        terminal.press(b"\r")
+        terminal.wait_for("x214 SELECT review")
+        terminal.press(b"\x1b")
         terminal.wait_for("Do: Load all of them")
         terminal.press(b"\x1b")
         terminal.wait_for("REQ/S")

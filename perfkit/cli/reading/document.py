@@ -18,7 +18,7 @@ from perfkit.health.snapshot import HealthSnapshot
 from perfkit.performance.snapshot import PerformanceSnapshot
 from perfkit.snapshot import SCHEMA_VERSION
 
-__all__ = ["Overview", "decoded", "of_file"]
+__all__ = ["Overview", "decoded", "of_file", "plain"]
 
 
 class Overview(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,7 +63,7 @@ def decoded(body: bytes, place: str) -> Overview:
         ServiceError: It is none, or one of a later perfkit.
     """
     try:
-        document = _cleaned(msgspec.json.decode(body))
+        document = plain(body)
         version = msgspec.convert(document, _Versioned).version
         if version != SCHEMA_VERSION:
             raise ServiceError(
@@ -76,6 +76,15 @@ def decoded(body: bytes, place: str) -> Overview:
             f"{place} is no overview of perfkit ({error}). It must be the JSON that perfkit export prints. "
             "Look at the address or the file."
         ) from None
+
+
+def plain(body: bytes) -> Any:
+    """Return what the JSON in *body* holds, all its texts clean.
+
+    Raises:
+        msgspec.DecodeError, UnicodeDecodeError, RecursionError: It is no JSON.
+    """
+    return _cleaned(msgspec.json.decode(body))
 
 
 def of_file(name: str) -> Overview:

@@ -14,14 +14,20 @@ from perfkit.cli.reading.document import Overview
 from perfkit.cli.top.glyphs import Glyphs
 from perfkit.cli.top.pages import details
 from perfkit.cli.top.view import View
+from perfkit.cli.top.waterfall import waterfall
 from perfkit.core.findings import Finding
 from perfkit.core.status import Status
 from perfkit.performance.snapshot import PerformanceSnapshot, RouteSnapshot
+from perfkit.recorder.kept import KeptExchange
 
 __all__ = ["Line", "Moment", "Screen", "Word", "drawn"]
 
 PAGES = ("a advice", "d database", "c cache", "r runtime", "p pause")
-FOOTERS = {"routes": ("↑↓ move", "⏎ open", "s sort", "/ filter", *PAGES), "": ("esc back", "↑↓ move", *PAGES)}
+FOOTERS = {
+    "routes": ("↑↓ move", "⏎ open", "s sort", "/ filter", *PAGES),
+    "route": ("esc back", "⏎ slowest request", "↑↓ move", *PAGES),
+    "": ("esc back", "↑↓ move", *PAGES),
+}
 ALWAYS = ("? help", "q quit")
 NARROW = 100
 """Columns from which findings have a column of their own."""
@@ -44,14 +50,17 @@ class Moment(msgspec.Struct, frozen=True, kw_only=True):
         overview: The last answer; None before the first.
         error: Why there is no newer one; empty where there is.
         clock: The time, as it is shown.
-        interval: Seconds between two answers.
+        kept_route: The route (``GET /orders``) of which the slowest kept request was asked for; empty for none.
+        kept: That request; None where none is kept, or for what `kept_error` says.
     """
 
     place: str
     overview: Overview | None
     error: str = ""
     clock: str = ""
-    interval: float = 2.0
+    kept_route: str = ""
+    kept: KeptExchange | None = None
+    kept_error: str = ""
 
 
 class Screen(NamedTuple):
@@ -75,7 +84,12 @@ def drawn(moment: Moment, view: View, screen: Screen) -> list[Line]:
         view.rows = 0
         return [_cropped(line, screen) for line in _framed(lines, [], view, screen)]
     head = _head(moment, overview, screen)
-    body = _routes(overview, view, screen) if view.page == "routes" else _page(overview, view, screen)
+    if view.page == "routes":
+        body = _routes(overview, view, screen)
+    elif view.page == "request":
+        body = _request(moment, view, screen)
+    else:
+        body = _page(overview, view, screen)
     return [_cropped(line, screen) for line in _framed(head, body, view, screen)]
 
 
@@ -92,8 +106,12 @@ def _cropped(line: Line, screen: Screen) -> Line:
 def _framed(head: list[Line], body: list[Line], view: View, screen: Screen) -> list[Line]:
     room = max(0, screen.height - len(head) - screen.has_footer)
     titles, rows = body[:1], body[1:]
-    first = max(0, min(view.row - max(0, room - 2), len(rows) - room + 1)) if view.page == "routes" else view.row
-    shown = [*titles, *rows[max(0, first) :]][:room]
+    above = max(0, len(rows) - room + 1)
+    if view.page == "routes":
+        first = min(max(0, view.row - max(0, room - 2)), above)
+    else:
+        first = view.scroll = min(view.scroll, above)
+    shown = [*titles, *rows[first:]][:room]
     if not screen.has_footer:
         return [*head, *shown][: screen.height]
     blank: list[Line] = [()] * (room - len(shown))
@@ -106,7 +124,7 @@ def _framed(head: list[Line], body: list[Line], view: View, screen: Screen) -> l
 
 def _footer(view: View, screen: Screen) -> str:
     """Return what the keys do, as many as fit; help, which tells the rest, and the way out are always there."""
-    shown = [screen.glyphs.plain(each) for each in FOOTERS["routes" if view.page == "routes" else ""]]
+    shown = [screen.glyphs.plain(each) for each in FOOTERS.get(view.page, FOOTERS[""])]
     while shown and len("  ".join((*shown, *ALWAYS))) + 1 > screen.width:
         shown.pop()
     return fitted(f" {'  '.join((*shown, *ALWAYS))}", screen.width)
@@ -264,13 +282,26 @@ def _page(overview: Overview, view: View, screen: Screen) -> list[Line]:
     """Return the lines of any other page; it scrolls as a whole."""
     chosen = None
     if view.page == "route" and overview.performance is not None:
-        routes = ordered(overview.performance.routes, msgspec.structs.replace(view))
+        routes = ordered(overview.performance.routes, view)
         chosen = routes[min(view.row, len(routes) - 1)] if routes else None
+        view.opened = f"{chosen.method} {chosen.route}" if chosen is not None else ""
     title, texts = details(overview, view.page, chosen)
     lines = [_line(f" {fitted(screen.glyphs.plain(clean(title)), screen.width - 1)}", "bold")]
     for text in texts:
         lines += _wrapped(screen.glyphs.plain(text), screen.width)
     return lines
+
+
+def _request(moment: Moment, view: View, screen: Screen) -> list[Line]:
+    """Return the slowest kept request of the route that was opened."""
+    lines = [
+        _line(f" Slowest kept request of {fitted(screen.glyphs.plain(view.opened), max(1, screen.width - 26))}", "bold")
+    ]
+    if moment.kept_route != view.opened:
+        return [*lines, *_wrapped("Asking for it ...", screen.width)]
+    if moment.kept is None:
+        return [*lines, *_wrapped(moment.kept_error or "None of it is kept.", screen.width)]
+    return [*lines, *map(_line, waterfall(moment.kept, screen.width, screen.glyphs))]
 
 
 def _wrapped(text: str, width: int, style: str = "") -> list[Line]:

@@ -18,6 +18,7 @@ class Glyphs:
 
     Attributes:
         pointer: Before the chosen row.
+        full: A whole cell of a bar.
         down: Behind the title of the column that is sorted by.
         dash: Between two thoughts.
         statuses: The shape of each status, so that colour is never alone.
@@ -27,7 +28,7 @@ class Glyphs:
         self, levels: str, blocks: str, pointer: str, down: str, dash: str, statuses: str, *, is_ascii: bool
     ) -> None:
         """Draw small charts with *levels*, from nothing to most, and bars with *blocks*, from thin to full."""
-        self._levels, self._blocks = levels, blocks
+        self._levels, self._blocks, self.full = levels, blocks, blocks[-1]
         self.pointer, self.down, self.dash, self._is_ascii = pointer, down, dash, is_ascii
         names = (Status.UNKNOWN, Status.HEALTHY, Status.WARNING, Status.CRITICAL)
         self.statuses = dict(zip(names, statuses, strict=True))

@@ -96,31 +96,40 @@ def _live(service: Service, painter: Painter, glyphs: Glyphs, interval: float) -
 
 def _loop(service: Service, watching: Any, terminal: Any, painter: Painter, glyphs: Glyphs, interval: float) -> None:
     """Draw whenever something has changed: an answer, a key, the size."""
+    from msgspec.structs import replace
+
     from perfkit.cli.top.frame import Moment, Screen, drawn
     from perfkit.cli.top.view import View
 
-    view, shown, seen = View(), Moment(place=service.name, overview=None, interval=interval), object()
+    view, shown, seen = View(), Moment(place=service.name, overview=None), (-1, (0, 0))
     while not view.is_over:
         overview, error, number = watching.last
-        state = (number, terminal.size)
-        if view.is_paused:
-            state = (seen[0] if isinstance(seen, tuple) else number, terminal.size)
-        elif not isinstance(seen, tuple) or seen[0] != number:
+        if not view.is_paused or view.page == "request":
             clock = f"{time.strftime('%H:%M:%S')}  {interval:g} s"
-            shown = Moment(place=service.name, overview=overview, error=error, clock=clock, interval=interval)
+            route, kept, why = watching.kept
+            shown = Moment(
+                place=service.name,
+                overview=shown.overview if view.is_paused else overview,
+                error=error,
+                clock=clock,
+                kept_route=route,
+                kept=kept,
+                kept_error=why,
+            )
+        state = (number, terminal.size)
         if state != seen:
             seen = state
             width, height = terminal.size
-            clock = "paused" if view.is_paused else shown.clock
-            moment = Moment(place=shown.place, overview=shown.overview, error=shown.error, clock=clock)
+            moment = replace(shown, clock="paused") if view.is_paused else shown
             terminal.write(painter.screen(drawn(moment, view, Screen(width, height, glyphs)), width))
+            watching.want(view.opened if view.page == "request" else "")
         pressed = terminal.keys(LOOK)
         if pressed is None:
             return
         for key in pressed:
             view.press(key)
         if pressed:
-            seen = (number, None)
+            seen = (-1, (0, 0))
 
 
 def _stream(service: Service, overview: Overview, interval: float | None) -> int:

@@ -15,9 +15,11 @@ class View(msgspec.Struct):
     """The choices. Not thread-safe.
 
     Attributes:
-        page: ``routes``, ``route`` (the selected one), or one of `VIEWS`.
-        row: The selected row, from 0; the frame keeps it within what there is.
+        page: ``routes``, ``route`` (the selected one), ``request`` (its slowest one), or one of `VIEWS`.
+        row: The selected route, from 0; the frame keeps it within what there is.
+        scroll: Lines of another page that lie above the screen; the frame keeps it within what there is.
         rows: How many rows there are to choose from, as of the last frame.
+        opened: Method and template of the route that was opened, as of the last frame.
         is_typing: True while the filter is being typed.
         is_over: True once the person wants to leave.
     """
@@ -25,6 +27,8 @@ class View(msgspec.Struct):
     page: str = "routes"
     row: int = 0
     rows: int = 0
+    scroll: int = 0
+    opened: str = ""
     sort: str = SORTS[0]
     filter: str = ""
     is_typing: bool = False
@@ -46,10 +50,10 @@ class View(msgspec.Struct):
             self.row = 0
         elif key in ("escape", "backspace", "left"):
             self._back()
-        elif key == "enter" and self.page == "routes" and self.rows:
-            self.page = "route"
+        elif key == "enter":
+            self._open()
         elif key in VIEWS:
-            self.page = "routes" if self.page == VIEWS[key] else VIEWS[key]
+            self.page, self.scroll = "routes" if self.page == VIEWS[key] else VIEWS[key], 0
         else:
             self._move(key)
 
@@ -64,13 +68,22 @@ class View(msgspec.Struct):
             self.filter = (self.filter + key)[:LONGEST_FILTER]
         self.row = 0
 
+    def _open(self) -> None:
+        if self.page == "routes" and self.rows:
+            self.page, self.scroll = "route", 0
+        elif self.page == "route":
+            self.page, self.scroll = "request", 0
+
     def _back(self) -> None:
         if self.page == "routes":
             self.filter = ""
-        self.page = "routes"
+        self.page, self.scroll = "route" if self.page == "request" else "routes", 0
 
     def _move(self, key: str) -> None:
         steps = {"up": -1, "k": -1, "down": 1, "j": 1, "page up": -10, "page down": 10}
         ends = {"home": 0, "g": 0, "end": self.rows - 1, "G": self.rows - 1}
+        if self.page != "routes":
+            self.scroll = max(0, ends.get(key, self.scroll + steps.get(key, 0)))
+            return
         wanted = ends[key] if key in ends else self.row + steps.get(key, 0)
         self.row = max(0, min(wanted, self.rows - 1))

@@ -6,8 +6,10 @@ import threading
 
 from perfkit.cli.console import clean
 from perfkit.cli.reading.document import Overview, decoded
+from perfkit.cli.reading.exchanges import slowest
 from perfkit.cli.reading.service import Service
 from perfkit.core.errors import PerfkitError
+from perfkit.recorder.kept import KeptExchange
 
 __all__ = ["Watching"]
 
@@ -22,7 +24,9 @@ class Watching:
         self._overview: Overview | None = None
         self._error = ""
         self._count = 0
-        self._ending = threading.Event()
+        self._wanted = ""
+        self._kept: tuple[str, KeptExchange | None, str] = ("", None, "")
+        self._ending, self._waking = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="perfkit-top", daemon=True)
 
     def start(self) -> None:
@@ -32,6 +36,22 @@ class Watching:
     def stop(self) -> None:
         """Ask no more; a question that is under way is left to end with the process."""
         self._ending.set()
+        self._waking.set()
+
+    def want(self, route: str) -> None:
+        """Ask for the slowest kept request of *route* next."""
+        with self._lock:
+            is_new, self._wanted = route != self._wanted, route
+            if is_new:
+                self._kept = ("", None, "")  # what was the slowest then need not be now
+        if is_new:
+            self._waking.set()
+
+    @property
+    def kept(self) -> tuple[str, KeptExchange | None, str]:
+        """The route that was asked for, its slowest kept request, and why there is none."""
+        with self._lock:
+            return self._kept
 
     @property
     def last(self) -> tuple[Overview | None, str, int]:
@@ -49,7 +69,22 @@ class Watching:
             self._overview, self._error = overview or self._overview, error
             self._count += 1
 
+    def _ask_kept(self) -> None:
+        with self._lock:
+            route = self._wanted
+        if not route or route == self.kept[0]:
+            return
+        try:
+            told = (route, slowest(self._service, route), "")
+        except PerfkitError as failed:
+            told = (route, None, clean(str(failed)))
+        with self._lock:
+            self._kept = told
+            self._count += 1
+
     def _run(self) -> None:
         while not self._ending.is_set():
+            self._waking.clear()
             self.ask()
-            self._ending.wait(self._interval)
+            self._ask_kept()
+            self._waking.wait(self._interval)

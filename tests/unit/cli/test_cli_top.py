@@ -18,6 +18,8 @@ from perfkit.cli.top.glyphs import ASCII, UNICODE
 from perfkit.cli.top.keys import Keys
 from perfkit.cli.top.painting import Painter
 from perfkit.cli.top.view import SORTS, VIEWS, View
+from perfkit.cli.top.waterfall import waterfall
+from perfkit.recorder.kept import KeptError, KeptExchange, KeptFrame, KeptSpan
 
 ROUTES = tuple(route(f"/items/{n}", requests=100 + n, p95=0.001 * (n + 1), errors=n) for n in range(30))
 
@@ -147,7 +149,64 @@ def test_the_first_screen_says_what_is_slow_and_why() -> None:
     assert len(lines) == 24
 
 
-@pytest.mark.parametrize("page", ["routes", "route", *VIEWS.values()])
+KEPT = KeptExchange(
+    id="a1",
+    at=1.0,
+    seconds=0.612,
+    reason="slow",
+    method="GET",
+    route="/items/0",
+    status=200,
+    span_count=300,
+    spans=(
+        KeptSpan(kind="sql", name="SELECT product", total=0.038, intervals=((0.0, 0.038),)),
+        KeptSpan(
+            kind="sql",
+            name="SELECT review",
+            site="shop/views.py:48",
+            count=214,
+            total=0.306,
+            intervals=tuple((0.1 + n * 0.002, 0.0015) for n in range(214)),
+        ),
+        KeptSpan(kind="outbound", name="GET stock.internal", total=0.1, intervals=((9.0, 0.1), (-1.0, 0.1))),
+        KeptSpan(kind="python", name="nothing"),
+    ),
+    exception=KeptError(type="ValueError", message="no", frames=(KeptFrame("shop/views.py", 50, "total"),)),
+)
+
+
+def test_a_kept_request_is_a_waterfall() -> None:
+    lines = list(waterfall(KEPT, 100, UNICODE))
+    assert lines[0] == " GET /items/0   200   612 ms   kept as slow   a1"
+    whole, product = lines[1], lines[2]
+    assert whole.count("█") == whole.index("612 ms") - whole.index("█") - whole[whole.rindex("█") :].index("6") + 1
+    assert product.index("█") == whole.index("█")
+    assert 0 < product.count("█") < 0.1 * whole.count("█")
+    review = next(line for line in lines if "x214 SELECT review" in line)
+    assert review.index("█") > product.index("█")
+    assert "306 ms" in review
+    assert "   shop/views.py:48" in lines
+    assert lines[-1] == " and 83 spans more, which were not kept"
+    assert "   shop/views.py:50 in total" in lines
+
+
+def test_enter_on_a_route_leads_to_its_slowest_request_and_escape_back() -> None:
+    view, overview = View(), made(routes=ROUTES[:1])
+    frame(overview, view)
+    pressed(view, "enter")
+    frame(overview, view)
+    assert view.opened == "GET /items/0"
+    pressed(view, "enter")
+    assert any("Asking for it" in line for line in frame(overview, view))
+    told = Moment(place="x", overview=overview, kept_route="GET /items/0", kept=KEPT)
+    assert any("SELECT review" in line for line in text(drawn(told, view, Screen(80, 24, UNICODE))))
+    missing = Moment(place="x", overview=overview, kept_route="GET /items/0")
+    assert any("None of it is kept" in line for line in text(drawn(missing, view, Screen(80, 24, UNICODE))))
+    assert pressed(view, "escape").page == "route"
+    assert pressed(view, "escape").page == "routes"
+
+
+@pytest.mark.parametrize("page", ["routes", "route", "request", *VIEWS.values()])
 @pytest.mark.parametrize("glyphs", [UNICODE, ASCII], ids=["unicode", "ascii"])
 @pytest.mark.parametrize("size", [(80, 24), (20, 5), (200, 60), (1, 1), (40, 2), (60, 3)])
 def test_every_page_fits_every_screen(page: str, glyphs: object, size: tuple[int, int]) -> None:
@@ -165,11 +224,14 @@ def test_every_page_fits_every_screen(page: str, glyphs: object, size: tuple[int
     for moment in (
         Moment(place="x", overview=overview, clock="now"),
         Moment(place="x", overview=overview, error="e" * 900),
+        Moment(place="x", overview=overview, kept_route="GET /items/0", kept=KEPT),
+        Moment(place="x", overview=overview, kept_route="GET /items/0", kept_error="e" * 900),
         Moment(place="x", overview=None, error="e" * 900),
         Moment(place="x" * 300, overview=None),
     ):
         for row in (0, 15, 29):
-            lines = text(drawn(moment, View(page=page, row=row, rows=30), screen))
+            view = View(page=page, row=row, rows=30, scroll=row, opened="GET /items/0")
+            lines = text(drawn(moment, view, screen))
             assert len(lines) <= size[1]
             assert max(map(len, lines)) <= size[0]
             assert glyphs is UNICODE or "".join(lines).isascii()
