@@ -21,6 +21,10 @@ from perfkit.snapshot import SCHEMA_VERSION
 __all__ = ["Overview", "decoded", "of_file", "plain"]
 
 
+LATEST = 1e11
+"""Unix seconds that a calendar still has; thousands of years from now."""
+
+
 class Overview(msgspec.Struct, frozen=True, kw_only=True):
     """The overview, as far as the commands read it; all its texts are clean (`perfkit.cli.console.clean`).
 
@@ -70,7 +74,10 @@ def decoded(body: bytes, place: str) -> Overview:
                 f"{place} speaks version {version} of the overview. This command knows version {SCHEMA_VERSION}. "
                 "Use the perfkit command of the service's own perfkit."
             )
-        return msgspec.convert(document, Overview)
+        told = msgspec.convert(document, Overview)
+        if not 0.0 <= told.at <= LATEST:
+            raise msgspec.ValidationError(f"`$.at` is {told.at!r}, which is no time")
+        return told
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ServiceError(
             f"{place} is no overview of perfkit ({error}). It must be the JSON that perfkit export prints. "

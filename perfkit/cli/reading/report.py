@@ -65,12 +65,20 @@ def run(options: argparse.Namespace) -> int:
 
 def page(overview: Overview) -> str:
     """Return the report as a whole HTML document."""
+    from perfkit.cli.reading.service import ServiceError
     from perfkit.dashboard import asset, asset_names
     from perfkit.dashboard import overview as rendered
 
     sheets = [found for name in asset_names() if name.endswith(".css") and (found := asset(name)) is not None]
     style = "\n".join(sheet.body.decode() for sheet in sheets)
-    return self_contained(rendered(_data(overview)), style)
+    try:
+        document = rendered(_data(overview))
+    except ArithmeticError as error:
+        raise ServiceError(
+            f"The service tells numbers that no page can show ({error}). They must be those of a perfkit. "
+            "Look at the address or the file."
+        ) from None
+    return self_contained(document, style)
 
 
 def _data(overview: Overview) -> OverviewData:

@@ -41,7 +41,7 @@ def details(overview: Overview, page: str, route: RouteSnapshot | None) -> tuple
 def _route(overview: Overview, route: RouteSnapshot) -> Iterator[str]:
     latency = route.latency
     yield f"{count(route.requests, 'request')}, {rate(route.rate)} a second, {percent(route.share)} of all request time"
-    said = [f"{name} {seconds(getattr(latency, name))}" for name in ("p50", "p90", "p95", "p99", "max")]
+    said = [f"{name} {seconds(getattr(latency, name))}" for name in ("p50", "p95", "p99", "max")]
     target = overview.targets.of_route(route.method, route.route)
     yield f"{'   '.join(said)}   target {seconds(target)}"
     yield f"{count(route.errors, 'error')}, {percent(route.error_rate)}"

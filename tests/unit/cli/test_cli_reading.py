@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import xml.etree.ElementTree as ElementTree
@@ -11,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from overviews import Canned, canned, encoded, finding, made, route
 
 from perfkit.advice import Outlook
@@ -521,3 +525,44 @@ def test_what_runs_or_asks_is_taken_out_of_a_page() -> None:
     assert '<a>l</a><a href="#y">m</a>' in made_of_it
     assert "<p>&lt;b&gt;</p>" in made_of_it
     assert "<style>p{}<\\/style>nav li:empty { display: none; }</style></head>" in made_of_it
+
+
+# whatever comes
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Yield the path of each value in a document."""
+    if path:
+        yield path
+    inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, each in inside:
+        yield from places(each, (*path, key))
+
+
+WHOLE = json.loads(encoded(made(findings=(finding(),), routes=(route("/a"), route("/b", p95=None)))))
+ODD = (None, True, -1, 0, 1e308, -1e308, 10**30, 5e-324, "", HOSTILE, "x" * 5000, "NaN", [], {}, [None], {"a": 1})
+
+
+@settings(max_examples=60, deadline=None)
+@given(changes=st.lists(st.tuples(st.sampled_from(list(places(WHOLE))), st.sampled_from(ODD)), min_size=1, max_size=4))
+def test_no_document_breaks_a_command(tmp_path_factory: pytest.TempPathFactory, changes: list[Any]) -> None:
+    document = json.loads(json.dumps(WHOLE))
+    for path, value in changes:
+        inside = document
+        for key in path[:-1]:
+            inside = inside[key] if isinstance(inside, dict) and key in inside else {}
+        if isinstance(inside, dict):
+            inside[path[-1]] = value
+    folder = tmp_path_factory.mktemp("odd")
+    odd, before = folder / "odd.json", folder / "before.json"
+    odd.write_text(json.dumps(document))
+    before.write_text(json.dumps(WHOLE))
+    for command in (
+        ["compare", str(before), str(odd)],
+        ["report", "--from", str(odd), "-o", str(folder / "r.html")],
+    ):
+        messages = io.StringIO()
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(messages):
+            assert main(command) in (0, 1, 2, 3)
+        assert "internal error" not in messages.getvalue()
+        assert "\x1b" not in messages.getvalue()
