@@ -32,6 +32,7 @@ EXIT_CODES = (
 COMMANDS = {
     "run": "serve any ASGI or WSGI app with perfkit around it, no line changed",
     "demo": "run a small shop with seeded problems, and watch it",
+    "top": "watch a running service in the terminal",
     "check": "hold a running service against limits; for CI",
     "advise": "say what to do first: of a running service, or of a database alone",
     "report": "write what a running service knows into one HTML file",
@@ -42,6 +43,7 @@ COMMANDS = {
     "health": "ask a running service how it is",
     "drain": "have a running service say that it wants no new requests",
     "proxy": "pass requests on to several servers, balanced",
+    "completion": "print a script that completes this command in a shell",
 }
 """Every command with its one line of help; its module has `add_arguments` and `run`."""
 
@@ -52,6 +54,7 @@ _PLACES = {
     "export": "reading.export",
     "report": "reading.report",
     "run": "launch.run",
+    "top": "top.top",
 }
 """Where a command's module is, of those that have a folder with others."""
 

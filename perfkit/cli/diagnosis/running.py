@@ -46,16 +46,17 @@ def _workers(overview: Overview) -> Iterator[Note]:
 
 
 def _hooks(overview: Overview) -> Iterator[Note]:
-    captures = (overview.database or {}).get("captures") or []
-    names = [
-        str(each.get("name") or each.get("kind") or each) if isinstance(each, dict) else str(each) for each in captures
-    ]
-    if names:
-        yield fine("hooks", f"database: {', '.join(names)[:200]}")
-    else:
-        yield told(
-            "hooks", "no database is seen", "Docs: how statements are seen; wrap a connection of your own by hand"
-        )
+    captures = [each for each in (overview.database or {}).get("captures") or () if isinstance(each, dict)]
+    if not captures:
+        todo = "Those that are loaded later are found then; wrap a connection of your own by hand"
+        yield told("hooks", "no database is seen", todo)
+    for each in captures[:10]:
+        if each.get("is_active"):
+            yield fine("hooks", f"statements of {each.get('name')} are seen")
+        else:
+            yield warned(
+                "hooks", f"statements of {each.get('name')} are not seen", str(each.get("reason") or "Report it")
+            )
 
 
 def _seen(overview: Overview) -> Iterator[Note]:

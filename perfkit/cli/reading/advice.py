@@ -14,13 +14,14 @@ from perfkit.advice.wording import count, percent, significant
 from perfkit.cli.console import Style, clean, is_coloured
 from perfkit.cli.reading.document import Overview, decoded
 from perfkit.cli.reading.service import Service
-from perfkit.core.findings import Finding, Priority
+from perfkit.core.findings import Finding, Priority, State
 from perfkit.snapshot import SCHEMA_VERSION
 
 __all__ = ["page", "run"]
 
 SOMETHING = 1
 WIDTH = 100
+MOST_FIXED = 3
 MOST_LINES = 40
 """Lines of one fix."""
 
@@ -55,6 +56,7 @@ def page(overview: Overview, findings: Sequence[Finding], total: int, style: Sty
     yield f"{overview.service}/{overview.environment}  {verdict.status.word}: {verdict.headline}{scored}"
     if not findings:
         yield "Nothing to do: no component found anything of that kind."
+        yield from _past(overview, style)
         return
     for number, finding in enumerate(findings, 1):
         yield ""
@@ -62,14 +64,34 @@ def page(overview: Overview, findings: Sequence[Finding], total: int, style: Sty
     if total > len(findings):
         yield ""
         yield f"and {count(total - len(findings), 'finding')} more: --top {min(total, 100)}"
+    if overview.outlook is not None and score is not None:
+        first = "the first" if len(overview.outlook.fingerprints) == 1 else "the first two that cost points"
+        yield ""
+        yield f"Without {first} the score would be about {overview.outlook.score}."
+    yield from _past(overview, style)
     if not explains:
         yield ""
         yield "--explain shows the evidence and the text of each fix."
 
 
+def _past(overview: Overview, style: Style) -> Iterator[str]:
+    """Yield what is mended, with its proof, and what nobody wants to hear of."""
+    if overview.fixed:
+        yield ""
+        yield style("Fixed:", "green")
+    for each in overview.fixed[:MOST_FIXED]:
+        release = f"  since release {each.release}" if each.release else ""
+        yield f"    {each.code}  {clean(each.message)}"[:WIDTH]
+        yield f"           {clean(each.proof)}{release}"
+    if overview.snoozed:
+        yield ""
+        yield f"{count(len(overview.snoozed), 'finding')} snoozed."
+
+
 def _finding(number: int, finding: Finding, points: int, style: Style, *, explains: bool) -> Iterator[str]:
     head = f"{number:>2}  {style(finding.priority, *_COLOURS[finding.priority])}  {style(finding.code, 'bold')}"
-    facts = [finding.site or "", *_gains(finding, points)]
+    returned = "came back" if finding.state is State.RETURNED else ""
+    facts = [returned, finding.site or "", *_gains(finding, points)]
     yield "  ".join([head, *filter(None, facts)])
     yield from _wrapped(finding.message)
     yield from _wrapped(f"Do: {finding.action}")

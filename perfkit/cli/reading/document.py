@@ -8,7 +8,8 @@ from typing import Any
 
 import msgspec
 
-from perfkit.advice import Score, Targets, Verdict
+from perfkit.advice import Outlook, Score, Targets, Verdict
+from perfkit.advice.ledger import Fixed, Release, Snoozed
 from perfkit.cli.console import clean
 from perfkit.cli.reading.service import MOST_BYTES, ServiceError
 from perfkit.core.errors import PerfkitError
@@ -17,14 +18,18 @@ from perfkit.health.snapshot import HealthSnapshot
 from perfkit.performance.snapshot import PerformanceSnapshot
 from perfkit.snapshot import SCHEMA_VERSION
 
-__all__ = ["Overview", "decoded", "of_file"]
+__all__ = ["Overview", "decoded", "of_file", "plain"]
+
+
+LATEST = 1e11
+"""Unix seconds that a calendar still has; thousands of years from now."""
 
 
 class Overview(msgspec.Struct, frozen=True, kw_only=True):
     """The overview, as far as the commands read it; all its texts are clean (`perfkit.cli.console.clean`).
 
     Attributes:
-        cache, database, load_balancer: Plain dicts; None where switched off.
+        cache, database, load_balancer, alerts: Plain dicts; None where switched off or asleep.
     """
 
     version: int
@@ -40,12 +45,19 @@ class Overview(msgspec.Struct, frozen=True, kw_only=True):
     overhead: float | None = None
     targets: Targets = Targets()
     score: Score | None = None
+    outlook: Outlook | None = None
     recommendations: tuple[Finding, ...] = ()
+    fixed: tuple[Fixed, ...] = ()
+    snoozed: tuple[Snoozed, ...] = ()
+    releases: tuple[Release, ...] = ()
     performance: PerformanceSnapshot | None = None
     health: HealthSnapshot | None = None
     cache: dict[str, Any] | None = None
     database: dict[str, Any] | None = None
     load_balancer: dict[str, Any] | None = None
+    alerts: dict[str, Any] | None = None
+    off: tuple[str, ...] = ()
+    asleep: tuple[str, ...] = ()
 
 
 def decoded(body: bytes, place: str) -> Overview:
@@ -55,19 +67,31 @@ def decoded(body: bytes, place: str) -> Overview:
         ServiceError: It is none, or one of a later perfkit.
     """
     try:
-        document = _cleaned(msgspec.json.decode(body))
+        document = plain(body)
         version = msgspec.convert(document, _Versioned).version
         if version != SCHEMA_VERSION:
             raise ServiceError(
                 f"{place} speaks version {version} of the overview. This command knows version {SCHEMA_VERSION}. "
                 "Use the perfkit command of the service's own perfkit."
             )
-        return msgspec.convert(document, Overview)
+        told = msgspec.convert(document, Overview)
+        if not 0.0 <= told.at <= LATEST:
+            raise msgspec.ValidationError(f"`$.at` is {told.at!r}, which is no time")
+        return told
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ServiceError(
             f"{place} is no overview of perfkit ({error}). It must be the JSON that perfkit export prints. "
             "Look at the address or the file."
         ) from None
+
+
+def plain(body: bytes) -> Any:
+    """Return what the JSON in *body* holds, all its texts clean.
+
+    Raises:
+        msgspec.DecodeError, UnicodeDecodeError, RecursionError: It is no JSON.
+    """
+    return _cleaned(msgspec.json.decode(body))
 
 
 def of_file(name: str) -> Overview:

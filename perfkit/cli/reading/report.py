@@ -24,6 +24,7 @@ __all__ = ["add_arguments", "page", "run", "self_contained"]
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
 DROPPED = frozenset({"script", "iframe", "object", "embed", "base", "template", "form", "button"})
+HIDES = "nav li:empty { display: none; }"
 VOID = frozenset({"area", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr", "base"})
 ADDRESSES = frozenset({"src", "srcset", "action", "formaction", "poster", "data", "ping", "background", "xlink:href"})
 
@@ -64,17 +65,26 @@ def run(options: argparse.Namespace) -> int:
 
 def page(overview: Overview) -> str:
     """Return the report as a whole HTML document."""
+    from perfkit.cli.reading.service import ServiceError
     from perfkit.dashboard import asset, asset_names
     from perfkit.dashboard import overview as rendered
 
     sheets = [found for name in asset_names() if name.endswith(".css") and (found := asset(name)) is not None]
     style = "\n".join(sheet.body.decode() for sheet in sheets)
-    return self_contained(rendered(_data(overview)), style)
+    try:
+        document = rendered(_data(overview))
+    except ArithmeticError as error:
+        raise ServiceError(
+            f"The service tells numbers that no page can show ({error}). They must be those of a perfkit. "
+            "Look at the address or the file."
+        ) from None
+    return self_contained(document, style)
 
 
 def _data(overview: Overview) -> OverviewData:
     import msgspec
 
+    from perfkit.alerts.snapshot import AlertsSnapshot
     from perfkit.cache.snapshot import CacheSnapshot
     from perfkit.cli.reading.service import ServiceError
     from perfkit.dashboard import OverviewData
@@ -98,12 +108,19 @@ def _data(overview: Overview) -> OverviewData:
         version=overview.perfkit,
         verdict=overview.verdict,
         score=overview.score,
+        outlook=overview.outlook,
         recommendations=overview.recommendations,
+        fixed=overview.fixed,
+        snoozed=overview.snoozed,
+        releases=overview.releases,
         performance=overview.performance or NO_PERFORMANCE,
         health=overview.health or NO_HEALTH,
         cache=converted(overview.cache, CacheSnapshot),
         database=converted(overview.database, DatabaseSnapshot),
         load_balancer=converted(overview.load_balancer, LoadBalancerSnapshot),
+        alerts=converted(overview.alerts, AlertsSnapshot),
+        off=overview.off,
+        asleep=overview.asleep,
         missing=tuple(word for word in ("performance", "health") if getattr(overview, word) is None),
         targets=overview.targets,
         at=overview.at,
@@ -133,16 +150,17 @@ class _SelfContained(HTMLParser):
         """Put *style* at the end of the head; it is ours, and ends no element."""
         super().__init__(convert_charrefs=True)
         self.parts: list[str] = []
-        self._style = style.replace("</", "<\\/")
-        self._dropping, self._is_live = 0, False
+        self._style = style.replace("</", "<\\/") + HIDES
+        self._dropping, self._in_navigation, self._is_link_dropped = 0, False, False
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if tag in DROPPED:
             self._dropping += tag not in VOID
             return
         named = dict(attrs)
-        if tag == "a" and "live" in (named.get("class") or "").split():
-            self._is_live = True  # nothing of a file is live
+        self._in_navigation |= tag == "nav"
+        if tag == "a" and not self._dropping and self._leads_nowhere(named):
+            self._is_link_dropped = True
             self._dropping += 1
         if self._dropping or tag == "link" or (tag == "meta" and "http-equiv" in named):
             return
@@ -156,8 +174,9 @@ class _SelfContained(HTMLParser):
         if tag in DROPPED:
             self._dropping = max(0, self._dropping - (tag not in VOID))
             return
-        if tag == "a" and self._is_live:
-            self._is_live = False
+        self._in_navigation &= tag != "nav"
+        if tag == "a" and self._is_link_dropped:
+            self._is_link_dropped = False
             self._dropping -= 1
             return
         if self._dropping or tag in VOID:
@@ -165,6 +184,12 @@ class _SelfContained(HTMLParser):
         if tag == "head":
             self.parts.append(f"<style>{self._style}</style>")
         self.parts.append(f"</{tag}>")
+
+    def _leads_nowhere(self, named: dict[str, str | None]) -> bool:
+        """Return True for a link whose words make no sense in a file: nothing here is live, nor another page."""
+        if "live" in (named.get("class") or "").split():
+            return True
+        return self._in_navigation and "aria-current" not in named and not (named.get("href") or "").startswith("#")
 
     def handle_data(self, data: str) -> None:
         if not self._dropping:

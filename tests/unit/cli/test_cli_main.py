@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 
@@ -10,7 +11,18 @@ import pytest
 from perfkit import __version__
 from perfkit.cli.main import COMMANDS, main, parser
 
-HEAVY = ("asyncio", "fastapi", "msgspec", "psutil", "sqlalchemy", "starlette", "uvicorn", "perfkit.system")
+HEAVY = (
+    "asyncio",
+    "fastapi",
+    "msgspec",
+    "psutil",
+    "rich",
+    "sqlalchemy",
+    "starlette",
+    "uvicorn",
+    "perfkit.system",
+    "perfkit_demo",
+)
 
 
 def python(code: str) -> subprocess.CompletedProcess[str]:
@@ -34,7 +46,42 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     shown, messages = capsys.readouterr()
     assert messages == ""
     for command in COMMANDS:
-        assert f"    {command} " in shown
+        assert re.search(rf"^    {command}\s", shown, re.MULTILINE)
+
+
+def test_a_command_that_is_nearly_one_is_guessed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert exit_code("chek") == 2
+    assert "Did you mean check?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_of_a_command_imports_nothing_heavy_and_says_what_it_is_for(command: str) -> None:
+    code = (
+        "import sys\nfrom perfkit.cli.main import main\n"
+        f"try: main([{command!r}, '--help'])\n"
+        "except SystemExit as ended: print(ended.code)\n"
+        f"print([name for name in {HEAVY!r} if name in sys.modules])"
+    )
+    outcome = python(code)
+    assert outcome.stdout.endswith("0\n[]\n")
+    assert outcome.stderr == ""
+
+
+def test_an_error_of_ours_is_a_sentence_and_its_trace_only_for_who_asks(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import perfkit.cli.config as command
+
+    def broken(options: object) -> int:
+        raise KeyError("nowhere\x1b[2J")
+
+    monkeypatch.setattr(command, "run", broken)
+    assert main(["config", "show"]) == 2
+    messages = capsys.readouterr().err
+    assert "internal error (KeyError: 'nowhere\\x1b[2J')" in messages
+    assert "\x1b" not in messages
+    with pytest.raises(KeyError):
+        main(["config", "show", "--debug"])
 
 
 def test_help_of_the_demo_names_every_option(capsys: pytest.CaptureFixture[str]) -> None:

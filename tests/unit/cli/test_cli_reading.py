@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import xml.etree.ElementTree as ElementTree
@@ -11,11 +13,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from overviews import Canned, canned, encoded, finding, made, route
 
+from perfkit.advice import Outlook
+from perfkit.advice.ledger import Figures, Fixed, Snoozed
 from perfkit.cli.main import main
 from perfkit.cli.reading.differences import compared
 from perfkit.cli.reading.report import self_contained
+from perfkit.core.findings import State
 from perfkit.core.status import Status
 
 HOSTILE = "\x1b]0;owned\x07\x1b[2J\u202e%\n::error::fake"
@@ -232,6 +239,43 @@ def test_advise_chooses_by_code_and_explains(service: Canned, capsys: pytest.Cap
     assert "PK101" not in out
     assert "      SQL:\n        SELECT *\n        FROM review" in out
     assert "seconds: 0.457" in out
+
+
+def test_advise_says_what_is_mended_what_came_back_and_what_the_score_would_be(
+    service: Canned, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fixed = Fixed(
+        fingerprint="x",
+        code="PK102",
+        kind="duplicate_query",
+        component="database",
+        message="cart total was asked 3 times",
+        site=None,
+        route=None,
+        object=None,
+        before=Figures(requests=100, p95=0.488),
+        after=Figures(requests=100, p95=0.066),
+        first_seen=1.0,
+        since=2.0,
+        fixed_at=3.0,
+        release="2.8.1",
+        proof="216 → 3 queries, p95 488 ms → 66 ms",
+    )
+    service.tells(
+        made(
+            findings=(finding(state=State.RETURNED),),
+            fixed=(fixed,),
+            snoozed=(Snoozed(finding=finding("PK201"), until=9e9),),
+            outlook=Outlook(score=97, fingerprints=("a", "b")),
+        )
+    )
+    out = printed(capsys, 1, "advise", service.url)
+    assert "PK101  came back  shop/views.py:48" in out
+    assert "216 → 3 queries, p95 488 ms → 66 ms  since release 2.8.1" in out
+    assert "Without the first two that cost points the score would be about 97." in out
+    assert "1 finding snoozed." in out
+    service.tells(made(fixed=(fixed,)))
+    assert "216 → 3 queries" in printed(capsys, 0, "advise", service.url)
 
 
 def test_advise_finds_nothing_with_code_0(service: Canned, capsys: pytest.CaptureFixture[str]) -> None:
@@ -468,14 +512,57 @@ def test_what_runs_or_asks_is_taken_out_of_a_page() -> None:
     page = (
         "<!doctype html><html><head><title>T</title><link rel=stylesheet href=x.css><script>bad()</script></head>"
         '<body onload="bad()"><a href="./x">l</a><a href="#y">m</a><a class="live on" href="?live">Live<b>!</b></a>'
+        '<nav><a href="./other">Other</a><a href="#here">Here</a><a href="./" aria-current="page">This</a></nav>'
         '<img src="http://x/"><iframe src=x>in</iframe><meta http-equiv=refresh content=1><p style="x">&lt;b&gt;</p>'
     )
     made_of_it = self_contained(page, "p{}</style>")
     asks = Asks()
     asks.feed(made_of_it)
     assert asks.found == []
+    assert '<nav><a href="#here">Here</a><a aria-current="page">This</a></nav>' in made_of_it
     for gone in ("bad()", "Live", "x.css", "http://x/", "refresh", "in</"):
         assert gone not in made_of_it
     assert '<a>l</a><a href="#y">m</a>' in made_of_it
     assert "<p>&lt;b&gt;</p>" in made_of_it
-    assert "<style>p{}<\\/style></style></head>" in made_of_it
+    assert "<style>p{}<\\/style>nav li:empty { display: none; }</style></head>" in made_of_it
+
+
+# whatever comes
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Yield the path of each value in a document."""
+    if path:
+        yield path
+    inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, each in inside:
+        yield from places(each, (*path, key))
+
+
+WHOLE = json.loads(encoded(made(findings=(finding(),), routes=(route("/a"), route("/b", p95=None)))))
+ODD = (None, True, -1, 0, 1e308, -1e308, 10**30, 5e-324, "", HOSTILE, "x" * 5000, "NaN", [], {}, [None], {"a": 1})
+
+
+@settings(max_examples=60, deadline=None)
+@given(changes=st.lists(st.tuples(st.sampled_from(list(places(WHOLE))), st.sampled_from(ODD)), min_size=1, max_size=4))
+def test_no_document_breaks_a_command(tmp_path_factory: pytest.TempPathFactory, changes: list[Any]) -> None:
+    document = json.loads(json.dumps(WHOLE))
+    for path, value in changes:
+        inside = document
+        for key in path[:-1]:
+            inside = inside[key] if isinstance(inside, dict) and key in inside else {}
+        if isinstance(inside, dict):
+            inside[path[-1]] = value
+    folder = tmp_path_factory.mktemp("odd")
+    odd, before = folder / "odd.json", folder / "before.json"
+    odd.write_text(json.dumps(document))
+    before.write_text(json.dumps(WHOLE))
+    for command in (
+        ["compare", str(before), str(odd)],
+        ["report", "--from", str(odd), "-o", str(folder / "r.html")],
+    ):
+        messages = io.StringIO()
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(messages):
+            assert main(command) in (0, 1, 2, 3)
+        assert "internal error" not in messages.getvalue()
+        assert "\x1b" not in messages.getvalue()

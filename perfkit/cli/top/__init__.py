@@ -1,0 +1,1 @@
+"""`perfkit top`: a running service, live in the terminal."""

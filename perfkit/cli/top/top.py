@@ -1,0 +1,165 @@
+"""`perfkit top [URL]`: a running service, live in the terminal."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import signal
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+from perfkit.cli.arguments import add_service, duration
+
+if TYPE_CHECKING:
+    from perfkit.cli.reading.document import Overview
+    from perfkit.cli.reading.service import Service
+    from perfkit.cli.top.glyphs import Glyphs
+    from perfkit.cli.top.painting import Painter
+
+__all__ = ["add_arguments", "run"]
+
+LEAST_INTERVAL = 0.5
+"""Seconds; the service computes once a second, and lets one peer ask 20 times."""
+LOOK = 0.25
+"""Seconds after which the size of the terminal is looked at again."""
+
+
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """Add the options of `perfkit top` to *command*."""
+    add_service(command)
+    add = command.add_argument
+    add("--interval", type=duration, default=2.0, metavar="DURATION", help="ask again after so long (2s)")
+    add("--once", action="store_true", help="print one frame, and no more")
+    add("--ascii", action="store_true", help="draw with plain ASCII")
+    add("--json", action="store_true", help="print a JSON object a line instead, one for each answer")
+    add("--color", choices=("auto", "always", "never"), default="auto", help="when to colour (auto: on a terminal)")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Show the service until q is pressed; one frame where there is no terminal.
+
+    Raises:
+        ServiceError, NotAllowedError: The service cannot be asked, the first time.
+    """
+    from perfkit.cli.console import is_coloured
+    from perfkit.cli.reading.document import decoded
+    from perfkit.cli.reading.service import Service
+    from perfkit.cli.top.glyphs import ASCII, UNICODE
+    from perfkit.cli.top.painting import Painter, has_rich
+
+    service = Service.of(options)
+    overview = decoded(service.overview(), service.name)
+    interval = max(LEAST_INTERVAL, options.interval)
+    if options.json:
+        return _stream(service, overview, None if options.once else interval)
+    by_rich = has_rich() and not options.ascii
+    # Without rich nobody knows what this terminal can draw.
+    glyphs = UNICODE if by_rich and (sys.stdout.encoding or "").lower().startswith("utf") else ASCII
+    painter = Painter(is_coloured=is_coloured(options.color), by_rich=by_rich)
+    if options.once or not (sys.stdin.isatty() and sys.stdout.isatty()):
+        return _once(service, overview, painter, glyphs)
+    return _live(service, painter, glyphs, interval)
+
+
+def _once(service: Service, overview: Overview, painter: Painter, glyphs: Glyphs) -> int:
+    from perfkit.cli.top.frame import Moment, Screen, drawn
+    from perfkit.cli.top.view import View
+
+    width, height = shutil.get_terminal_size()
+    moment = Moment(place=service.name, overview=overview, clock=f"{time.strftime('%H:%M:%S')}")
+    print(painter.text(drawn(moment, View(), Screen(width, height, glyphs, has_footer=False)), width))
+    return 0
+
+
+def _live(service: Service, painter: Painter, glyphs: Glyphs, interval: float) -> int:
+    from perfkit.cli.top.terminal import Terminal
+    from perfkit.cli.top.watching import Watching
+
+    watching, terminal = Watching(service, interval), Terminal()
+    watching.start()
+    try:
+        with terminal:
+            _loop(service, watching, terminal, painter, glyphs, interval)
+    except KeyboardInterrupt:
+        if terminal.ended_by is None:
+            raise
+        # The terminal is as it was; now the signal does what it would have done.
+        signal.signal(terminal.ended_by, signal.SIG_DFL)
+        os.kill(os.getpid(), terminal.ended_by)
+    finally:
+        watching.stop()
+    return 0
+
+
+def _loop(service: Service, watching: Any, terminal: Any, painter: Painter, glyphs: Glyphs, interval: float) -> None:
+    """Draw whenever something has changed: an answer, a key, the size."""
+    from msgspec.structs import replace
+
+    from perfkit.cli.top.frame import Moment, Screen, drawn
+    from perfkit.cli.top.view import View
+
+    view, shown, seen = View(), Moment(place=service.name, overview=None), (-1, (0, 0))
+    while not view.is_over:
+        overview, error, number = watching.last
+        if not view.is_paused or view.page == "request":
+            clock = f"{time.strftime('%H:%M:%S')}  {interval:g} s"
+            route, kept, why = watching.kept
+            shown = Moment(
+                place=service.name,
+                overview=shown.overview if view.is_paused else overview,
+                error=error,
+                clock=clock,
+                kept_route=route,
+                kept=kept,
+                kept_error=why,
+            )
+        state = (number, terminal.size)
+        if state != seen:
+            seen = state
+            width, height = terminal.size
+            moment = replace(shown, clock="paused") if view.is_paused else shown
+            terminal.write(painter.screen(drawn(moment, view, Screen(width, height, glyphs)), width))
+            watching.want(view.opened if view.page == "request" else "")
+        pressed = terminal.keys(LOOK)
+        if pressed is None:
+            return
+        for key in pressed:
+            view.press(key)
+        if pressed:
+            seen = (-1, (0, 0))
+
+
+def _stream(service: Service, overview: Overview, interval: float | None) -> int:
+    from perfkit.cli.reading.document import decoded
+
+    while True:
+        print(json.dumps(_told(overview), separators=(",", ":")), flush=True)
+        if interval is None:
+            return 0
+        time.sleep(interval)
+        overview = decoded(service.overview(), service.name)
+
+
+def _told(overview: Overview) -> dict[str, Any]:
+    """Return what a frame shows, for programs."""
+    import msgspec
+
+    performance = overview.performance
+    return {
+        "version": overview.version,
+        "command": "top",
+        "at": overview.at,
+        "service": overview.service,
+        "environment": overview.environment,
+        "verdict": msgspec.to_builtins(overview.verdict),
+        "score": overview.score.value if overview.score is not None else None,
+        "workers": len(performance.workers) if performance is not None else None,
+        "rate": performance.rate if performance is not None else None,
+        "error_rate": performance.error_rate if performance is not None else None,
+        "latency": msgspec.to_builtins(performance.latency) if performance is not None else None,
+        "routes": msgspec.to_builtins(list(performance.routes)) if performance is not None else [],
+        "findings": len(overview.recommendations),
+    }
