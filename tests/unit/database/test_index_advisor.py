@@ -280,3 +280,15 @@ def test_what_is_told_is_what_somebody_would_notice(
     indexes = (Index(name="i", table="t", keys=("a", "b")),) if indexed else ()
     table = Table(name="t", indexes=indexes)
     assert is_worth_telling(advised(before, after), [query(calls, mean)], seconds=0.1, table=table) is is_told
+
+
+def test_the_fix_for_django_names_the_model() -> None:
+    from perfkit.database.patterns.found import found
+    from perfkit.database.workload.worth import of_model
+
+    operation = "migrations.AddIndex('shop_product', models.Index(fields=['sku'], name='ix'))"
+    finding = found("missing_index", "", "", fix={"django": operation})
+    named = of_model(finding, "shop_product", "shop.Product").fix["django"]
+    expected = "migrations.AddIndex('product', models.Index(fields=['sku'], name='ix'))  # in a migration of shop"
+    assert named == expected
+    assert of_model(finding, "shop_product", "") is finding
