@@ -99,7 +99,7 @@ class Sources:
     def add_pool(self, pool: Any) -> None:
         """Take note of *pool*, one of SQLAlchemy's; it is not held."""
         dialect = getattr(pool, "_dialect", None)
-        if dialect is None or hasattr(pool, OURS) or not hasattr(pool, "recreate"):
+        if dialect is None or hasattr(pool, OURS) or not hasattr(pool, "recreate") or _shares_one(pool):
             return
         reference = weakref.ref(pool)
         system = str(getattr(dialect, "name", ""))
@@ -167,12 +167,20 @@ class Sources:
             self._sources[key] = (reference or (lambda: source), source)
 
 
+def _shares_one(pool: Any) -> bool:
+    """Whether *pool* hands the same connection to all: one made by its recipe may be that very one."""
+    return any(each.__name__ == "StaticPool" for each in type(pool).__mro__)
+
+
 def _no_model(table: str) -> str:
     return ""
 
 
 def _given(database: object) -> Source:
+    """Return the source that *database* is; one connection is the app's own and is only asked where it leads to."""
     target = target_of(database)
+    if not target.is_owner and target.system != "sqlite":
+        return Source("the database given", target.system, _driver_opener(lambda: database))
 
     def opened(question: Callable[[Any], Any]) -> Any:
         with target.connection() as connection:

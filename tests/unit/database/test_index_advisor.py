@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy import create_engine, text
 from sqlalchemy.ext.asyncio import create_async_engine
-from sqlalchemy.pool import NullPool
+from sqlalchemy.pool import NullPool, StaticPool
 
 from perfkit.core.context import Context
 from perfkit.core.findings import Finding, State
@@ -129,6 +129,45 @@ def test_a_database_in_memory_is_left_alone_and_it_is_said_why(database: Databas
     assert missing(database) == []
     assert "lies in memory" in database.snapshot().indexes.reason
     engine.dispose()
+
+
+def test_the_one_connection_of_a_static_pool_is_never_touched(database: DatabaseOptimizer, path: Path) -> None:
+    shared = sqlite3.connect(path, check_same_thread=False)
+    engine = create_engine("sqlite://", creator=lambda: shared, poolclass=StaticPool)
+    with engine.connect() as connection:
+        connection.execute(text("SELECT max(length(note)) FROM pages WHERE owner = :owner"), {"owner": 1}).all()
+    shared.execute("INSERT INTO pages (owner) VALUES (1)")
+    assert shared.in_transaction
+    database.look_at_indexes()
+    assert shared.in_transaction, "a transaction of the app is neither ended nor its connection closed"
+    assert missing(database) == []
+    shared.close()
+
+
+class _OtherDriver:
+    """A connection of a driver that takes no second thread."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def cursor(self) -> Any:
+        self.calls += 1
+        raise AssertionError("the app's own connection was used")
+
+
+_OtherDriver.__module__ = "pymysql.connections"
+
+
+def test_the_one_connection_that_was_given_is_never_used(path: Path) -> None:
+    given = _OtherDriver()
+    database = DatabaseOptimizer(given)
+    entry = database.recorder.learn("SELECT a FROM b WHERE c = 1", "mysql")
+    assert entry is not None
+    database.recorder.finish(entry, 0.0, None, 1)
+    database.look_at_indexes()
+    database.look_at_sessions()
+    assert given.calls == 0
+    assert "There is no second connection" in database.snapshot().indexes.reason
 
 
 def test_without_a_known_database_it_is_said(database: DatabaseOptimizer) -> None:
