@@ -20,6 +20,7 @@ from perfkit.database import DatabaseOptimizer, DatabaseSettings, IndexAdvice, S
 from perfkit.database.schema.catalog import Index, Table
 from perfkit.database.workload.worth import is_worth_telling
 from perfkit.store import Store
+from perfkit.system import PerformanceSystem
 from perfkit.testing import FakeClock
 
 BY_OWNER = "SELECT max(length(note)) FROM pages WHERE owner = ?"
@@ -207,6 +208,31 @@ def test_an_index_that_was_made_is_proved_by_the_times_before_and_after(
     assert fixed.message.startswith("Fixed, ")
     assert fixed.evidence["calls_since"] == 7
     assert fixed.evidence["seconds_after"] < fixed.evidence["seconds_before"]
+
+
+def test_a_system_recommends_an_index_until_it_is_there(path: Path) -> None:
+    system = PerformanceSystem(environment="testing")
+
+    def recommended() -> list[str]:
+        return [each.kind for each in system.get_optimization_recommendations()]
+
+    with system, closing(sqlite3.connect(path)) as plain:
+        connection = system.database.wrap(plain)
+        ask(connection)
+        system.database.look_at_indexes()
+        assert "missing_index" in recommended()
+        (finding,) = missing(system.database)
+        make_index(path, finding.fix["sql"])
+        ask(connection, times=6)
+        system.database.look_at_indexes()
+        ask(connection, times=6)
+        system.database.look_at_indexes()
+        assert "missing_index" not in recommended()
+        assert [each.state for each in missing(system.database)] == [State.FIXED]
+        make_index(path, f"DROP INDEX {finding.fix['sql'].split()[2]}")
+        ask(connection)
+        system.database.look_at_indexes()
+        assert "missing_index" in recommended()
 
 
 def test_an_index_that_is_dropped_again_is_missed_again(database: DatabaseOptimizer, path: Path) -> None:
