@@ -15,7 +15,7 @@ from typing import Any
 from perfkit.core.code.places import is_users, place_of
 from perfkit.database.patterns.observed import Relation
 
-__all__ = ["FINDERS", "MAX_DEPTH", "RECOGNISERS", "Site", "relation_of", "site_of"]
+__all__ = ["FINDERS", "MAX_DEPTH", "RECOGNISERS", "Site", "Spot", "found_from", "relation_of", "site_of"]
 
 MAX_DEPTH = 120
 """Frames that are looked at."""
@@ -48,9 +48,37 @@ _is_users: dict[str, bool] = {}
 _sites: dict[tuple[str, int], Site] = {}
 
 
+class Spot:
+    """Where a call site was met on the stack: the same instruction at the same depth is the same line.
+
+    Python makes an object of each frame that is walked over; to look at one depth alone takes a tenth of a walk. What
+    lies between may have changed, but the line is on the stack and the user's own.
+    """
+
+    __slots__ = ("_code", "_depth", "_instruction", "site")
+
+    def __init__(self, site: Site, frame: FrameType, depth: int) -> None:
+        """Remember *frame*, *depth* frames outwards of whoever asks `is_here`."""
+        self.site, self._code, self._instruction, self._depth = site, frame.f_code, frame.f_lasti, depth
+
+    def is_here(self) -> bool:
+        """Return whether the caller of whoever asks is at this spot."""
+        try:
+            frame = sys._getframe(self._depth + 1)
+        except ValueError:
+            return False
+        return frame.f_code is self._code and frame.f_lasti == self._instruction
+
+
 def site_of(frame: FrameType | None) -> Site | None:
     """Return the first line of the user's code from *frame* outwards; None where there is none."""
-    known = _is_users
+    found = found_from(frame)
+    return None if found is None else found[0]
+
+
+def found_from(frame: FrameType | None) -> tuple[Site, FrameType, int] | None:
+    """Return the site, its frame and how many frames outwards of *frame* that is; -1 beyond the end of a stack."""
+    known, steps = _is_users, 0
     for _ in range(MAX_DEPTH):
         if frame is None:
             return None
@@ -61,8 +89,12 @@ def site_of(frame: FrameType | None) -> Site | None:
                 known.clear()
             users = known[filename] = is_users(filename)
         if users:
-            return _sites.get((filename, frame.f_lineno)) or _learn(frame)
-        frame = frame.f_back or _beyond(frame)
+            return _sites.get((filename, frame.f_lineno)) or _learn(frame), frame, steps
+        outer = frame.f_back
+        if outer is None:
+            frame, steps = _beyond(frame), -1
+        else:
+            frame, steps = outer, steps + (steps >= 0)
     return None
 
 

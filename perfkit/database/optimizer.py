@@ -295,15 +295,22 @@ class DatabaseOptimizer(Component):
                 self._pools.watch_other(connection, str(getattr(connection, "name", "psycopg")))
         return captured(connection, self.recorder)
 
-    def advise_on(self, name: str, system: str, connect: Callable[[], AbstractContextManager[Any]]) -> None:
+    def advise_on(
+        self,
+        name: str,
+        system: str,
+        connect: Callable[[], AbstractContextManager[Any]],
+        model_of: Callable[[str], str] | None = None,
+    ) -> None:
         """Look at the indexes of the database *name*, whose DB-API connections *connect* gives. For adapters.
 
         Args:
             name: Tells it from others.
             system: ``postgresql``, ``sqlite``, ``mysql``, ``mariadb``…
             connect: Called in the thread for slow work; what it gives is used there alone and taken back at the end.
+            model_of: Returns ``app.Model`` of a table, or nothing, where an ORM's migrations name models.
         """
-        self._looks.sources.add_factory(name, system, connect)
+        self._looks.sources.add_factory(name, system, connect, model_of)
 
     def watch_pool(self, pool: Any, name: str) -> None:
         """Show the numbers of *pool*, one of psycopg_pool's, under *name*; SQLAlchemy's are found by themselves."""

@@ -6,6 +6,7 @@ import asyncio
 from contextlib import closing
 from typing import Any
 
+import psycopg
 import pytest
 from mariadb_server import MariaDBServer
 from postgres_server import PostgresServer
@@ -125,3 +126,26 @@ def test_mariadb_is_asked_by_rules(mariadb: MariaDBServer) -> None:
         assert fixed.state is State.FIXED
         engine.dispose()
         database.stop()
+
+
+def test_a_connection_that_was_given_stays_in_its_transaction(postgres: PostgresServer) -> None:
+    with postgres.database() as name:
+        with postgres.connect(name) as connection:
+            connection.execute(TABLE)
+            connection.execute(FILL["postgresql"])
+            connection.execute("ANALYZE visit")
+        with psycopg.connect(postgres.dsn(name)) as given:
+            database = DatabaseOptimizer(given)
+            database.start()
+            wrapped = database.wrap(given)
+            wrapped.execute("INSERT INTO visit VALUES (90000, 1, 'mine alone')")
+            for number in range(6):
+                wrapped.execute("SELECT count(*), max(page) FROM visit WHERE visitor = %s", (number,)).fetchall()
+            pid = given.info.backend_pid
+            look(database)
+            database.look_at_sessions()
+            assert given.info.transaction_status == psycopg.pq.TransactionStatus.INTRANS
+            assert given.info.backend_pid == pid
+            assert given.execute("SELECT page FROM visit WHERE id = 90000").fetchone() == ("mine alone",)
+            assert [each.evidence["calls"] for each in missing(database)] == [6]
+            database.stop()

@@ -328,3 +328,30 @@ def test_a_connection_that_is_let_go_commits_as_before() -> None:
     sql.forget()
     system.stop()
     assert "_commit" not in vars(connection)
+
+
+def test_the_hook_is_tested_at_the_start() -> None:
+    system = PerformanceSystem(environment="testing")
+    sql.capture(system)
+    states = {state.name: state.is_active for state in system.database.snapshot().captures}
+    sql.forget()
+    system.stop()
+    assert states["django"]
+
+
+def test_a_hook_that_is_lost_is_told_loudly(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    monkeypatch.setattr("perfkit_django.sql.connections._wrap", lambda *_: None)
+    system = PerformanceSystem(environment="testing")
+    sql.capture(system)
+    found = [each for each in system.database.findings() if each.kind == "inactive_capture"]
+    sql.forget()
+    system.stop()
+    assert [(each.code, each.object) for each in found] == [("PK139", "django")]
+    assert "The statements of django are not captured" in caplog.text
+
+
+def test_migrations_name_models_not_tables() -> None:
+    from perfkit_django.sql.orm import model_of
+
+    assert model_of(Book._meta.db_table) == Book._meta.label
+    assert model_of("nobody") == ""

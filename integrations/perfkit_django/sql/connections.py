@@ -12,7 +12,7 @@ from django.db import connections
 from django.db.backends.signals import connection_created
 
 from perfkit.core.spans import expect_spans
-from perfkit_django.sql.orm import awaiting, recognise
+from perfkit_django.sql.orm import awaiting, model_of, recognise
 
 if TYPE_CHECKING:
     from perfkit.system import PerformanceSystem
@@ -48,7 +48,7 @@ def capture(system: PerformanceSystem) -> None:
     database.find_with(awaiting)
     for alias, settings in connections.settings.items():
         vendor = str(settings.get("ENGINE", "")).rpartition(".")[2]
-        database.advise_on(f"django {alias}", SYSTEMS.get(vendor, vendor), partial(_beside, alias))
+        database.advise_on(f"django {alias}", SYSTEMS.get(vendor, vendor), partial(_beside, alias), model_of)
     database.test_capture("django", _self_test)
 
 

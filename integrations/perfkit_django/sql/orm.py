@@ -8,10 +8,11 @@ from types import FrameType
 from typing import Any
 
 from asgiref.sync import SyncToAsync
+from django.apps import apps
 
 from perfkit.core.code.places import is_users
 
-__all__ = ["awaiting", "recognise"]
+__all__ = ["awaiting", "model_of", "recognise"]
 
 QUERY_FILE = os.path.join("db", "models", "query.py")
 SYNC_FILE = os.path.join("asgiref", "sync.py")
@@ -52,6 +53,14 @@ def _many(instance: Any, model: Any) -> tuple[str, str, str, bool] | None:
             name = field.get_accessor_name() if field.auto_created else field.name
             return ("django", type(instance).__name__, name, True) if name else None
     return None
+
+
+def model_of(table: str) -> str:
+    """Return ``app.Model`` of *table*, or nothing: migrations name models, not tables."""
+    for model in apps.get_models(include_auto_created=True):
+        if model._meta.db_table == table:
+            return str(model._meta.label)
+    return ""
 
 
 def awaiting(frame: FrameType) -> FrameType | None:

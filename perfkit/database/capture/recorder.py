@@ -19,7 +19,7 @@ from perfkit.core.context import Context
 from perfkit.core.locks import OwnLock
 from perfkit.core.names import OTHER
 from perfkit.core.spans import MAX_SPANS, Exchange, get_exchange, record_span
-from perfkit.database.callsites import Site, relation_of, site_of
+from perfkit.database.callsites import Site, Spot, found_from, relation_of, site_of
 from perfkit.database.capture.failures import LOCKS, reason_of
 from perfkit.database.capture.metrics import ERRORS, ROWS, SLOW, UNWATCHED, statements
 from perfkit.database.capture.scale import Scale
@@ -50,6 +50,9 @@ EAGER = 8
 
 MOST_LIKES = 50
 """Statements of a shape whose parameters are looked at for wildcards."""
+
+HOOK_DEPTH = 3
+"""Frames between `_note` and the caller of the hook: `finish` and the hook itself lie between."""
 
 MOST_PARAMETERS = 64
 """Parameters hashed one by one; more are hashed together."""
@@ -275,7 +278,7 @@ class Recorder:
                         ):
                             site = note(record, frame_of(2))
                         where = "" if site is None else site.text
-                        spans.append(("sql", record.facts.shape.summary, start, seconds, where, "", ()))
+                        spans.append(("sql", record.summary, start, seconds, where, "", ()))
                         work.queries.append((entry, _hashes(parameters), rows, start, seconds, where))
                         if seconds >= threshold:
                             keep_slow(record, seconds, rows, site)
@@ -297,14 +300,21 @@ class Recorder:
         return work
 
     def _note(self, record: ShapeRecord, frame: Any) -> Site | None:
-        site = site_of(frame)
-        if site is None:
+        """Note where *record* was sent from; *frame* is that of the caller of the hook that called `finish`."""
+        spot = record.spot
+        if spot is not None and spot.is_here():
+            record.sites[spot.site.text][0] += 1
+            return spot.site
+        found = found_from(frame)
+        if found is None:
             return None
+        site, users, steps = found
         if site.text not in record.relations and len(record.relations) < 50:
             record.relations[site.text] = None
             if record.facts.verb == "SELECT":
                 record.relations[site.text] = relation_of(frame)
-        record.note(site.text, site.function)
+        if record.note(site.text, site.function) and steps >= 0:
+            record.spot = Spot(site, users, HOOK_DEPTH + steps)
         return site
 
     def _keep_slow(self, record: ShapeRecord, seconds: float, rows: int, site: Site | None, error: str = "") -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from perfkit.core.names import OTHER
 from perfkit.core.spans import Exchange
+from perfkit.database.callsites import Spot
 from perfkit.database.patterns.facts import Facts, Role
 from perfkit.database.patterns.observed import Relation
 from perfkit.store import Row
@@ -28,6 +29,8 @@ class ShapeRecord:
         row, rows, slow: Its series in the store: durations, rows, slow ones.
         count: Statements since the start, for choosing which ones are weighed.
         sites: Call site → (times seen, function).
+        spot: Where its call site was met last on the stack.
+        summary: Of its shape.
         relations: Call site → what an ORM was loading there.
         routes: Route → [requests, statements, seconds], of the exchanges that were looked at.
         samples, fetched: Statements whose rows were counted as they were fetched, and these rows.
@@ -59,6 +62,8 @@ class ShapeRecord:
         "samples",
         "sites",
         "slow",
+        "spot",
+        "summary",
         "system",
         "told",
         "weighed",
@@ -67,6 +72,8 @@ class ShapeRecord:
     def __init__(self, facts: Facts, system: str, row: Row, rows: Row, slow: Row, sample: str) -> None:
         """Begin with nothing counted."""
         self.facts, self.system, self.sample = facts, system, sample
+        self.summary = facts.shape.summary
+        self.spot: Spot | None = None
         self.row, self.rows, self.slow = row, rows, slow
         self.count = self.samples = self.fetched = self.weighed = self.bytes = self.told = 0
         self.columns: dict[str, int] = {}
@@ -78,13 +85,14 @@ class ShapeRecord:
         self.likes = any(slot.role is Role.LIKE for slot in facts.slots)
         self.has_wildcard = False
 
-    def note(self, site: str, function: str) -> None:
-        """Count a call site."""
+    def note(self, site: str, function: str) -> bool:
+        """Count a call site; return whether it is remembered."""
         known = self.sites.get(site)
         if known is not None:
             known[0] += 1
         elif len(self.sites) < MOST_SITES:
             self.sites[site] = [1, function]
+        return known is not None or site in self.sites
 
     def add_route(self, route: str, statements: int, seconds: float) -> None:
         """Count a request of *route* that sent it; by whoever looks at exchanges, never by a request."""

@@ -29,9 +29,9 @@ from perfkit.database.schema.reading import read_catalog
 from perfkit.database.settings import DatabaseSettings
 from perfkit.database.shapes.tokens import CUT
 from perfkit.database.workload.followed import Figures, Followed
-from perfkit.database.workload.sources import Sources, told
+from perfkit.database.workload.sources import Source, Sources, told
 from perfkit.database.workload.state import IndexState
-from perfkit.database.workload.worth import is_worth_telling, served_by, with_figures
+from perfkit.database.workload.worth import is_worth_telling, of_model, served_by, with_figures
 
 __all__ = ["IndexAdvisor"]
 
@@ -117,7 +117,7 @@ class IndexAdvisor:
                 upkeep |= self._upkeep
                 continue
             looked, verified_by = looked + len(workload), answer.verified_by
-            advised |= self._take(answer, workload, now)
+            advised |= self._take(answer, source, workload, now)
             upkeep |= {finding.fingerprint for finding in answer.upkeep}
             self._notes.put(answer.upkeep, now)
         for fingerprint in self._followed.keys() - advised:
@@ -162,8 +162,8 @@ class IndexAdvisor:
             verified_by=found.verified_by,
         )
 
-    def _take(self, answer: _Answer, workload: Sequence[SlowQuery], now: float) -> set[str]:
-        """Note what *answer* says; return the fingerprints that stand."""
+    def _take(self, answer: _Answer, source: Source, workload: Sequence[SlowQuery], now: float) -> set[str]:
+        """Note what *answer*, of *source*, says; return the fingerprints that stand."""
         by_text, by_id = {query.sql: query for query in workload}, {query.id: query for query in workload}
         seconds = sum(query.total for query in workload)
         standing: set[str] = set()
@@ -178,7 +178,9 @@ class IndexAdvisor:
                     continue
                 each = self._followed[fingerprint] = Followed(advice, (), finding)
             shapes = tuple(query.id for query in served)
-            each.advised(advice, shapes, with_figures(finding, advice, served, seconds), Figures.of(served))
+            shown = with_figures(finding, advice, served, seconds)
+            shown = of_model(shown, advice.table, source.model_of(advice.table))
+            each.advised(advice, shapes, shown, Figures.of(served))
             standing.add(fingerprint)
         for fingerprint, verification in answer.verifications.items():
             each = self._followed[fingerprint]

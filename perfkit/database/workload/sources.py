@@ -52,16 +52,24 @@ class Source:
     Attributes:
         name: Tells it from others.
         system: ``postgresql``, ``sqlite``, ``mysql``, ``mariadb``…
+        model_of: Returns ``app.Model`` of a table where an ORM's migrations name models; else nothing.
     """
 
     def __init__(
-        self, name: str, system: str, opened: Callable[[Callable[[Any], Any]], Any], *, is_reading: bool = False
+        self,
+        name: str,
+        system: str,
+        opened: Callable[[Callable[[Any], Any]], Any],
+        *,
+        is_reading: bool = False,
+        model_of: Callable[[str], str] | None = None,
     ) -> None:
         """Have *opened* call a function with a DB-API connection of its own, and return what that returns.
 
         Of SQLite only the file that such a connection leads to is wanted, unless it *is_reading* only itself.
         """
         self.name, self.system, self._opened, self._is_reading = name, system, opened, is_reading
+        self.model_of: Callable[[str], str] = model_of or _no_model
 
     def ask(self, question: Callable[[Target], T]) -> T:
         """Return what *question* returns of a connection of our own; blocks as long as it takes.
@@ -91,7 +99,7 @@ class Sources:
     def add_pool(self, pool: Any) -> None:
         """Take note of *pool*, one of SQLAlchemy's; it is not held."""
         dialect = getattr(pool, "_dialect", None)
-        if dialect is None or hasattr(pool, OURS) or not hasattr(pool, "recreate"):
+        if dialect is None or hasattr(pool, OURS) or not hasattr(pool, "recreate") or _shares_one(pool):
             return
         reference = weakref.ref(pool)
         system = str(getattr(dialect, "name", ""))
@@ -116,7 +124,11 @@ class Sources:
             self._add(id(connection), reference, Source(f"wrapped {system}", system, _driver_opener(reference)))
 
     def add_factory(
-        self, name: str, system: str, connect: Callable[[], contextlib.AbstractContextManager[Any]]
+        self,
+        name: str,
+        system: str,
+        connect: Callable[[], contextlib.AbstractContextManager[Any]],
+        model_of: Callable[[str], str] | None = None,
     ) -> None:
         """Take note of a database *name* whose DB-API connections *connect* gives and takes back. For adapters."""
 
@@ -124,7 +136,7 @@ class Sources:
             with connect() as connection:
                 return question(connection)
 
-        self._add(name, None, Source(name, system, opened))
+        self._add(name, None, Source(name, system, opened, model_of=model_of))
 
     def of(self, given: object | None) -> list[Source]:
         """Return the databases that are still there, first *given*, what `initialize` was given."""
@@ -155,8 +167,20 @@ class Sources:
             self._sources[key] = (reference or (lambda: source), source)
 
 
+def _shares_one(pool: Any) -> bool:
+    """Whether *pool* hands the same connection to all: one made by its recipe may be that very one."""
+    return any(each.__name__ == "StaticPool" for each in type(pool).__mro__)
+
+
+def _no_model(table: str) -> str:
+    return ""
+
+
 def _given(database: object) -> Source:
+    """Return the source that *database* is; one connection is the app's own and is only asked where it leads to."""
     target = target_of(database)
+    if not target.is_owner and target.system != "sqlite":
+        return Source("the database given", target.system, _driver_opener(lambda: database))
 
     def opened(question: Callable[[Any], Any]) -> Any:
         with target.connection() as connection:

@@ -17,7 +17,7 @@ from perfkit.database.report.statistics import SlowQuery
 from perfkit.database.schema.catalog import Table
 from perfkit.database.workload.followed import Figures, told_milliseconds
 
-__all__ = ["is_worth_telling", "served_by", "with_figures"]
+__all__ = ["is_worth_telling", "of_model", "served_by", "with_figures"]
 
 SAVED_PER_CALL = 0.0001
 """Seconds a call that an index must save at least."""
@@ -93,6 +93,16 @@ def with_figures(finding: Finding, advice: IndexAdvice, served: Sequence[SlowQue
         },
         estimate={**finding.estimate, "load_seconds_saved": figures.seconds * ratio},
     )
+
+
+def of_model(finding: Finding, table: str, model: str) -> Finding:
+    """Return *finding* whose operation for a migration of Django names *model*, ``app.Model``, in place of *table*."""
+    app, _, name = model.rpartition(".")
+    operation = finding.fix.get("django", "")
+    if not app or repr(table) not in operation:
+        return finding
+    named = f"{operation.replace(repr(table), repr(name.lower()), 1)}  # in a migration of {app}"
+    return msgspec.structs.replace(finding, fix={**finding.fix, "django": named})
 
 
 def _cost(units: float) -> str:

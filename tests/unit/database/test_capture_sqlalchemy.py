@@ -357,3 +357,31 @@ def test_bytes_that_are_no_text_are_a_statement_too() -> None:
         assert entry is not None
         database.recorder.finish(entry, 0.0, None, 1)
     assert sum(each.calls for each in database.get_queries()) == 4
+
+
+def test_a_site_that_is_remembered_by_its_place_on_the_stack_is_never_that_of_another_line(
+    engine: Any, database: DatabaseOptimizer
+) -> None:
+    asked = text("SELECT name FROM author WHERE id = :id")
+
+    def here(connection: Any, number: int) -> int:
+        connection.execute(asked, {"id": number}).all()
+        return here.__code__.co_firstlineno + 1
+
+    def deeper(connection: Any, number: int) -> int:
+        return here(connection, number) if number % 2 else here(connection, number) + 0
+
+    lines = []
+    with engine.connect() as connection, database.watch("task"):
+        for number in range(6):
+            connection.execute(asked, {"id": number}).all()
+            lines.append(deeper(connection, number))
+            connection.execute(asked, {"id": number}).all()
+    database.digest()
+    (shape,) = [each for each in database.get_queries() if "author" in each.sql]
+    first = test_a_site_that_is_remembered_by_its_place_on_the_stack_is_never_that_of_another_line.__code__
+    told = {int(caller.site.rpartition(":")[2]): caller.function.rpartition(".")[2] for caller in shape.callers}
+    in_loop = {line for line, function in told.items() if function == first.co_name}
+    assert {line for line, function in told.items() if function == "here"} == set(lines)
+    assert len(in_loop) == 2
+    assert max(in_loop) - min(in_loop) == 2

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy import create_engine, text
 from sqlalchemy.ext.asyncio import create_async_engine
-from sqlalchemy.pool import NullPool
+from sqlalchemy.pool import NullPool, StaticPool
 
 from perfkit.core.context import Context
 from perfkit.core.findings import Finding, State
@@ -20,6 +20,7 @@ from perfkit.database import DatabaseOptimizer, DatabaseSettings, IndexAdvice, S
 from perfkit.database.schema.catalog import Index, Table
 from perfkit.database.workload.worth import is_worth_telling
 from perfkit.store import Store
+from perfkit.system import PerformanceSystem
 from perfkit.testing import FakeClock
 
 BY_OWNER = "SELECT max(length(note)) FROM pages WHERE owner = ?"
@@ -131,6 +132,45 @@ def test_a_database_in_memory_is_left_alone_and_it_is_said_why(database: Databas
     engine.dispose()
 
 
+def test_the_one_connection_of_a_static_pool_is_never_touched(database: DatabaseOptimizer, path: Path) -> None:
+    shared = sqlite3.connect(path, check_same_thread=False)
+    engine = create_engine("sqlite://", creator=lambda: shared, poolclass=StaticPool)
+    with engine.connect() as connection:
+        connection.execute(text("SELECT max(length(note)) FROM pages WHERE owner = :owner"), {"owner": 1}).all()
+    shared.execute("INSERT INTO pages (owner) VALUES (1)")
+    assert shared.in_transaction
+    database.look_at_indexes()
+    assert shared.in_transaction, "a transaction of the app is neither ended nor its connection closed"
+    assert missing(database) == []
+    shared.close()
+
+
+class _OtherDriver:
+    """A connection of a driver that takes no second thread."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def cursor(self) -> Any:
+        self.calls += 1
+        raise AssertionError("the app's own connection was used")
+
+
+_OtherDriver.__module__ = "pymysql.connections"
+
+
+def test_the_one_connection_that_was_given_is_never_used(path: Path) -> None:
+    given = _OtherDriver()
+    database = DatabaseOptimizer(given)
+    entry = database.recorder.learn("SELECT a FROM b WHERE c = 1", "mysql")
+    assert entry is not None
+    database.recorder.finish(entry, 0.0, None, 1)
+    database.look_at_indexes()
+    database.look_at_sessions()
+    assert given.calls == 0
+    assert "There is no second connection" in database.snapshot().indexes.reason
+
+
 def test_without_a_known_database_it_is_said(database: DatabaseOptimizer) -> None:
     database.look_at_indexes()
     assert database.snapshot().indexes.reason == "no database is known that the statements went to"
@@ -168,6 +208,31 @@ def test_an_index_that_was_made_is_proved_by_the_times_before_and_after(
     assert fixed.message.startswith("Fixed, ")
     assert fixed.evidence["calls_since"] == 7
     assert fixed.evidence["seconds_after"] < fixed.evidence["seconds_before"]
+
+
+def test_a_system_recommends_an_index_until_it_is_there(path: Path) -> None:
+    system = PerformanceSystem(environment="testing")
+
+    def recommended() -> list[str]:
+        return [each.kind for each in system.get_optimization_recommendations()]
+
+    with system, closing(sqlite3.connect(path)) as plain:
+        connection = system.database.wrap(plain)
+        ask(connection)
+        system.database.look_at_indexes()
+        assert "missing_index" in recommended()
+        (finding,) = missing(system.database)
+        make_index(path, finding.fix["sql"])
+        ask(connection, times=6)
+        system.database.look_at_indexes()
+        ask(connection, times=6)
+        system.database.look_at_indexes()
+        assert "missing_index" not in recommended()
+        assert [each.state for each in missing(system.database)] == [State.FIXED]
+        make_index(path, f"DROP INDEX {finding.fix['sql'].split()[2]}")
+        ask(connection)
+        system.database.look_at_indexes()
+        assert "missing_index" in recommended()
 
 
 def test_an_index_that_is_dropped_again_is_missed_again(database: DatabaseOptimizer, path: Path) -> None:
@@ -280,3 +345,15 @@ def test_what_is_told_is_what_somebody_would_notice(
     indexes = (Index(name="i", table="t", keys=("a", "b")),) if indexed else ()
     table = Table(name="t", indexes=indexes)
     assert is_worth_telling(advised(before, after), [query(calls, mean)], seconds=0.1, table=table) is is_told
+
+
+def test_the_fix_for_django_names_the_model() -> None:
+    from perfkit.database.patterns.found import found
+    from perfkit.database.workload.worth import of_model
+
+    operation = "migrations.AddIndex('shop_product', models.Index(fields=['sku'], name='ix'))"
+    finding = found("missing_index", "", "", fix={"django": operation})
+    named = of_model(finding, "shop_product", "shop.Product").fix["django"]
+    expected = "migrations.AddIndex('product', models.Index(fields=['sku'], name='ix'))  # in a migration of shop"
+    assert named == expected
+    assert of_model(finding, "shop_product", "") is finding
