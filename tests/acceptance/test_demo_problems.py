@@ -141,15 +141,17 @@ def test_every_problem_is_found_at_its_line_and_each_fix_is_measured(demo: Runni
     assert not expected & codes(told["recommendations"])
     for code in expected:
         proved = fixed[code]
-        assert proved["before"]["requests"] >= 1, code
         assert proved["after"]["requests"] >= 100, code
+        assert proved["since"] < proved["fixed_at"], code
+        if not proved["route"] or code in ("PK101", "PK103"):
+            assert proved["before"]["requests"] >= 20, code
         assert proved["proof"], code
     n1, dup = fixed["PK101"], fixed["PK102"]
     assert n1["before"]["queries"] > 40.0
     assert n1["after"]["queries"] == pytest.approx(2.0, abs=0.2)
     assert n1["after"]["mean"] < n1["before"]["mean"]
     assert n1["route"] == "GET /products"
-    assert dup["after"]["queries"] < dup["before"]["queries"]
+    assert dup["after"]["queries"] < dup["before"]["queries"] - 0.5
     assert told["score"]["value"] >= before
 
     flip(demo, "n1", on=False)

@@ -100,7 +100,8 @@ class Keeper:
         for component, found in self._told():
             if found is not None:
                 asked.add(component)
-                findings.update((identity(finding), finding) for finding in found)
+                # What a component itself saw mended (an index that is there now) is not told any more.
+                findings.update((identity(each), each) for each in found if each.state is not State.FIXED)
         is_reopened = self._reopen(now)
         if not findings and not self._ledger.records:
             return
@@ -165,6 +166,8 @@ class Keeper:
     def _with_state(self, finding: Finding, record: Record | None, now: float) -> Finding:
         name = identity(finding)
         state = State.OPEN if record is None else record.state
+        if finding.state is State.FIXED:
+            state = State.FIXED
         snooze = self.journal.snoozes.get(name)
         if snooze is not None and now < snooze.until and state is not State.FIXED:
             state = State.SNOOZED
