@@ -165,12 +165,16 @@ class Ledger:
             return msgspec.structs.replace(record, after=figures(passed))
         if not self._is_gone(record, passed.requests, now):
             return record
+        before = record.until.since(record.base)
+        if not before.requests:
+            # It was told before its first request had ended: all that the route ever counted is what there is.
+            before = record.latest
         return msgspec.structs.replace(
             record,
             state=State.FIXED,
             changed_at=now,
             fixed_in=release,
-            before=figures(record.until.since(record.base)),
+            before=figures(before),
             after=figures(passed),
         )
 

@@ -175,6 +175,19 @@ def test_what_was_mended_between_two_looks_does_not_mix_before_and_since() -> No
     assert (before.requests, before.queries, after.requests, after.queries) == (200, 216.0, 120, 3.0)
 
 
+def test_a_problem_told_before_its_request_has_ended_has_figures_too() -> None:
+    shop = Shop()
+    shop.serve(30, seconds=0.3)
+    shop.look()
+    shop.met = 1
+    shop.look_again()
+    shop.serve(250, seconds=0.01)
+    shop.look_again(after=20.0)
+    before = shop.record().before
+    assert before is not None
+    assert (before.requests, before.p95) == (30, pytest.approx(0.3, rel=0.07))
+
+
 def test_what_comes_back_has_returned_and_is_measured_anew() -> None:
     shop = ill_shop()
     shop.serve(120, seconds=0.066, queries=3)
