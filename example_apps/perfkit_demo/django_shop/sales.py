@@ -94,7 +94,8 @@ def check_out(request: HttpRequest) -> HttpResponse:
     """Buy what is in a cart. Nobody handles a declined payment, so that some of these end as a 500."""
     cart = cart_number(request)
     lines = lines_of(cart)
-    total = total_of(cart) + shipping_of(cart)
+    total = total_of(cart)
+    total += shipping_cents(total) if the_shop().fixes.has("dup") else shipping_of(cart)
     receipt = the_shop().payments.charge(f"customer {cart}", total)
     with transaction.atomic():
         order = Order.objects.create(**new_order(cart, lines, total, datetime.now(UTC).date()))

@@ -86,7 +86,8 @@ async def check_out(session: DatabaseSession, shop: TheShop, cart: CartNumber = 
     """Buy what is in a cart. Nobody handles a declined payment, so that some of these end as a 500."""
     rows = (await session.execute(statements.cart_lines(cart))).all()
     lines = [(product_id, quantity) for product_id, quantity in rows]
-    total = await total_of(session, cart) + await shipping_of(session, cart)
+    total = await total_of(session, cart)
+    total += shipping_cents(total) if shop.fixes.has("dup") else await shipping_of(session, cart)
     receipt = shop.payments.charge(f"customer {cart}", total)
     order = Order(**new_order(cart, lines, total, datetime.now(UTC).date()))
     session.add(order)

@@ -75,7 +75,8 @@ def check_out() -> tuple[dict[str, Any], int]:
     """Buy what is in a cart. Nobody handles a declined payment, so that some of these end as a 500."""
     cart = cart_number()
     lines = [(product, quantity) for product, quantity in session().execute(statements.cart_lines(cart)).all()]
-    total = total_of(cart) + shipping_of(cart)
+    total = total_of(cart)
+    total += shipping_cents(total) if the_shop().fixes.has("dup") else shipping_of(cart)
     receipt = the_shop().payments.charge(f"customer {cart}", total)
     order = Order(**new_order(cart, lines, total, datetime.now(UTC).date()))
     session().add(order)

@@ -15,8 +15,8 @@ __all__ = ["Fixes"]
 FRESH = 0.25
 """Seconds for which what was read is good."""
 
-MAKE_INDEX = "CREATE INDEX IF NOT EXISTS product_sku ON product (sku)"
-DROP_INDEX = "DROP INDEX IF EXISTS product_sku"
+MAKE_INDEX = "CREATE INDEX IF NOT EXISTS product_sku_name ON product (sku, name)"
+DROP_INDEX = "DROP INDEX IF EXISTS product_sku_name"
 
 
 class Fixes:

@@ -28,6 +28,8 @@ def is_ours(headers: Mapping[str, str]) -> bool:
     host = headers.get("host", "")
     if urlsplit(f"//{host}").hostname not in _LOCAL:
         return False
+    if "forwarded" in headers or "x-forwarded-for" in headers:
+        return False
     if headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
         return False
     origin = headers.get("origin")

@@ -100,7 +100,7 @@ class Keeper:
         for component, found in self._told():
             if found is not None:
                 asked.add(component)
-                # What a component has proved to be fixed is not there any more.
+                # What a component itself saw mended (an index that is there now) is not told any more.
                 findings.update((identity(each), each) for each in found if each.state is not State.FIXED)
         is_reopened = self._reopen(now)
         if not findings and not self._ledger.records:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 
-from perfkit.advice.ledger.counts import SERVICE, Counts, figures
+from perfkit.advice.ledger.counts import ENOUGH, SERVICE, Counts, figures
 from perfkit.advice.ledger.record import Record
 from perfkit.core.findings import Finding, State
 
@@ -101,7 +101,13 @@ class Ledger:
         if record is not None and record.state is State.FIXED:
             latest = (self._counts or {}).get(record.route, record.latest)
             opened = msgspec.structs.replace(
-                record, state=State.OPEN, changed_at=now, last_seen=now, latest=latest, before=None, after=None
+                record,
+                state=State.OPEN,
+                changed_at=now,
+                last_seen=now,
+                latest=latest,
+                before=None,
+                after=None,
             )
             self.records = {**self.records, identity: opened}
 
@@ -109,6 +115,7 @@ class Ledger:
         self, identity: str, finding: Finding, counts: Mapping[str, Counts], now: float, release: str
     ) -> Record:
         slim = _slim(identity, finding)
+        base, latest = self._earlier(slim.route or ""), counts.get(slim.route or "", Counts())
         return Record(
             finding=slim,
             state=State.OPEN,
@@ -117,8 +124,9 @@ class Ledger:
             changed_at=now,
             release=release,
             seen=finding.seen,
-            base=self._earlier(slim.route or ""),
-            latest=counts.get(slim.route or "", Counts()),
+            base=base,
+            latest=latest,
+            until=latest,
         )
 
     def _told(self, record: Record, finding: Finding, counts: Mapping[str, Counts], now: float, release: str) -> Record:
@@ -126,14 +134,16 @@ class Ledger:
         if finding.seen is not None and record.seen is not None and not self._is_met(record.seen, finding.seen):
             return record if finding.seen == record.seen else msgspec.structs.replace(record, seen=finding.seen)
         slim = _slim(record.finding.fingerprint, finding)
-        latest = counts.get(slim.route or "", Counts())
+        latest, earlier = counts.get(slim.route or "", Counts()), self._earlier(slim.route or "")
         changes = {"finding": slim, "last_seen": now, "release": release, "seen": finding.seen, "latest": latest}
+        is_enough = record.state is not State.FIXED and earlier.since(record.base).requests >= ENOUGH
+        changes["until"] = earlier if is_enough else latest
         if record.state is State.FIXED:
-            base, met = self._earlier(slim.route or ""), record.seen or 0
+            base, met = earlier, record.seen or 0
             changes |= {"state": State.RETURNED, "changed_at": now, "base": base, "met": met, "fixed_in": ""}
             changes |= {"before": None, "after": None}
         elif slim.route != record.finding.route:
-            changes["base"] = Counts()
+            changes |= {"base": Counts(), "until": latest}
         if finding.seen is not None and finding.seen < (record.seen or 0):
             changes["met"] = 0
         return msgspec.structs.replace(record, **changes)
@@ -147,7 +157,7 @@ class Ledger:
         current = counts.get(record.route, Counts())
         if current.requests < record.latest.requests:
             # The numbers began anew: so does the counting of requests without it.
-            return msgspec.structs.replace(record, base=Counts(), latest=current)
+            return msgspec.structs.replace(record, base=Counts(), latest=current, until=current)
         passed = current.since(record.latest)
         if record.state is State.FIXED:
             if record.after is None or record.after.requests >= min(SETTLED, passed.requests):
@@ -155,12 +165,16 @@ class Ledger:
             return msgspec.structs.replace(record, after=figures(passed))
         if not self._is_gone(record, passed.requests, now):
             return record
+        before = record.until.since(record.base)
+        if not before.requests:
+            # It was told before its first request had ended: all that the route ever counted is what there is.
+            before = record.latest
         return msgspec.structs.replace(
             record,
             state=State.FIXED,
             changed_at=now,
             fixed_in=release,
-            before=figures(record.latest.since(record.base)),
+            before=figures(before),
             after=figures(passed),
         )
 

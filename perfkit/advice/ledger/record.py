@@ -24,6 +24,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
         seen: How often it was met, as it was last told; None for a state.
         met: How often it had been met when it opened, or came back.
         base, latest: What its route had counted when it opened or came back, and when it was last seen.
+        until: What it had counted at the look before that: in between it may have been mended already.
         before, after: What the route was like until then and since; of what is fixed.
     """
 
@@ -38,6 +39,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     met: int = 0
     base: Counts = Counts()
     latest: Counts = Counts()
+    until: Counts = Counts()
     before: Figures | None = None
     after: Figures | None = None
 
@@ -95,6 +97,10 @@ def fixed_of(record: Record) -> Fixed:
     """Return *record*, which is fixed, as it is shown."""
     finding = record.finding
     before, after = record.before or Figures(requests=0), record.after or Figures(requests=0)
+    if not finding.route:
+        # Of the whole service: statements a request are those of whatever was asked for then.
+        before = msgspec.structs.replace(before, queries=None)
+        after = msgspec.structs.replace(after, queries=None)
     return Fixed(
         fingerprint=finding.fingerprint,
         code=finding.code,

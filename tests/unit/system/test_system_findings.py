@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from perfkit import PerformanceSystem
@@ -92,9 +93,19 @@ def test_all_workers_tell_what_was_fixed_and_the_proof(fleet: Fleet) -> None:
     assert [each.fixed for each in told] == [first] * 3
     (fixed,) = first
     assert (fixed.fingerprint, fixed.code, fixed.route) == (PRINT, "PK101", "GET /a")
-    assert (fixed.before.requests, fixed.after.requests) == (180, 120)
+    assert (fixed.before.requests, fixed.after.requests) == (120, 120)
     assert fixed.proof.startswith("p95 4")
     assert fixed.first_seen < fixed.since < fixed.fixed_at
+
+
+def test_what_a_component_itself_saw_mended_is_no_advice_and_is_measured_too(fleet: Fleet) -> None:
+    fleet.break_it()
+    fleet.told = (msgspec.structs.replace(problem(180), state=State.FIXED, seen=500),)
+    fleet.pass_time()
+    told = [worker.get_performance_dashboard() for worker in fleet.workers]
+    assert [(told_of(each.recommendations), each.fixed) for each in told] == [([], ())] * 3
+    fleet.mend_it()
+    assert [each.code for each in fleet.workers[1].get_performance_dashboard().fixed] == ["PK101"]
 
 
 def test_what_comes_back_is_told_again(fleet: Fleet) -> None:
