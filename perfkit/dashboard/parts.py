@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeAlias
 
 from perfkit.core.status import Status
 from perfkit.dashboard.html import Child, Markup, h
 
 __all__ = [
+    "Columns",
     "breakable",
     "cell",
     "heading",
@@ -20,6 +22,9 @@ __all__ = [
     "status_mark",
     "table",
 ]
+
+Columns: TypeAlias = "list[tuple[Child, str]]"
+"""Title and class of each column of a table."""
 
 _CLASSES = {
     Status.UNKNOWN: "unknown",

@@ -23,6 +23,39 @@ PAGES = (
         has_document=False,
     ),
     Entry(name="request", below="requests", component="recorder", made_by="request:REQUEST", has_document=False),
+    Entry(
+        name="database",
+        title="Database",
+        key="d",
+        component="database",
+        made_by="components.database:DATABASE",
+        badge="findings",
+    ),
+    Entry(name="query", below="database", component="database", made_by="components.database:QUERY"),
+    Entry(name="cache", title="Cache", key="c", component="cache", made_by="components.cache:CACHE", badge="findings"),
+    Entry(
+        name="upstreams",
+        title="Upstreams",
+        key="u",
+        component="load_balancer",
+        made_by="components.upstreams:UPSTREAMS",
+        badge="findings",
+    ),
+    Entry(
+        name="runtime",
+        title="Runtime",
+        key="t",
+        component="performance",
+        made_by="components.runtime:RUNTIME",
+        badge="findings",
+    ),
+    Entry(
+        name="health", title="Health", key="h", component="health", made_by="components.health:HEALTH", badge="health"
+    ),
+    Entry(
+        name="alerts", title="Alerts", key="a", component="alerts", made_by="components.alerts:ALERTS", badge="alerts"
+    ),
+    Entry(name="advice", title="Advice", key="v", made_by="advice:ADVICE", badge="advice"),
     Entry(name="actions", title="Actions", key="x", made_by="service.actions:ACTIONS"),
     Entry(name="settings", title="Settings", key="s", made_by="service.settings:SETTINGS"),
 )

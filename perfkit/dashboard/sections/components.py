@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from perfkit.database.snapshot import DatabaseSnapshot
     from perfkit.load_balancer.snapshot import LoadBalancerSnapshot, ServerSnapshot
 
-__all__ = ["component_sections", "used"]
+__all__ = ["TONES", "component_sections", "lookups", "server_row", "used"]
 
 MOST_ROWS = 5
 """Rows of one table; the others are counted."""
@@ -23,7 +23,7 @@ MOST_ROWS = 5
 LONGEST = 200
 """Characters of a statement."""
 
-_TONES = {
+TONES = {
     "unhealthy": "bad",
     "ejected": "bad",
     "probation": "warn",
@@ -40,7 +40,7 @@ def used(data: OverviewData) -> tuple[str, ...]:
     database, cache, balancer = data.database, data.cache, data.load_balancer
     is_used = {
         "database": database is not None and database.statements > 0,
-        "cache": cache is not None and _lookups(cache) > 0,
+        "cache": cache is not None and lookups(cache) > 0,
         "load_balancer": balancer is not None and bool(balancer.servers),
     }
     return tuple(word for word, so in is_used.items() if so)
@@ -105,7 +105,7 @@ def _cache(cache: CacheSnapshot) -> Markup:
     if cache.bytes is not None:
         facts.append(size(cache.bytes) + (f" of {size(cache.max_bytes)} a worker" if cache.max_bytes else ""))
     facts += [cache.strategy, "since the start"]
-    spaces = sorted(cache.namespaces.items(), key=lambda item: (-_lookups(item[1]), item[0]))
+    spaces = sorted(cache.namespaces.items(), key=lambda item: (-lookups(item[1]), item[0]))
     rows = [_namespace(name, space) for name, space in spaces[:MOST_ROWS]]
     body = [table("Cache", columns, rows, "spaces"), _more(len(spaces) - MOST_ROWS, "more namespace")]
     return section("cache", "Cache", *body, note=" · ".join(facts))
@@ -114,7 +114,7 @@ def _cache(cache: CacheSnapshot) -> Markup:
 def _namespace(name: str, space: NamespaceSnapshot) -> list[Child]:
     return [
         h("code", None, name),
-        cell(count(_lookups(space))),
+        cell(count(lookups(space))),
         cell(percent(space.hit_ratio)),
         cell(count(space.loads)),
         cell(seconds(space.load_seconds / space.loads if space.loads else None)),
@@ -134,18 +134,19 @@ def _load_balancer(balancer: LoadBalancerSnapshot) -> Markup:
     ]
     facts = [balancer.strategy, f"{balancer.healthy} of {count(len(balancer.servers), 'server')} well"]
     facts += [f"retries {balancer.retries:,}"] if balancer.retries else []
-    order = list(_TONES)
+    order = list(TONES)
     servers = sorted(balancer.servers.values(), key=lambda server: (order.index(server.state), server.name))
-    rows = [_server(server) for server in servers[:MOST_ROWS]]
+    rows = [server_row(server) for server in servers[:MOST_ROWS]]
     body = [table("Servers", columns, rows, "servers"), _more(len(servers) - MOST_ROWS, "more server")]
     return section("load_balancer", "Load balancer", *body, note=" · ".join(facts))
 
 
-def _server(server: ServerSnapshot) -> list[Child]:
+def server_row(server: ServerSnapshot) -> list[Child]:
+    """Return the cells of one server."""
     address = None if server.address == server.name else h("span", {"class": "note"}, f" {server.address}")
     return [
         h("span", None, h("code", None, server.name), address),
-        cell(state(_TONES[server.state], str(server.state)), ""),
+        cell(state(TONES[server.state], str(server.state)), ""),
         cell(count(server.picks)),
         cell(count(server.in_flight)),
         cell(seconds(server.latency)),
@@ -153,7 +154,8 @@ def _server(server: ServerSnapshot) -> list[Child]:
     ]
 
 
-def _lookups(space: NamespaceSnapshot) -> int:
+def lookups(space: NamespaceSnapshot) -> int:
+    """Return how often *space* was asked for a value."""
     return space.hits + space.misses + space.stale_hits + space.remote_hits
 
 

@@ -1,0 +1,1 @@
+"""The pages of single components: database, cache, upstreams, runtime, health, alerts."""
