@@ -43,12 +43,14 @@ class Perfkit:
         """Do what `perfkit.testing.assert_scales` does."""
         from perfkit.testing.measuring import assert_scales
 
+        __tracebackhide__ = True
         assert_scales(function, sizes=sizes, max_growth=max_growth)
 
     def best_of(self, function: Callable[[], Any], *, repeat: int = 5, max_seconds: float | str | None = None) -> float:
         """Do what `perfkit.testing.best_of` does."""
         from perfkit.testing.measuring import best_of
 
+        __tracebackhide__ = True
         return best_of(function, repeat=repeat, max_seconds=None if _is_slow() else max_seconds)
 
 
@@ -175,7 +177,8 @@ def pytest_runtest_makereport(
         excesses = call.excinfo.value.excesses
         if call.excinfo.value.measurement is measurement:
             report.longrepr = str(call.excinfo.value)
-    report.perfkit = told(measurement, excesses)  # type: ignore[attr-defined]  # travels with the report
+    path, line, _ = item.location
+    report.perfkit = told(measurement, excesses, f"{path}:{(line or 0) + 1}")  # type: ignore[attr-defined]  # travels with the report
     return report
 
 

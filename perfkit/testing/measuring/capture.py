@@ -18,7 +18,7 @@ from perfkit.core.context import Context
 from perfkit.core.spans import get_exchange
 from perfkit.database.callsites import FINDERS, RECOGNISERS
 from perfkit.database.capture.asyncpg import AsyncpgCapture
-from perfkit.database.capture.recorder import Finish, Recorder, hashes_of
+from perfkit.database.capture.recorder import TEST, Finish, Recorder, hashes_of
 from perfkit.database.capture.sqlalchemy import SQLAlchemyCapture
 from perfkit.database.capture.work import Entry
 from perfkit.database.patterns.observed import Seen
@@ -97,7 +97,7 @@ class _EveryStatement(Recorder):
 
         def finish(entry: Entry, start: float, parameters: Any, rows: int) -> bool:
             seconds = perf_counter() - start
-            if active:
+            if active and entry.record.sample != TEST:
                 try:
                     site = note(entry.record, sys._getframe(2))
                     text, hashes = "" if site is None else site.text, hashes_of(parameters)

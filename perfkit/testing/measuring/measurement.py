@@ -97,6 +97,7 @@ class Measurement:
         Raises:
             LimitExceededError: A limit was not kept.
         """
+        __tracebackhide__ = True
         self.stop()
         if error is None:
             self.check()
@@ -130,6 +131,7 @@ class Measurement:
         Raises:
             LimitExceededError: With all of them.
         """
+        __tracebackhide__ = True
         excesses = tuple(self.excesses())
         if excesses:
             raise LimitExceededError(self, excesses)
@@ -284,5 +286,6 @@ def measure(**limits: Any) -> Iterator[Measurement]:
         LimitExceededError: A limit was not kept; an `AssertionError`.
         ValueError: A limit is none.
     """
+    __tracebackhide__ = True
     with Measurement(Limits.of(limits)) as measurement:
         yield measurement

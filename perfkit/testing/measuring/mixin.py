@@ -23,4 +23,5 @@ class MeasureMixin:
         self, function: Callable[[int], Any], *, sizes: Sequence[int] = (1, 10), max_growth: int = 0
     ) -> None:
         """Do what `perfkit.testing.assert_scales` does."""
+        __tracebackhide__ = True
         assert_scales(function, sizes=sizes, max_growth=max_growth)

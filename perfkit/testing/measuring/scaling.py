@@ -29,6 +29,7 @@ def assert_scales(
         LimitExceededError: The queries grow by more.
         ValueError: There are not two sizes.
     """
+    __tracebackhide__ = True
     if len(sizes) < 2:
         raise ValueError(f"sizes is {tuple(sizes)!r}. Two sizes are needed at least. Write sizes=(1, 10).")
     measured = []
@@ -69,6 +70,7 @@ def best_of(function: Callable[[], Any], *, repeat: int = 5, max_seconds: float 
         LimitExceededError: Even the shortest took longer than *max_seconds*.
         ValueError: *repeat* is below 1, or the limit is none.
     """
+    __tracebackhide__ = True
     if repeat < 1:
         raise ValueError(f"repeat is {repeat!r}. It is at least 1. Write repeat=5.")
     measured = []

@@ -23,8 +23,14 @@ KEPT_FINDINGS = 20
 """Findings told of one test."""
 
 
-def told(measurement: Measurement, excesses: tuple[Excess, ...] = ()) -> dict[str, Any]:
-    """Return what a test's report carries of *measurement*: plain data, to be sent between processes."""
+def told(measurement: Measurement, excesses: tuple[Excess, ...] = (), place: str = "") -> dict[str, Any]:
+    """Return what a test's report carries of *measurement*: plain data, to be sent between processes.
+
+    Args:
+        measurement: Of the test.
+        excesses: The limits that it did not keep.
+        place: Its ``path:line``, for an excess that has none.
+    """
     return {
         "queries": measurement.queries,
         "seconds": measurement.seconds,
@@ -33,7 +39,7 @@ def told(measurement: Measurement, excesses: tuple[Excess, ...] = ()) -> dict[st
             {"code": each.code, "kind": each.kind, "message": each.message, "action": each.action, "site": each.site}
             for each in measurement.findings[:KEPT_FINDINGS]
         ],
-        "excesses": [list(each[:3]) for each in excesses],
+        "excesses": [[each.message, each.code, each.site or place] for each in excesses],
     }
 
 
@@ -56,10 +62,9 @@ class Collector:
         """Yield a line for each limit that was not kept, as GitHub's runners want them."""
         for name, test in self.tests.items():
             for message, code, site in test["excesses"]:
-                path, _, line = (site or "").rpartition(":")
-                where = f" file={_property(path)},line={line}," if path else " "
+                path, _, line = site.rpartition(":")
                 title = _property(f"perfkit {code}".strip())
-                yield f"::error{where}title={title}::{_data(f'{message} in {name}')}"
+                yield f"::error file={_property(path)},line={line},title={title}::{_data(f'{message} in {name}')}"
 
 
 def _data(text: str) -> str:
