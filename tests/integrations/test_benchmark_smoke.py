@@ -180,6 +180,12 @@ def test_the_footprint_of_perfkit_is_measured() -> None:
     assert ours["used"][3] >= modules
 
 
+def test_what_the_pytest_plugin_costs_is_measured() -> None:
+    told = run_json("pytest_plugin")["pytest_plugin"]
+    assert len(told) == 2
+    assert all(figures["ratio"] > 0.0 for ways in told.values() for figures in ways.values())
+
+
 def test_tables_name_the_budgets_and_whether_they_hold() -> None:
     text = run("store", "--only", "updates")
     assert "≤ 0.4 × bound pair" in text

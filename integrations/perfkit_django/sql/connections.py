@@ -17,7 +17,7 @@ from perfkit_django.sql.orm import awaiting, model_of, recognise
 if TYPE_CHECKING:
     from perfkit.system import PerformanceSystem
 
-__all__ = ["capture", "forget"]
+__all__ = ["capture", "forget", "watch"]
 
 UID = "perfkit_django.sql"
 OURS = "perfkit"
@@ -26,6 +26,7 @@ OURS = "perfkit"
 SYSTEMS = {"sqlite3": "sqlite", "postgis": "postgresql", "spatialite": "sqlite"}
 """Names of Django's backends where they are not those of the systems."""
 MARK = "_perfkit_recorder"
+MEASURING = "_perfkit_measuring"
 
 
 def capture(system: PerformanceSystem) -> None:
@@ -58,6 +59,22 @@ def forget() -> None:
     for connection in connections.all(initialized_only=True):
         connection.execute_wrappers[:] = [each for each in connection.execute_wrappers if not hasattr(each, MARK)]
         connection.__dict__.pop("_commit", None)
+
+
+def watch(database: Any) -> None:
+    """Have *database* see the statements of all connections beside what captures them, from now on: for measuring."""
+
+    def add(*, connection: Any, **named: Any) -> None:
+        if not any(hasattr(each, MEASURING) for each in connection.execute_wrappers):
+            connection.execute_wrappers.insert(0, wrapper_of(database, connection.vendor, MEASURING))
+
+    if not connections.settings:
+        return
+    connection_created.connect(add, weak=False, dispatch_uid=f"{UID}.measuring")
+    for connection in connections.all(initialized_only=True):
+        add(connection=connection)
+    database.recognise_with(recognise)
+    database.find_with(awaiting)
 
 
 def _wrap(connection: Any, database: Any) -> None:
@@ -95,7 +112,7 @@ def _beside(alias: str) -> Iterator[Any]:
         own.close()
 
 
-def wrapper_of(database: Any, vendor: str) -> Any:
+def wrapper_of(database: Any, vendor: str, mark: str = MARK) -> Any:
     """Return an execute wrapper that reports to *database*: a hot path, so what it needs are local names."""
     recorder = database.recorder
     entry_of, learn, finish, fail = recorder.known(vendor).get, recorder.learn, recorder.finish, recorder.fail
@@ -118,7 +135,7 @@ def wrapper_of(database: Any, vendor: str) -> Any:
                 note_commit()
         return result
 
-    setattr(wrapper, MARK, recorder)
+    setattr(wrapper, mark, recorder)
     return wrapper
 
 

@@ -32,7 +32,7 @@ from perfkit.store.layout import SINK
 from perfkit.store.series.rows import bounds_of
 from perfkit.store.series.updates import UPDATE_LOCK, is_free_threaded
 
-__all__ = ["TEST", "Finish", "Recorder", "SlowStatement"]
+__all__ = ["TEST", "Finish", "Recorder", "SlowStatement", "hashes_of"]
 
 TEST = "SELECT 1 -- perfkit self-test"
 """The statement of self-tests."""
@@ -279,7 +279,7 @@ class Recorder:
                             site = note(record, frame_of(2))
                         where = "" if site is None else site.text
                         spans.append(("sql", record.summary, start, seconds, where, "", ()))
-                        work.queries.append((entry, _hashes(parameters), rows, start, seconds, where))
+                        work.queries.append((entry, hashes_of(parameters), rows, start, seconds, where))
                         if seconds >= threshold:
                             keep_slow(record, seconds, rows, site)
                         return count < 4 or not count & 63
@@ -338,7 +338,7 @@ def _look_for_wildcards(record: ShapeRecord, parameters: Any) -> None:
                 record.has_wildcard = True
 
 
-def _hashes(parameters: Any) -> Any:
+def hashes_of(parameters: Any) -> Any:
     """Return *parameters* as hashes, in their place: equal for equal values, good for nothing else."""
     if not parameters:
         return ()

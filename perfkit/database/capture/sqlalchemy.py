@@ -70,7 +70,9 @@ class SQLAlchemyCapture:
             for method in METHODS:
                 wrapped = dialect.__dict__.get(method)
                 if wrapped is not None and getattr(wrapped, MARK, None) is self._recorder:
-                    delattr(dialect, method)
+                    within = getattr(wrapped, "__wrapped__", None)
+                    # Another recorder may have wrapped it before: that one goes on.
+                    setattr(dialect, method, within) if hasattr(within, MARK) else delattr(dialect, method)
         self._dialects.clear()
 
     def self_test(self, statement: str) -> None:
@@ -119,7 +121,7 @@ class SQLAlchemyCapture:
             "do_commit": commit_of(self._recorder, dialect.do_commit, system),
         }
         for method, wrapped in made.items():
-            setattr(wrapped, MARK, self._recorder)
+            vars(wrapped).update({MARK: self._recorder, "__wrapped__": getattr(dialect, method)})
             setattr(dialect, method, wrapped)
 
 

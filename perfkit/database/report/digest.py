@@ -20,7 +20,7 @@ from perfkit.database.patterns.request import patterns_of
 from perfkit.database.patterns.statements import find_statement_patterns
 from perfkit.database.settings import DatabaseSettings
 
-__all__ = ["Digest"]
+__all__ = ["Digest", "seen_of"]
 
 PATIENCE = 300.0
 """Seconds after which an exchange that has not ended is looked at as it is."""
@@ -67,7 +67,7 @@ class Digest:
             store = self._context.store
             store.add(store.row(ROUTE_STATEMENTS, (route,)), float(len(work.queries)))
         if len(work.queries) > 1:
-            for finding in patterns_of([_seen(*query) for query in work.queries]):
+            for finding in patterns_of([seen_of(*query) for query in work.queries]):
                 if route:
                     finding.evidence["route"] = route
                 yield finding
@@ -118,7 +118,8 @@ def top_site(record: ShapeRecord) -> str | None:
     return max(record.sites, key=lambda site: record.sites[site][0], default=None)
 
 
-def _seen(entry: Entry, hashes: Any, rows: int, start: float, seconds: float, site: str) -> Seen:
+def seen_of(entry: Entry, hashes: Any, rows: int, start: float, seconds: float, site: str) -> Seen:
+    """Return a statement as the patterns see it; *hashes* are those of its parameters."""
     record, facts = entry.record, entry.facts
     values: tuple[Hashable, ...]
     if hashes is None or isinstance(hashes, int):

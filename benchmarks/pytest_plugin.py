@@ -1,0 +1,107 @@
+"""What the pytest plugin adds to a suite of 500 tests that send nothing, and to one that sends ten statements a test.
+
+Each run is a pytest of its own in a folder of its own; runs with and without the plugin take turns, and CPU time of the
+whole process is compared by the median of the rounds' ratios.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from benchmarks.harness.table import options, print_json, print_rows, progress
+
+__all__ = ["measure"]
+
+TESTS = 500
+MOST = 1.03
+
+QUIET = """
+import pytest
+
+@pytest.mark.parametrize("number", range({tests}))
+def test_sum(number):
+    assert sum(range(2000)) == 1999000
+"""
+
+ASKING = """
+import pytest
+from sqlalchemy import create_engine, text
+from sqlalchemy.pool import StaticPool
+
+engine = create_engine("sqlite://", poolclass=StaticPool)
+
+@pytest.mark.parametrize("number", range({tests}))
+def test_ask(number):
+    with engine.connect() as connection:
+        for each in range(10):
+            connection.execute(text("SELECT :each"), {{"each": each}}).all()
+"""
+
+WAYS = {
+    "without the plugin": ("-p", "no:perfkit"),
+    "installed, not asked": (),
+    "--perfkit, all tests measured": ("--perfkit",),
+}
+
+
+def measure(*, rounds: int) -> dict[str, dict[str, dict[str, float]]]:
+    """Return CPU seconds and the ratio to a run without the plugin, by suite and by how it is used."""
+    told: dict[str, dict[str, dict[str, float]]] = {}
+    for suite, source in {"500 tests without a statement": QUIET, "500 tests of 10 statements": ASKING}.items():
+        taken: dict[str, list[float]] = {way: [] for way in WAYS}
+        with tempfile.TemporaryDirectory() as folder:
+            Path(folder, "test_suite.py").write_text(source.format(tests=TESTS), encoding="utf-8")
+            show = progress(suite, rounds)
+            for number in range(rounds + 1):
+                show(number)
+                for way, arguments in WAYS.items():
+                    seconds = _seconds(folder, arguments)
+                    if number:  # the first one compiles
+                        taken[way].append(seconds)
+        bare = taken["without the plugin"]
+        told[suite] = {
+            way: {
+                "seconds": statistics.median(times),
+                "ratio": statistics.median(time / base for time, base in zip(times, bare, strict=True)),
+            }
+            for way, times in taken.items()
+        }
+    return told
+
+
+def _seconds(folder: str, arguments: tuple[str, ...]) -> float:
+    before = os.times()
+    subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments, folder],
+        cwd=folder,
+        env={name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"},
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
+    after = os.times()
+    return after.children_user + after.children_system - before.children_user - before.children_system
+
+
+def main() -> None:
+    arguments = options(__doc__ or "", rounds=7).parse_args()
+    told = measure(rounds=1 if arguments.quick else arguments.rounds)
+    if arguments.json:
+        print_json({"pytest_plugin": told})
+        return
+    for suite, ways in told.items():
+        rows = [["the plugin is", "CPU s", "× without", "budget", ""]]
+        for way, figures in ways.items():
+            is_judged = way != next(iter(WAYS)) and suite == next(iter(told))
+            mark = ("pass" if figures["ratio"] <= MOST else "short") if is_judged else ""
+            budget = f"≤ {MOST:g}" if is_judged else ""
+            rows.append([way, f"{figures['seconds']:.2f}", f"{figures['ratio']:.3f}", budget, mark])
+        print_rows(suite, rows, left={0, 3, 4})
+
+
+if __name__ == "__main__":
+    main()
