@@ -6,6 +6,7 @@ Everywhere `CacheError`, which is a ValueError too; nothing has happened then.
 from __future__ import annotations
 
 import math
+import reprlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -31,11 +32,14 @@ FOR_EVER = "Give None for a value that never expires."
 LONGEST = 120
 """Characters of a wrong argument that are shown."""
 
+_brief = reprlib.Repr()
+_brief.maxstring = _brief.maxother = LONGEST
+
 
 def shown(value: Any) -> str:
-    """Return *value* as a message shows it: not endlessly, and whatever its `__repr__` does."""
+    """Return *value* as a message shows it: not endlessly, however large it is and whatever its `__repr__` does."""
     try:
-        found = repr(value)
+        found = _brief.repr(value)
     except Exception:  # noqa: BLE001 - a class of the user's own; its trouble is not what this is about
         found = f"<{type(value).__name__}>"
     return found if len(found) <= LONGEST else f"{found[:LONGEST]}…"
@@ -82,14 +86,14 @@ def keys_of(keys: Any) -> list[Any]:
     return [checked_key(key) for key in found]
 
 
-def mapping(values: Any) -> Mapping[Any, Any]:
-    """Return *values*.
+def mapping(name: str, values: Any) -> Mapping[Any, Any]:
+    """Return *values* of the argument *name*.
 
     Raises:
         CacheError: They are no mapping.
     """
     if not isinstance(values, Mapping):
-        raise CacheError(f"values is {shown(values)}. It must be a dict or another mapping. Write {{key: value}}.")
+        raise CacheError(f"{name} is {shown(values)}. It must be a dict or another mapping. Write {{key: value}}.")
     return values
 
 

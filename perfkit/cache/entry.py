@@ -44,7 +44,7 @@ class Entry:
         epoch: The control log's epoch at which it was last known to be valid; -1 asks for a look.
         hits: Times it was found since its policy last looked, up to the most that the policy tells apart. Raised
             without a lock: a lost one does no harm.
-        used: The tick of its last use, where the policy counts uses.
+        used: The tick of its last use, where the policy counts uses; 0 if it was not used since it came.
         due: The `expires` for which the tier has an alarm.
         retry_at: Monotonic seconds before which nobody tries again to refresh it.
         failures: Refreshes in a row that failed.

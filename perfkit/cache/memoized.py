@@ -207,8 +207,8 @@ class _Keys:
             hash(args)
         except TypeError as error:
             raise CacheError(
-                f"The arguments {args!r} cannot be a key: {error}. Arguments must be hashable. Give memoized(key=…) a "
-                "function that makes a key of them."
+                f"The arguments {shown(args)} cannot be a key: {error}. Arguments must be hashable. Give "
+                "memoized(key=…) a function that makes a key of them."
             ) from error
         return args
 

@@ -102,8 +102,10 @@ class Namespace:
         """Store each of *values*; return how many are kept."""
         names, shared = tag_names(tags), self._shared
         if shared is not None:
-            return shared.run(shared.values.set_many(mapping(values), ttl, names, sliding))
-        return sum(self.set(key, value, ttl, names, sliding=sliding) for key, value in mapping(values).items())
+            return shared.run(shared.values.set_many(mapping("values", values), ttl, names, sliding))
+        return sum(
+            self.set(key, value, ttl, names, sliding=sliding) for key, value in mapping("values", values).items()
+        )
 
     def add(self, key: Any, value: Any, ttl: float | None = UNSET, tags: Iterable[str] = ()) -> bool:
         """Store *value* if *key* has none; return whether it was stored."""
@@ -312,7 +314,7 @@ class Namespace:
         shared = self._shared
         if shared is None:
             return self.set_many(values, ttl, tags, sliding=sliding)
-        return await shared.arun(shared.values.set_many(mapping(values), ttl, tag_names(tags), sliding))
+        return await shared.arun(shared.values.set_many(mapping("values", values), ttl, tag_names(tags), sliding))
 
     async def aadd(self, key: Any, value: Any, ttl: float | None = UNSET, tags: Iterable[str] = ()) -> bool:
         """Do the same as `add`."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, cast
 
 from django.core.cache.backends.base import DEFAULT_TIMEOUT, BaseCache
 from django.core.exceptions import ImproperlyConfigured
 
-from perfkit.core.errors import CacheError
+from perfkit.cache.arguments import keys_of, mapping
 from perfkit_django.cached.copies import Copies, Objects
 from perfkit_django.lifecycle import Lifecycle, lifecycle
 
@@ -74,9 +74,7 @@ class NamespaceCache(BaseCache):
         Raises:
             CacheError: They are no iterable, or one text.
         """
-        if isinstance(keys, (str, bytes)) or not isinstance(keys, Iterable):
-            raise CacheError(f"keys is {keys!r}. It must be a list or another iterable of keys. Write [key] for one.")
-        return {self._name(key, version): key for key in keys}
+        return {self._name(key, version): key for key in keys_of(keys)}
 
     def _values_of(self, data: Any, version: int | None) -> dict[str, Any]:
         """Return the values of *data* by what their keys are called in the namespace.
@@ -84,9 +82,7 @@ class NamespaceCache(BaseCache):
         Raises:
             CacheError: It is no mapping.
         """
-        if not isinstance(data, Mapping):
-            raise CacheError(f"data is {data!r}. It must be a dict or another mapping. Write {{key: value}}.")
-        return {self._name(key, version): value for key, value in data.items()}
+        return {self._name(key, version): value for key, value in mapping("data", data).items()}
 
     def _name(self, key: Any, version: int | None) -> str:
         """Return what *key* is called in the namespace; a key of which Django warns is warned of each time."""

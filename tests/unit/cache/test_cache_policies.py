@@ -127,3 +127,26 @@ def test_a_policy_of_ones_own_may_be_given() -> None:
         cache.set(key, key)
     assert [key in cache for key in "abc"] == [True, False, True]
     assert cache.get_stats().strategy == "youngest"
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_lru_agrees_with_an_ordered_dict_about_who_leaves_whatever_happens(seed: int) -> None:
+    chance, cache, order = random.Random(seed), CacheManager(strategy="lru", max_size=20), OrderedDict[int, None]()
+    other = cache.namespace("other")
+    for _ in range(4000):
+        key, step = chance.randrange(60), chance.random()
+        space = other if key % 3 == 0 else cache
+        if step < 0.5:
+            assert (space.get(key) is not None) == (key in order)
+            if key in order:
+                order.move_to_end(key)
+        elif step < 0.9:
+            space.set(key, 1)
+            if key not in order and len(order) == 20:
+                order.popitem(last=False)
+            order[key] = None
+            order.move_to_end(key)
+        else:
+            assert space.delete(key) == (key in order)
+            order.pop(key, None)
+    assert len(cache) == len(order)
