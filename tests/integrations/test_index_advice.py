@@ -59,6 +59,43 @@ def test_an_idle_connection_is_not_touched_and_one_in_a_transaction_is_left_in_i
         assert connection.execute("SHOW statement_timeout").fetchone() == ("0",)
 
 
+def test_an_index_that_the_server_refuses_spoils_none_of_the_others(postgres: PostgresServer) -> None:
+    with postgres.database() as name, postgres.connect(name) as connection:
+        connection.execute("CREATE EXTENSION hypopg")
+        fill(connection.execute)
+        connection.execute("ALTER TABLE pages ADD at timestamptz DEFAULT now()")
+        connection.execute("UPDATE pages SET at = now() - id * interval '1 hour'")
+        connection.execute("VACUUM FULL ANALYZE pages")
+        # The day depends on the time zone of the session, so no index is kept on it.
+        by_day = "SELECT id, note FROM pages WHERE date(at) = '2026-03-01' AND owner = 7"
+        result = analyze(connection, [(by_day, 1000)])
+        assert [(advice.columns, advice.verified_by) for advice in result.indexes] == [(("owner",), "hypopg")]
+        assert result.left_out == ()
+
+
+def test_a_table_that_is_joined_gets_a_partial_index_too(postgres: PostgresServer) -> None:
+    with postgres.database() as name, postgres.connect(name) as connection:
+        connection.execute("CREATE EXTENSION hypopg")
+        fill(connection.execute)
+        connection.execute("CREATE TABLE owners (id integer PRIMARY KEY, name text)")
+        connection.execute("INSERT INTO owners SELECT i, 'owner ' || i FROM generate_series(1, 5000) i")
+        connection.execute("ALTER TABLE pages ADD state char(8) NOT NULL DEFAULT 'done'")
+        connection.execute(
+            "UPDATE pages SET state = CASE WHEN id % 400 = 0 THEN 'it''s \\x' ELSE 'new' END WHERE id % 40 = 0"
+        )
+        connection.execute("VACUUM FULL ANALYZE")
+        joined = (
+            "SELECT o.name, p.note FROM owners o JOIN pages p ON p.owner = o.id "
+            "WHERE p.state IN ('it''s \\x', 'lost') ORDER BY p.name"
+        )
+        [advice] = recommend_indexes(connection, [(joined, 1000)], budget_bytes=40_000)
+        assert advice.where == "state IN ('it''s \\x', 'lost')"
+        connection.execute(advice.ddl)
+        verified = verify_applied(connection, advice)
+        assert verified.is_used
+        assert verified.message.startswith("Fixed")
+
+
 def test_engines_connections_and_urls_are_asked_alike(postgres: PostgresServer) -> None:
     with postgres.database() as name:
         with postgres.connect(name) as connection:

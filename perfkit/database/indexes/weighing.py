@@ -20,6 +20,9 @@ LEAST_PART_WITHIN = 0.05
 LEAST_SAVING = 40.0
 """Units of the planner that it must save a call, ten pages: what saves less is small, or good already."""
 
+LEAST_WIDER = 20.0
+"""The same where an index that is advised anyway is only made wider."""
+
 LEAST_OF_FIRST = 0.01
 """Part of a statement's first cost that one more index beside others must save."""
 
@@ -83,9 +86,9 @@ class Weighing:
         )
         return total - sum(map(self.written, after - before)) + sum(map(self.written, before - after))
 
-    def is_gain(self, before: float, after: float) -> bool:
-        """Whether a statement that cost *before* and now costs *after* is the better for it by more than nothing."""
-        return before - after >= LEAST_SAVING and before - after >= self.part * before
+    def is_gain(self, before: float, after: float, least: float = LEAST_SAVING) -> bool:
+        """Whether a statement that cost *before* and now costs *after* is the better for it, by *least* units."""
+        return before - after >= max(least, self.part * before)
 
     def is_felt(self, before: frozenset[Definition], after: frozenset[Definition]) -> bool:
         """Whether some statement gains enough by the step.
@@ -97,8 +100,8 @@ class Weighing:
         for number, own in enumerate(self.of):
             if changed & own:
                 old, new = self.cost(number, before), self.cost(number, after)
-                least = 0.0 if is_wider else LEAST_OF_FIRST * self.cost(number, frozenset())
-                if self.is_gain(old, new) and old - new >= least:
+                least = max(LEAST_SAVING, LEAST_OF_FIRST * self.cost(number, frozenset()))
+                if self.is_gain(old, new, LEAST_WIDER if is_wider else least):
                     return True
         return False
 

@@ -58,6 +58,7 @@ class Planner:
     def __init__(self, cursor: Any, version: int) -> None:
         """Ask over *cursor*; *version* is ``server_version_num``."""
         self._cursor, self._version = cursor, version
+        self._is_begun = False
         self.calls = 0
 
     def plan(self, demand: Demand, sql: str | None = None) -> dict[str, Any]:
@@ -67,7 +68,10 @@ class Planner:
             UnplannedError: The server refused, or took too long.
         """
         self.calls += 1
-        self._cursor.execute("SAVEPOINT perfkit")
+        if not self._is_begun:
+            # To go back to it keeps it, undoes a failure, and frees the tables for whoever waits to change them.
+            self._cursor.execute("SAVEPOINT perfkit")
+            self._is_begun = True
         try:
             told = self._explained(sql or demand.sql, demand.parameters)
         except Exception as error:  # noqa: BLE001 - drivers have no error in common; why there is no plan is told
@@ -126,6 +130,7 @@ class HypoPG:
         self._cursor, self._planner, self._demands, self._catalog = cursor, planner, demands, catalog
         self._made: dict[Definition, int] = {}
         self._refused: set[Definition] = set()
+        self._accepted: set[Definition] = set()
         self._firsts: dict[tuple[int, str], str | None] = {}
 
     @property
@@ -205,21 +210,45 @@ class HypoPG:
         return list(dict.fromkeys(found)) or [demand.sql]
 
     def _have(self, definitions: frozenset[Definition]) -> None:
-        """Make the hypothetical indexes *definitions*, and take the others away."""
-        for definition in [each for each in self._made if each not in definitions]:
-            self._cursor.execute(f"SELECT hypopg_drop_index({self._made.pop(definition)})")
-        for definition in sorted(definitions - self._made.keys() - self._refused):
-            # HypoPG leaves IN (…) as it stands: to the planner that is another condition than the statement has.
-            folded = replace(definition, where=_LIST.sub(_as_constant, definition.where))
-            ddl = folded.ddl("postgresql", concurrently=False).replace("'", "''")
-            self._cursor.execute("SAVEPOINT perfkit_index")
-            try:
-                self._cursor.execute(f"SELECT indexrelid FROM hypopg_create_index('{ddl}')")
-                self._made[definition] = int(self._cursor.fetchone()[0])
-                self._cursor.execute("RELEASE SAVEPOINT perfkit_index")
-            except Exception:  # noqa: BLE001 - an expression that is not immutable, a type without order: no candidate
-                self._cursor.execute("ROLLBACK TO SAVEPOINT perfkit_index")
+        """Make the hypothetical indexes *definitions*, and take the others away, in few questions."""
+        gone = [self._made.pop(each) for each in list(self._made) if each not in definitions]
+        if gone:
+            numbers = ",".join(map(str, gone))
+            self._cursor.execute(f"SELECT hypopg_drop_index(each) FROM unnest('{{{numbers}}}'::oid[]) AS each")
+        wanted = sorted(definitions - self._made.keys() - self._refused)
+        if not wanted:
+            return
+        if self._could(wanted):
+            return
+        # One of them is refused, and the others of its question may be there all the same.
+        self.reset()
+        for definition in sorted(definitions - self._refused):
+            if not self._could([definition]):
+                # An expression that is not immutable, a type without an order: no candidate.
                 self._refused.add(definition)
+
+    def _could(self, definitions: Sequence[Definition]) -> bool:
+        """Make *definitions* with one question; return False where one of them is refused."""
+        ddl = ", ".join("'" + _hypothetical(each).replace("'", "''") + "'" for each in definitions)
+        is_new = not self._accepted.issuperset(definitions)
+        if is_new:
+            self._cursor.execute("SAVEPOINT perfkit_index")
+        try:
+            self._cursor.execute(
+                f"SELECT t.number, made.indexrelid FROM unnest(ARRAY[{ddl}]) WITH ORDINALITY AS t(ddl, number), "
+                "hypopg_create_index(t.ddl) AS made"
+            )
+            made = {definitions[int(number) - 1]: int(oid) for number, oid in self._cursor.fetchall()}
+        except Exception:  # drivers have no error in common
+            if not is_new:
+                raise
+            self._cursor.execute("ROLLBACK TO SAVEPOINT perfkit_index")
+            return False
+        if is_new:
+            self._cursor.execute("RELEASE SAVEPOINT perfkit_index")
+        self._made.update(made)
+        self._accepted.update(definitions)
+        return True
 
 
 def _index_names(plan: dict[str, Any]) -> Iterator[str]:
@@ -227,6 +256,15 @@ def _index_names(plan: dict[str, Any]) -> Iterator[str]:
         yield str(plan["Index Name"])
     for each in plan.get("Plans", ()):
         yield from _index_names(each)
+
+
+def _hypothetical(definition: Definition) -> str:
+    """Return the text that makes *definition* in HypoPG.
+
+    It leaves ``IN (…)`` as it stands, which is another condition to the planner than the constant of the statement.
+    """
+    folded = replace(definition, where=_LIST.sub(_as_constant, definition.where))
+    return folded.ddl("postgresql", concurrently=False)
 
 
 def _as_constant(match: re.Match[str]) -> str:
