@@ -348,6 +348,7 @@ class LoadBalancer(Component):
             patches.remove(self._recorder)
         self._background.stop()
         self._roster.tend(is_over=True)
+        self._execution.end()
         self._move()
 
     def tick(self, now: float) -> None:
@@ -378,8 +379,7 @@ class LoadBalancer(Component):
 
     def findings(self) -> Iterable[Finding]:
         """Return servers that fail, servers that are slow beside the others, and hosts that fail the app's calls."""
-        found = list(findings_of(self.servers))
-        return found if self._recorder is None else [*found, *self._recorder.findings()]
+        return [*findings_of(self.servers), *(self._recorder.findings() if self._recorder is not None else ())]
 
     def _move(self) -> None:
         budget = self.retry_budget

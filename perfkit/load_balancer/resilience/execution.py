@@ -7,11 +7,12 @@ from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, Any
 
 from perfkit.core.errors import NoServerAvailable
-from perfkit.core.shells import acall, call
+from perfkit.core.shells import acall, call, is_loop_running
 from perfkit.load_balancer.leases import Lease
 from perfkit.load_balancer.reports.orca import report_of
 from perfkit.load_balancer.resilience.deadline import deadline, time_left
 from perfkit.load_balancer.resilience.hedging import SlowAfter
+from perfkit.load_balancer.resilience.race import Race, Track
 from perfkit.load_balancer.resilience.retry import Verdict, judge_error, judge_result
 
 if TYPE_CHECKING:
@@ -57,6 +58,14 @@ class Plan:
             return None
 
 
+class _Lost(Exception):  # noqa: N818 - said as what happened; it never leaves this module
+    """The try that decides a race failed."""
+
+    def __init__(self, error: Exception, lease: Lease) -> None:
+        super().__init__(str(error))
+        self.error, self.lease = error, lease
+
+
 class Execution:
     """Runs requests for a balancer."""
 
@@ -64,6 +73,11 @@ class Execution:
         """Try each request again up to *retries* times; with *hedges* ask a second server where the first is slow."""
         self._balancer, self._retries, self._hedges = balancer, retries, hedges
         self._slow = SlowAfter()
+        self._track = Track()
+
+    def end(self) -> None:
+        """Let go of the threads that were used for hedging."""
+        self._track.close()
 
     def run(self, fn: Callable[..., Any], key: Hashable | None, *, idempotent: bool, timeout: float | None) -> Any:
         """Do the request; see `LoadBalancer.execute_request`."""
@@ -72,7 +86,15 @@ class Execution:
             lease = plan.begin()
             while True:
                 try:
-                    result = call(fn, lease.server)
+                    if self._hedges and idempotent and self._slow.seconds is not None and not is_loop_running():
+                        result, lease = self._raced(fn, lease, plan)
+                    else:
+                        result = call(fn, lease.server)
+                except _Lost as lost:
+                    lease = lost.lease
+                    following = plan.again(self._failed(lease, lost.error))
+                    if following is None:
+                        raise lost.error from lost.error.__cause__
                 except Exception as error:
                     following = plan.again(self._failed(lease, error))
                     if following is None:
@@ -116,6 +138,34 @@ class Execution:
                     if following is None:
                         return result
                 lease = following
+
+    def _raced(self, fn: Callable[..., Any], lease: Lease, plan: Plan) -> tuple[Any, Lease]:
+        """Return the first answer and its lease; see `_hedged`.
+
+        Raises:
+            _Lost: The last try left failed; with its lease, which is not given back.
+        """
+        race = Race(self._track)
+        if not race.enter(lambda server: call(fn, server), lease):
+            return call(fn, lease.server), lease
+        try:
+            if not race.is_decided(self._slow.seconds or 0.0):
+                second = plan.one_more()
+                if second is not None and not race.enter(lambda server: call(fn, server), second):
+                    second.cancel()
+            while True:
+                future, winner = race.take()
+                error = future.exception()
+                if error is None:
+                    return future.result(), winner
+                if not isinstance(error, Exception):
+                    winner.cancel()
+                    raise error
+                if race.is_over or judge_error(error) is Verdict.GOOD:
+                    raise _Lost(error, winner)
+                self._failed(winner, error)
+        finally:
+            race.give_up()
 
     async def _hedged(self, fn: Callable[..., Any], lease: Lease, plan: Plan) -> tuple[Any, Lease]:
         """Return the first answer and its lease; the other try is given up and counts as neither good nor bad.
