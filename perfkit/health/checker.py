@@ -160,6 +160,7 @@ class HealthChecker(Component):
             if self._context.loops.alive() and "event_loop" not in self._watched:
                 self._watch(HealthCheck(name="event_loop", run=self._heartbeat.check, critical=False))
             self._find_database()
+            self._find_new()
             registered = self._roster.registrations
             for name, watched in list(self._watched.items()):
                 if name not in registered:
@@ -176,6 +177,12 @@ class HealthChecker(Component):
     def _watch(self, check: HealthCheck) -> None:
         with self._lock:
             self._watched = {**self._watched, check.name: Watched(check, self._context)}
+
+    def _find_new(self) -> None:
+        """Watch what components have come to have: one that woke, a balancer whose first server was added."""
+        for check in self._context.checks():
+            if check.name not in self._watched:
+                self._watch(check)
 
     def _find_database(self) -> None:
         """Watch the database that the system was given, unless there is a check of that name."""

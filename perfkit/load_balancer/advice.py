@@ -28,7 +28,7 @@ SLOW = 3.0
 
 
 def checks_of(balancer: LoadBalancer) -> list[HealthCheck]:
-    """Return the check of the fleet; none where there is no fleet when health begins to watch."""
+    """Return the check of the fleet; none before there is one."""
     if not balancer.servers:
         return []
 

@@ -7,10 +7,12 @@ takes the answers.
 
 from __future__ import annotations
 
-import http.client
 import random
+import re
 import socket
 from collections.abc import Callable, Iterable
+from time import monotonic
+from urllib.parse import quote
 
 from perfkit.load_balancer.servers import Server
 
@@ -20,6 +22,11 @@ Check = Callable[[Server], object]
 """Asks one server: False or an exception is bad, anything else good."""
 
 JITTER = 0.1
+
+LONGEST_LINE = 1024
+"""Bytes that a status line may have."""
+
+_status_line = re.compile(rb"HTTP/1\.[01] ([0-9]{3})(?: |\r?\n)").match
 
 
 class _Record:
@@ -82,21 +89,61 @@ def tcp_check(timeout: float) -> Check:
     """Return a check that opens a connection and closes it."""
 
     def check(server: Server) -> bool:
-        with socket.create_connection((server.host, server.port), timeout=timeout):
+        with _connected(server, monotonic() + timeout):
             return True
 
     return check
 
 
 def http_check(path: str, timeout: float) -> Check:
-    """Return a check that gets *path*; a status below 400 is well."""
+    """Return a check that gets *path*; a status below 400 is well.
+
+    *timeout* bounds all of it, but for the look-up of a name: a server that sends a byte now and then is not well.
+    """
+
+    target = quote(path, safe="/:@!$&'()*+,;=~?%[]")
 
     def check(server: Server) -> bool:
-        connection = http.client.HTTPConnection(server.host, server.port or None, timeout=timeout)
-        try:
-            connection.request("GET", path, headers={"User-Agent": "perfkit", "Connection": "close"})
-            return connection.getresponse().status < 400
-        finally:
-            connection.close()
+        ends = monotonic() + timeout
+        request = (
+            f"GET {target} HTTP/1.1\r\nHost: {server.address}\r\nUser-Agent: perfkit\r\nAccept: */*\r\n"
+            "Connection: close\r\n\r\n"
+        )
+        with _connected(server, ends) as connection:
+            connection.sendall(request.encode("ascii"))
+            line = b""
+            while b"\n" not in line:
+                connection.settimeout(_left(ends))
+                piece = connection.recv(LONGEST_LINE)
+                line += piece
+                if not piece or len(line) > LONGEST_LINE:
+                    return False
+        found = _status_line(line)
+        return found is not None and int(found[1]) < 400
 
     return check
+
+
+def _connected(server: Server, ends: float) -> socket.socket:
+    error: OSError = OSError(f"{server.host!r} has no address")
+    for family, kind, protocol, _, address in socket.getaddrinfo(
+        server.host, server.port or 80, type=socket.SOCK_STREAM
+    ):
+        connection = socket.socket(family, kind, protocol)
+        try:
+            connection.settimeout(_left(ends))
+            connection.connect(address)
+            connection.settimeout(_left(ends))
+        except OSError as failed:
+            connection.close()
+            error = failed
+        else:
+            return connection
+    raise error
+
+
+def _left(ends: float) -> float:
+    left = ends - monotonic()
+    if left <= 0.0:
+        raise TimeoutError("the check took too long")
+    return left

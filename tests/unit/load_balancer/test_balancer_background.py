@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import random
 import socket
@@ -52,6 +53,66 @@ def web() -> Iterator[ThreadingHTTPServer]:
     server.shutdown()
     server.server_close()
     thread.join(10)
+
+
+@pytest.fixture
+def dripping() -> Iterator[tuple[int, list[int]]]:
+    """A server that sends one byte of an endless status line every 50 ms; yield its port, and what it sent so far."""
+    sent, listener, over = [0], socket.create_server(("127.0.0.1", 0)), threading.Event()
+
+    def serve() -> None:
+        with contextlib.suppress(OSError):
+            connection, _ = listener.accept()
+            with connection:
+                while not over.wait(0.05) and sent[0] < 1000:
+                    connection.sendall(b"H")
+                    sent[0] += 1
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    yield listener.getsockname()[1], sent
+    over.set()
+    listener.close()
+    thread.join(10)
+
+
+def test_a_check_is_over_in_time_however_slowly_the_server_speaks(dripping: tuple[int, list[int]]) -> None:
+    port, sent = dripping
+    server = Server(ServerSpec(name="slow", host="127.0.0.1", port=port))
+    with pytest.raises(TimeoutError):
+        http_check("/", 0.3)(server)
+    # A bound for each read alone would have waited for all of its thousand bytes.
+    assert 0 < sent[0] < 1000
+
+
+@pytest.mark.parametrize(
+    ("line", "is_well"),
+    [
+        (b"HTTP/1.1 204 No Content\r\n\r\n", True),
+        (b"HTTP/1.0 302\r\n\r\n", True),
+        (b"HTTP/1.1 404 Not Found\r\n\r\n", False),
+        (b"HTTP/1.1 2000\r\n\r\n", False),
+        (b"SSH-2.0-OpenSSH\r\n", False),
+        (b"x" * 2000, False),
+        (b"", False),
+    ],
+)
+def test_a_check_believes_only_a_status_below_400(line: bytes, is_well: bool) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        asked: list[bytes] = []
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                asked.append(connection.recv(4096))
+                connection.sendall(line)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        server = Server(ServerSpec(name="one", host="127.0.0.1", port=listener.getsockname()[1]))
+        assert http_check("/a b\r\nX: y", 10.0)(server) is is_well
+        thread.join(10)
+    assert asked[0].startswith(b"GET /a%20b%0D%0AX:%20y HTTP/1.1\r\nHost: 127.0.0.1:")
 
 
 def test_a_status_changes_after_answers_that_agree() -> None:

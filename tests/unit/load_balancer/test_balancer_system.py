@@ -100,6 +100,15 @@ def test_health_watches_the_fleet(system: PerformanceSystem) -> None:
     assert list(LoadBalancer().checks()) == []
 
 
+def test_health_watches_a_fleet_whose_first_server_is_added_later(tmp_path: Path) -> None:
+    with PerformanceSystem({"store": {"directory": str(tmp_path)}}) as made:
+        balancer = made.load_balancer
+        assert "load_balancer" not in {each.name for each in made.health.get_health_summary().checks}
+        balancer.add_server("late", host="127.0.0.1", port=1)
+        made.health.tick(made.health._clock.monotonic())
+        assert "load_balancer" in {each.name for each in made.health.get_health_summary().checks}
+
+
 def test_workers_count_together(tmp_path: Path) -> None:
     first, second = systems(tmp_path, 2)
     with first, second:
