@@ -14,7 +14,7 @@ from perfkit.core.shells import call
 from perfkit.load_balancer.discovery.sources import Source, specs_of
 from perfkit.load_balancer.health.active import ActiveChecks, Check, http_check, tcp_check
 from perfkit.load_balancer.servers import Server
-from perfkit.load_balancer.settings import LoadBalancerSettings
+from perfkit.load_balancer.settings import LoadBalancerSettings, function_of, positive
 
 if TYPE_CHECKING:
     from perfkit.load_balancer.balancer import LoadBalancer
@@ -54,6 +54,8 @@ class Background:
 
     def discover(self, source: Source, interval: float) -> None:
         """Look *source* up now, and every *interval* seconds while this runs."""
+        function_of("The source of servers", source)
+        interval = positive("The interval of discovery", interval)
         with self._lock:
             self._source, self._interval = source, interval
         self._look(self._balancer.monotonic())
@@ -61,6 +63,7 @@ class Background:
 
     def check_with(self, check: Check) -> None:
         """Ask servers with *check* while this runs."""
+        function_of("The check of servers", check)
         with self._lock:
             self._check = check
         self._begin()

@@ -90,12 +90,12 @@ class LoadBalancer(Component):
         """
         if context is None:
             context = _alone(clock)
-        self.settings = overridden(settings or LoadBalancerSettings(), zone=zone, slow_start=slow_start)
+        self.settings = overridden(settings, zone=zone, slow_start=slow_start)
         self._context = context
         self._clock = clock or context.clock
         self.monotonic = self._monotonic = self._clock.monotonic
         self._rng = rng or random.Random()
-        self.strategy, self._strategy = choose_strategy(strategy or self.settings.strategy, self._in_flight)
+        self.strategy, self._strategy = choose_strategy(strategy, self.settings.strategy, self._in_flight)
         ejection = Ejection(rules_of(self.settings), self._rng)
         self._roster = Roster(self.settings, self._strategy, ejection, self._rng)
         self._keeper = Keeper(
@@ -214,7 +214,7 @@ class LoadBalancer(Component):
             names: list[str] = wanted(count, fleet.servers)
             return names
         servers = fleet.servers
-        chosen = self._rng.sample(servers, min(count, len(servers))) if servers else []
+        chosen = self._rng.sample(servers, max(0, min(count, len(servers))))
         return [server.name for server in chosen]
 
     def record_probe(self, name: str, *, in_flight: float | None = None, latency: float | None = None) -> None:
@@ -269,7 +269,7 @@ class LoadBalancer(Component):
         """Say how the fleet stands and why each server, or that called *name*, is picked or not."""
         now = self._monotonic()
         chosen = [self._roster.get(name)] if name is not None else list(self._roster.servers.values())
-        return explain(self._current(now), chosen, self._strategy, self.strategy, self.retry_budget, now)
+        return explain(self._current(now), chosen, self._strategy, self, now)
 
     def get_stats(self) -> LoadBalancerSnapshot:
         """Return picks, answers, latencies and states, the counts of all workers."""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from perfkit.load_balancer.fleet import Fleet
-from perfkit.load_balancer.resilience.budget import RetryBudget
 from perfkit.load_balancer.servers import Server, ServerState
+
+if TYPE_CHECKING:
+    from perfkit.load_balancer.balancer import LoadBalancer
 
 __all__ = ["Explanation", "ServerExplanation", "explain"]
 
@@ -53,12 +55,10 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
         return "\n".join(lines)
 
 
-def explain(
-    fleet: Fleet, servers: Sequence[Server], strategy: Any, name: str, budget: RetryBudget, now: float
-) -> Explanation:
+def explain(fleet: Fleet, servers: Sequence[Server], strategy: Any, balancer: LoadBalancer, now: float) -> Explanation:
     """Return why each of *servers* is picked or not at *now*."""
     shares = {id(server): share for share, group in fleet.levels for server in group.servers}
-    estimate = getattr(strategy, "estimate", None)
+    estimate, remark = getattr(strategy, "estimate", None), getattr(strategy, "remark", None)
     found = [
         ServerExplanation(
             name=server.name,
@@ -66,17 +66,18 @@ def explain(
             share=shares.get(id(server), 0.0),
             in_flight=server.in_flight,
             estimate=estimate(server, now) if estimate is not None and id(server) in shares else None,
-            reason=_reason(server, shares.get(id(server), 0.0), now),
+            reason=_reason(server, shares.get(id(server), 0.0), now)
+            + (_remarked(remark(server, now)) if remark is not None and id(server) in shares else ""),
         )
         for server in servers
     ]
     found.sort(key=lambda each: (each.share == 0.0, each.estimate if each.estimate is not None else 0.0, each.name))
     panic = " So few are well that sick ones get requests too." if fleet.is_panicking else ""
     return Explanation(
-        summary=f"{name} chooses among {len(fleet.servers)} of {len(servers)} servers.{panic}",
-        strategy=name,
+        summary=f"{balancer.strategy} chooses among {len(fleet.servers)} of {len(balancer.servers)} servers.{panic}",
+        strategy=balancer.strategy,
         is_panicking=fleet.is_panicking,
-        retries_available=budget.available,
+        retries_available=balancer.retry_budget.available,
         servers=tuple(found),
     )
 
@@ -100,8 +101,13 @@ def _reason(server: Server, share: float, now: float) -> str:
             where = "" if share >= 1.0 else f" of a level that gets {share:.0%} of the traffic"
             if not share:
                 return "well, but a level before it takes all traffic"
-            failed = f", {server.streak} failures in a row" if server.streak else ""
-            return f"well: one{where or ' to choose from'}, {server.in_flight} in flight{failed}"
+            failed = "" if not server.streak else f", {server.streak} failure{'s' * (server.streak > 1)} in a row"
+            word = "failing" if failed else "well"
+            return f"{word}: one{where or ' to choose from'}, {server.in_flight} in flight{failed}"
+
+
+def _remarked(remark: str) -> str:
+    return f"; {remark}" if remark else ""
 
 
 def _anyway(share: float) -> str:

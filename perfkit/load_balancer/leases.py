@@ -10,11 +10,15 @@ from typing import TYPE_CHECKING, Any, Self
 
 from perfkit.load_balancer.exclusion import alone_as_needed
 from perfkit.load_balancer.servers import Server
+from perfkit.load_balancer.settings import positive
 
 if TYPE_CHECKING:
     from perfkit.load_balancer.keeper import Keeper
 
 __all__ = ["Lease"]
+
+LONGEST = 1e9
+"""Seconds below which a latency needs no second look."""
 
 
 class Lease:
@@ -46,9 +50,14 @@ class Lease:
             success: Whether the server did what it should. What the client did wrong (404) is the server's success.
             latency: Seconds; by default the time since the lease was taken.
             report: The load that the server reported: a `LoadReport`, the text of its header, or a mapping.
+
+        Raises:
+            LoadBalancerError: The latency is negative or no number; the lease is cancelled then.
         """
         if self.is_released:
             return
+        if latency is not None and not 0.0 <= latency < LONGEST:
+            self._check(latency)
         self.is_released = True
         server = self.server
         server.in_flight -= 1
@@ -69,6 +78,13 @@ class Lease:
         observe = keeper.observe
         if observe is not None:
             observe(server, latency, success, now)
+
+    def _check(self, latency: float) -> None:
+        try:
+            positive("The latency of a released lease", latency, or_zero=True)
+        except ValueError:
+            self.cancel()
+            raise
 
     @alone_as_needed
     def cancel(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -21,6 +22,8 @@ __all__ = ["MOST_SERVERS", "Roster"]
 
 PANIC_PERIOD = 0.25
 """Seconds after which a fleet that panics looks again who is well."""
+
+_is_host = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*|[0-9A-Fa-f:.]*(?:%[A-Za-z0-9._-]+)?)|:[0-9A-Fa-f:.]+").fullmatch
 
 MOST_SERVERS = 10_000
 """Servers that one balancer may know."""
@@ -153,7 +156,7 @@ class Roster:
             LoadBalancerError: A figure of one cannot be, or there are too many; then nothing has changed.
         """
         with self._lock:
-            wanted = {spec.name: spec for spec in specs}
+            wanted = _by_name(specs)
             _check_all(wanted)
             known = self.servers
             moved = {
@@ -250,6 +253,17 @@ class Roster:
         )
 
 
+def _by_name(specs: object) -> dict[str, ServerSpec]:
+    wanted: dict[str, ServerSpec] = {}
+    for spec in specs if isinstance(specs, Iterable) else (specs,):
+        if not isinstance(spec, ServerSpec):
+            raise LoadBalancerError(
+                f"{spec!r} was given as a server. Each must be a ServerSpec. Write ServerSpec(name=..., host=...)."
+            )
+        wanted[spec.name] = spec
+    return wanted
+
+
 def _check_all(wanted: dict[str, ServerSpec]) -> None:
     if len(wanted) > MOST_SERVERS:
         raise LoadBalancerError(
@@ -275,6 +289,16 @@ def _check(spec: ServerSpec) -> None:
         raise LoadBalancerError(
             f"The server {spec.name!r} was added with the weight {spec.weight}. A weight is a number above 0. "
             "To give a server no requests, drain it."
+        )
+    if spec.host and not _is_host(spec.host):
+        raise LoadBalancerError(
+            f"The server {spec.name!r} was added with the host {spec.host[:100]!r}. A host is a name or an address in "
+            "ASCII, without scheme, port, path or brackets. Write it as shop.internal, 10.0.0.7 or fd00::7."
+        )
+    if not 0 <= spec.priority <= 1_000_000:
+        raise LoadBalancerError(
+            f"The server {spec.name!r} was added with the priority {spec.priority}. It must be 0 to 1000000; 0 is used "
+            "first. Correct it."
         )
     if not 0 <= spec.port <= 65_535:
         raise LoadBalancerError(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, field
@@ -15,7 +16,7 @@ from perfkit.core.settings import Settings
 if TYPE_CHECKING:
     from perfkit.core.context import Context
 
-__all__ = ["LoadBalancerSettings", "ServerSettings", "StrategyName", "overridden"]
+__all__ = ["LoadBalancerSettings", "ServerSettings", "StrategyName", "function_of", "overridden", "positive"]
 
 CLIENTS = ("httpx", "httpx2", "urllib3", "urllib.request", "aiohttp")
 """Modules by which an app calls others; requests brings urllib3."""
@@ -152,12 +153,42 @@ class LoadBalancerSettings(Settings, frozen=True):
             )
 
 
-def overridden(settings: LoadBalancerSettings, **given: object) -> LoadBalancerSettings:
-    """Return *settings* with those of the *given* that are not None.
+def positive(what: str, value: Any, *, or_zero: bool = False) -> float:
+    """Return *value* as a number above 0, or with *or_zero* of 0 or more; *what* it is stands in the error.
+
+    Raises:
+        LoadBalancerError: It is none.
+    """
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if is_number and math.isfinite(value) and (value > 0 or (or_zero and value == 0)):
+        return float(value)
+    least = "0 or more" if or_zero else "above 0"
+    raise LoadBalancerError(f"{what} is {value!r}. It must be a number {least}. Correct the argument.")
+
+
+def function_of(what: str, value: object) -> None:
+    """Check that *value* can be called; *what* it is stands in the error.
+
+    Raises:
+        LoadBalancerError: It cannot.
+    """
+    if not callable(value):
+        raise LoadBalancerError(f"{what} is {value!r}. It must be a function. Give one that can be called.")
+
+
+def overridden(settings: LoadBalancerSettings | None, **given: object) -> LoadBalancerSettings:
+    """Return *settings*, by default those of `LoadBalancerSettings`, with those of the *given* that are not None.
 
     Raises:
         LoadBalancerError: One of them is nothing that the settings allow.
     """
+    if settings is None:
+        settings = LoadBalancerSettings()
+    elif not isinstance(settings, LoadBalancerSettings):
+        raise LoadBalancerError(
+            f"A load balancer was made with the settings {settings!r}. They must be LoadBalancerSettings. "
+            "Write LoadBalancerSettings(retries=2)."
+        )
     wanted = {name: value for name, value in given.items() if value is not None}
     try:
         msgspec.convert(wanted, LoadBalancerSettings)

@@ -87,8 +87,22 @@ def file(path: str | Path) -> Source:
     return read
 
 
+def _is_name(value: object) -> bool:
+    return isinstance(value, str) and bool(value)
+
+
+def _is_port(value: object) -> bool:
+    return isinstance(value, int) and 0 < value <= 65_535
+
+
 def dns(host: str, port: int, *, weight: float = 1.0) -> Source:
     """Return the source that resolves *host*: one server for each IPv4 and IPv6 address, called ``address:port``."""
+
+    if not (_is_name(host) and _is_port(port)):
+        raise LoadBalancerError(
+            f"A source was made of the host {host!r} and the port {port!r}. A name and a port of 1 to 65535 are "
+            "expected. Correct them."
+        )
 
     def resolve() -> Iterable[ServerSpec]:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
@@ -108,6 +122,12 @@ def srv(name: str, *, resolve: Callable[[str], Iterable[tuple[int, int, int, str
         name: Such as ``_http._tcp.stock.internal``.
         resolve: Returns priority, weight, port and target of each record; by default the package dnspython is asked.
     """
+
+    if not _is_name(name):
+        raise LoadBalancerError(
+            f"A source of SRV records was made of the name {name!r}. A name such as _http._tcp.stock.internal is "
+            "expected. Give it one."
+        )
 
     def read() -> Iterable[ServerSpec]:
         records = sorted((resolve or _resolve_srv)(name))

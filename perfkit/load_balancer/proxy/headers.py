@@ -43,6 +43,7 @@ TRUST = frozenset({b"forwarded", b"x-real-ip", b"x-client-ip", b"x-cluster-clien
 DEADLINE_HEADER = DEADLINE.encode()
 REPORTS = frozenset({HEADER.encode(), HEADER_JSON.encode(), b"endpoint-load-metrics-bin"})
 CONTROL = REPORTS | {DEADLINE_HEADER}
+NOT_PASSED_BACK = HOP_BY_HOP | CONTROL
 DROPPED = HOP_BY_HOP | FRAMING | TRUST | CONTROL
 
 
@@ -102,13 +103,11 @@ def response_headers(headers: Iterable[tuple[bytes, bytes]], options: ProxyOptio
     """Return the headers of an answer for the client: no hop-by-hop ones, and not how busy the server is."""
     headers = list(headers)
     named = _named_in_connection(headers)
+    dropped = NOT_PASSED_BACK if not options.pass_reports else HOP_BY_HOP
     kept = [
         (name, value)
         for name, value in headers
-        if name not in HOP_BY_HOP
-        and name not in REPORTS
-        and name not in named
-        and (name != b"content-length" or has_length)
+        if name not in dropped and name not in named and (name != b"content-length" or has_length)
     ]
     kept.append((b"via", b"1.1 " + options.pseudonym.encode()))
     return kept

@@ -16,13 +16,12 @@ from urllib.parse import quote
 import msgspec
 
 from perfkit.load_balancer.proxy.faults import Refused
-from perfkit.load_balancer.proxy.options import ProxyOptions
+from perfkit.load_balancer.proxy.options import ProxyOptions, is_token
 
 __all__ = ["Framing", "Headers", "framing_of", "host_of", "is_field_value", "is_length", "is_token", "target_of"]
 
 Headers = list[tuple[bytes, bytes]]
 
-is_token = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,256}").fullmatch
 is_field_value = re.compile(rb"[^\x00-\x08\x0a-\x1f\x7f]*").fullmatch
 _is_target = re.compile(rb"/[!-\"$-~]*").fullmatch
 _is_query = re.compile(rb"[!-\"$-~]*").fullmatch

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 import secrets
 import ssl
 from typing import Any
@@ -10,8 +11,23 @@ from typing import Any
 import msgspec
 
 from perfkit.core.errors import LoadBalancerError
+from perfkit.load_balancer.settings import positive
 
 __all__ = ["ProxyOptions"]
+
+
+is_token = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,256}").fullmatch
+
+ABOVE_ZERO = (
+    "connect_timeout",
+    "response_timeout",
+    "idle_timeout",
+    "max_connections",
+    "max_header_bytes",
+    "max_headers",
+    "max_target_bytes",
+)
+ZERO_OR_MORE = ("total_timeout", "continue_timeout", "keep_alive", "max_body_bytes", "replay_bytes", "max_hops")
 
 
 class ProxyOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,6 +49,8 @@ class ProxyOptions(msgspec.Struct, frozen=True, kw_only=True):
         trusted_proxies: Addresses or networks whose X-Forwarded-*, Forwarded and deadline are believed.
         pseudonym: This proxy's name in ``Via``; a request that carries it already has come round.
         max_hops: Proxies in ``Via`` above which a request goes round as well.
+        pass_reports: Pass on what servers tell of their load (``endpoint-load-metrics``), which is for nobody outside:
+            only where a balancer of your own stands in front.
         tls: How to speak TLS to the servers; None is plain HTTP.
     """
 
@@ -53,6 +71,7 @@ class ProxyOptions(msgspec.Struct, frozen=True, kw_only=True):
     trusted_proxies: tuple[str, ...] = ()
     pseudonym: str = msgspec.field(default_factory=lambda: f"perfkit-{secrets.token_hex(4)}")
     max_hops: int = 10
+    pass_reports: bool = False
     tls: ssl.SSLContext | None = None
 
     def checked(self) -> ProxyOptions:
@@ -61,14 +80,21 @@ class ProxyOptions(msgspec.Struct, frozen=True, kw_only=True):
         Raises:
             LoadBalancerError: A figure cannot be.
         """
-        for name in ("connect_timeout", "response_timeout", "idle_timeout", "max_connections", "max_header_bytes"):
-            if getattr(self, name) <= 0:
-                raise LoadBalancerError(f"{name} of the proxy is {getattr(self, name)}. It must be above 0. Raise it.")
-        for name in ("total_timeout", "continue_timeout", "keep_alive", "max_body_bytes", "replay_bytes", "max_hops"):
-            if getattr(self, name) < 0:
+        for name in ABOVE_ZERO:
+            positive(f"{name} of the proxy", getattr(self, name))
+        for name in ZERO_OR_MORE:
+            positive(f"{name} of the proxy", getattr(self, name), or_zero=True)
+        for name in ("allowed_hosts", "trusted_proxies"):
+            texts = getattr(self, name)
+            if isinstance(texts, str) or not all(isinstance(text, str) for text in texts):
                 raise LoadBalancerError(
-                    f"{name} of the proxy is {getattr(self, name)}. It must not be below 0. Raise it."
+                    f"{name} of the proxy is {texts!r}. It must be a tuple of texts. Write ({texts!r},) for one."
                 )
+        if not is_token(str(self.pseudonym).encode("utf-8", "replace")):
+            raise LoadBalancerError(
+                f"pseudonym of the proxy is {self.pseudonym!r}. It must be a token as in a header: letters, digits, "
+                "- . _ and no spaces. Write it so."
+            )
         networks_of(self.trusted_proxies)
         return self
 

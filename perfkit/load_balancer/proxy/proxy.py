@@ -12,11 +12,13 @@ import asyncio
 from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, Any
 
+from perfkit.core.errors import LoadBalancerError
 from perfkit.load_balancer.proxy.exchange import Exchange
 from perfkit.load_balancer.proxy.headers import Trust
 from perfkit.load_balancer.proxy.options import ProxyOptions
 from perfkit.load_balancer.proxy.pool import Pool
 from perfkit.load_balancer.proxy.request import Receive, Send
+from perfkit.load_balancer.settings import function_of
 
 if TYPE_CHECKING:
     from perfkit.load_balancer.balancer import LoadBalancer
@@ -46,6 +48,12 @@ class Proxy:
         Raises:
             LoadBalancerError: An option cannot be.
         """
+        if not callable(getattr(balancer, "acquire", None)):
+            raise LoadBalancerError(
+                f"A proxy was made of {balancer!r}. It needs a LoadBalancer, which chooses the servers. Make one first."
+            )
+        if key is not None:
+            function_of("The key of a proxy", key)
         self.balancer = balancer
         self.options = ProxyOptions(**options).checked()
         self.trust = Trust(self.options)

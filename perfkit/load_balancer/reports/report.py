@@ -80,6 +80,6 @@ def _figure(value: float) -> float | None:
     """Return *value* as a float; None if no server has it: negative, not finite, or too large for one."""
     try:
         number = float(value)
-    except OverflowError:
+    except (OverflowError, TypeError, ValueError):
         return None
     return number if math.isfinite(number) and number >= 0.0 else None

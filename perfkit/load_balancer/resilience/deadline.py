@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from time import monotonic as _monotonic
 
-from perfkit.core.errors import DeadlineExceeded
+from perfkit.core.errors import DeadlineExceeded, LoadBalancerError
 
 __all__ = ["HEADER", "deadline", "read_headers", "remaining", "time_left", "write_headers"]
 
@@ -27,12 +27,24 @@ LONGEST = 86_400.0
 _ends: ContextVar[float | None] = ContextVar("perfkit_deadline", default=None)
 
 
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and value == value
+
+
 @contextmanager
 def deadline(seconds: float | None, *, monotonic: Callable[[], float] = _monotonic) -> Iterator[None]:
-    """Give what happens inside *seconds* at most; None leaves it as it is."""
+    """Give what happens inside *seconds* at most; None leaves it as it is.
+
+    Raises:
+        LoadBalancerError: That is no number.
+    """
     if seconds is None:
         yield
         return
+    if not _is_number(seconds):
+        raise LoadBalancerError(
+            f"A deadline of {seconds!r} was given. It must be a number of seconds, or None. Correct the argument."
+        )
     before = _ends.get()
     end = monotonic() + seconds
     token = _ends.set(end if before is None else min(before, end))

@@ -14,6 +14,7 @@ from perfkit.load_balancer.resilience.deadline import deadline, time_left
 from perfkit.load_balancer.resilience.hedging import SlowAfter
 from perfkit.load_balancer.resilience.race import Race, Track
 from perfkit.load_balancer.resilience.retry import Verdict, judge_error, judge_result
+from perfkit.load_balancer.settings import function_of
 
 if TYPE_CHECKING:
     from perfkit.load_balancer.balancer import LoadBalancer
@@ -81,6 +82,7 @@ class Execution:
 
     def run(self, fn: Callable[..., Any], key: Hashable | None, *, idempotent: bool, timeout: float | None) -> Any:
         """Do the request; see `LoadBalancer.execute_request`."""
+        function_of("What does the request", fn)
         plan = Plan(self._balancer, key, idempotent=idempotent, retries=self._retries)
         with deadline(timeout, monotonic=self._balancer.monotonic):
             lease = plan.begin()
@@ -117,6 +119,7 @@ class Execution:
         timeout: float | None,  # noqa: ASYNC109 - of all tries together, which no scope of one library could tell
     ) -> Any:
         """Do the request; see `LoadBalancer.aexecute_request`."""
+        function_of("What does the request", fn)
         plan = Plan(self._balancer, key, idempotent=idempotent, retries=self._retries)
         with deadline(timeout, monotonic=self._balancer.monotonic):
             lease = plan.begin()

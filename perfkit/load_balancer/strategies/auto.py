@@ -251,6 +251,17 @@ class Auto:
         if place < len(board.scores) and board.servers[place] is server:
             self._mend(board, place, now, server.in_flight)
 
+    def remark(self, server: Server, now: float) -> str:
+        """Return what is thought of *server*, for `explain`."""
+        memory, estimate = server.memory, self.estimate(server, now)
+        if estimate is None:
+            return ""
+        if memory.fails and now < memory.until + LONGEST_BACK_OFF:
+            when = f"in {memory.until - now:.1f} s" if memory.until > now else "now"
+            return f"gone with a chance of {min(0.99, memory.doubt):.0%}, tried again {when}"
+        took = f"{estimate * 1e3:.3g} ms" if estimate < 0.9995 else f"{estimate:.3g} s"
+        return f"one more request would take about {took}"
+
     def estimate(self, server: Server, now: float) -> float | None:
         """Return the seconds that one more request is estimated to take, for `explain`."""
         memory = server.memory

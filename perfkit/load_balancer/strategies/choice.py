@@ -14,8 +14,8 @@ from perfkit.load_balancer.strategies import STRATEGIES, strategy_of
 __all__ = ["choose_strategy", "next_best"]
 
 
-def choose_strategy(given: Any, in_flight: Callable[[], int]) -> tuple[str, Any]:
-    """Return the name and the strategy of *given*: a name, a strategy, or what makes one.
+def choose_strategy(given: Any, usual: str, in_flight: Callable[[], int]) -> tuple[str, Any]:
+    """Return the name and the strategy of *given*: a name, a strategy, or what makes one; None is the *usual* one.
 
     Args:
         given: What the user gave.
@@ -24,6 +24,8 @@ def choose_strategy(given: Any, in_flight: Callable[[], int]) -> tuple[str, Any]
     Raises:
         LoadBalancerError: It is none of these.
     """
+    if given is None:
+        given = usual
     if isinstance(given, str):
         if given not in STRATEGIES:
             near = difflib.get_close_matches(given, STRATEGIES, n=1)

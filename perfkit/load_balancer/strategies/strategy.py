@@ -25,6 +25,7 @@ class Strategy(Protocol):
     - ``on_return(server, now)`` when a server comes back from an ejection, a drain or a failed check;
     - ``tend(*, is_over)`` once a second beside the requests while the balancer runs, and when it stops, for what takes
       long;
+    - ``estimate(server, now)`` and ``remark(server, now)``, a number and a text about a server, for `explain`;
     - ``probe_targets(count, servers) -> list[str]``, the names of those it wants probed.
 
     With the attribute ``heeds_slow_start = True`` the weights of the group contain slow start; for other strategies the

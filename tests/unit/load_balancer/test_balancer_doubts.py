@@ -121,3 +121,19 @@ def test_a_server_that_is_removed_while_it_is_doubted_is_never_tried() -> None:
     bench.ask(1.0)
     bench.balancer.remove_server("s1")
     assert "s1" not in bench.ask(20.0)
+
+
+def test_explain_says_what_is_thought_of_each_server() -> None:
+    bench = Bench(4)
+    bench.ask(4.0)
+    bench.dead.add("s2")
+    bench.ask(4.0)
+    bench.balancer.drain_server("s3")
+    found = bench.balancer.explain()
+    reasons = {each.name: each.reason for each in found.servers}
+    assert found.summary == "auto chooses among 3 of 4 servers."
+    assert reasons["s0"].startswith("well: one to choose from, 0 in flight; one more request would take about ")
+    assert reasons["s2"].startswith("failing: one to choose from, 0 in flight, ")
+    assert "; gone with a chance of 99%, tried again in " in reasons["s2"]
+    assert reasons["s3"] == "draining: gets nothing new, 0 in flight"
+    assert bench.balancer.explain("s2").summary == found.summary

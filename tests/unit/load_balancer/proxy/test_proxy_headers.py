@@ -113,17 +113,29 @@ async def test_a_request_that_comes_round_is_refused() -> None:
 async def test_an_answer_loses_what_is_for_this_hop_and_what_tells_the_load() -> None:
     raw = (
         b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nKeep-Alive: 5\r\nConnection: keep-alive, X-Hop\r\nX-Hop: 1\r\n"
-        b"endpoint-load-metrics: TEXT named_metrics.rif=3\r\nX-Stays: 1\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2\r\n\r\nok"
+        b"endpoint-load-metrics: TEXT named_metrics.rif=3\r\nX-Request-Timeout-Ms: 9\r\n"
+        b"X-Stays: 1\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2\r\n\r\nok"
     )
     async with behind(raw) as end:
         proxy = proxy_to(end)
         async with fronted(proxy) as port:
             answer = (await exchange(port, GET + b"\r\n")).lower()
-    for name in (b"keep-alive:", b"x-hop", b"endpoint-load-metrics"):
+    for name in (b"keep-alive:", b"x-hop", b"endpoint-load-metrics", b"x-request-timeout-ms"):
         assert name not in answer
     assert b"x-stays: 1" in answer
     assert answer.count(b"set-cookie:") == 2
     assert proxy.balancer.servers[0].report.in_flight == 3
+
+
+@pytest.mark.parametrize(
+    "name", [b"endpoint-load-metrics", b"Endpoint-Load-Metrics-JSON", b"endpoint-load-metrics-bin"]
+)
+@pytest.mark.parametrize("is_passed", [False, True])
+async def test_how_busy_a_server_is_goes_on_only_where_that_is_wanted(name: bytes, is_passed: bool) -> None:
+    raw = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n" + name + b": x\r\nX-Request-Timeout-Ms: 5\r\n\r\nok"
+    async with behind(raw) as end, fronted(proxy_to(end, pass_reports=is_passed)) as port:
+        answer = (await exchange(port, GET + b"\r\n")).lower()
+    assert (b"\r\n" + name.lower() + b": x\r\n" in answer) is is_passed
 
 
 async def test_a_redirect_is_passed_on_and_not_followed() -> None:
