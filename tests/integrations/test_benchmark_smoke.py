@@ -217,6 +217,14 @@ def test_strategies_are_simulated_beside_the_references() -> None:
     assert "black hole: 0." in run("balancing", "--only", "black hole")
 
 
+def test_auto_is_judged_in_a_world_that_it_was_not_tuned_in() -> None:
+    runs = run_json("balancing_unseen", "--only", "bursts", "--only", "a sick one")["runs"]
+    assert {run["case"] for run in runs} == {"bursts", "a sick one"}
+    assert {"auto", "auto, reports", "auto, probes", "C3 +h"} <= {run["contestant"] for run in runs}
+    assert all(0.0 < run["p99"] <= 2.0 for run in runs)
+    assert "silence, hedged: p99 0." in run("balancing_unseen", "--only", "silence")
+
+
 def test_the_response_cache_answers_beside_its_peers() -> None:
     pytest.importorskip("flask_caching")
     results = run_json("http_cache")

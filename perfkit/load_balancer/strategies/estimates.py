@@ -34,7 +34,7 @@ RARELY = 0.0005
 BACK_OFF, LONGEST_BACK_OFF = 0.5, 10.0
 """Seconds until a server that failed is tried again; doubled with each failure in a row, up to the second."""
 
-TURNS = 3.0
+TURNS = 4.0
 """Turns of a server, by its fair share, that it is passed over after a failure, at least."""
 
 LEAST_TRUST, MOST_TRUST = 0.2, 10.0
