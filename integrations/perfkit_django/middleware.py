@@ -127,7 +127,7 @@ class PerfkitMiddleware:
         if hot is None or mark in marks:
             hot = None if mark in marks else request.META.pop(HOT, None)
             if hot is None:
-                return await self._arare(request)
+                return await self._rare(request)
         ours, store, rows, is_proxied, site, system = hot
         if request.path_info in ours:
             answer = await site.aanswer(request)
@@ -187,6 +187,8 @@ class PerfkitMiddleware:
 
     def _rare(self, request: Any) -> Any:
         """Take the very first exchange, one that an outer perfkit records, and one that may ask to be kept."""
+        if self._is_async:
+            return self._arare(request)
         parts = self._begun(request)
         if parts is None:
             return self.get_response(request)

@@ -176,8 +176,8 @@ def test_an_app_that_could_not_be_attached_to_is_tried_again_later_not_with_each
         "perfkit.http.attachment.Attachment.holds_secret",
         "perfkit.http.front.Front.health_snapshot",
         "perfkit.http.front.shared_token",
-        "perfkit_wsgi.middleware.request_of",
-        "perfkit_wsgi.middleware.hide_token",
+        "perfkit_wsgi.answers.request_of",
+        "perfkit_wsgi.answers.hide_token",
         "perfkit.store.Store.open",
     ],
 )
