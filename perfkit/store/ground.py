@@ -22,8 +22,10 @@ from perfkit.store.backing.memory import Memory
 from perfkit.store.commands import Commands
 from perfkit.store.history.recorder import HistoryRecorder
 from perfkit.store.history.ring import History
+from perfkit.store.history.slices import Slice, Slices
 from perfkit.store.history.snapshots import Buckets, Labels, Snapshots
 from perfkit.store.history.summaries import SummaryWindow
+from perfkit.store.history.window import Window, window
 from perfkit.store.lease import Lease
 from perfkit.store.series.families import build, fixed_families, has_summaries, summary_buckets
 from perfkit.store.series.merge import Merge
@@ -75,6 +77,7 @@ class Ground:
         self.history = History(retention=settings.retention, errors=errors)
         self.snapshots = Snapshots(retention=settings.retention, errors=errors)
         self.summaries = SummaryWindow(settings.summary_window, errors=errors)
+        self._slices = Slices()
         self._recorder = HistoryRecorder(self.history, self.snapshots, self.request_points, errors=errors)
         self._merge = Merge()
         self._birth: float | None = None
@@ -182,6 +185,14 @@ class Ground:
         """Return the request durations of all workers with all buckets, without haste."""
         families = self.families((REQUEST_DURATION.name,), detailed=True, polite=True)
         return families[0].points if families else ()
+
+    def window(self, seconds: float, now: float) -> Window:
+        """Return the request durations of the last *seconds* before *now*, with all buckets."""
+        return window(self.request_points(), self.snapshots, seconds, now, self.born())
+
+    def sliced(self, seconds: float, now: float) -> tuple[Sequence[float], tuple[Slice, ...]]:
+        """Return boundaries, and the request durations of the last *seconds* before *now* in slices of time."""
+        return self._slices.read(self.request_points(), self.snapshots, seconds, now, self.born())
 
     def _summary_buckets(self) -> dict[Labels, Buckets]:
         """Return the buckets of all summaries of all workers, without haste."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Container, Hashable
+from collections.abc import Callable, Container, Hashable, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, ClassVar
@@ -20,7 +20,8 @@ from perfkit.store.backing.fork import shares, watch
 from perfkit.store.commands import Commands
 from perfkit.store.ground import Ground
 from perfkit.store.history.ring import History
-from perfkit.store.history.window import Window, window
+from perfkit.store.history.slices import Slice
+from perfkit.store.history.window import Window
 from perfkit.store.layout import FINISHED, SINK, STARTED
 from perfkit.store.lease import Lease
 from perfkit.store.lock import LOCKS_FILES
@@ -284,8 +285,11 @@ class Store:
 
     def window(self, seconds: float) -> Window:
         """Return the request durations of the last *seconds* of all workers, with all buckets."""
-        ground = self._ground
-        return window(ground.request_points(), ground.snapshots, seconds, self.clock.time(), ground.born())
+        return self._ground.window(seconds, self.clock.time())
+
+    def slices(self, seconds: float) -> tuple[Sequence[float], tuple[Slice, ...]]:
+        """Return boundaries, and the request durations of the last *seconds* of all workers in slices of time."""
+        return self._ground.sliced(seconds, self.clock.time())
 
     def tick(self, now: float) -> None:
         """Do what is due once a second, at *now* monotonic seconds: sign of life, commands, the leader's work."""

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 from urllib.parse import urljoin
 
+import msgspec
+
 from perfkit.advice.wording import NOTHING, count, factor, percent, rate, seconds, window
 from perfkit.core.status import Status
 from perfkit.dashboard.charts import is_target_shown, latency_chart, meters, sparkline, traffic_chart
@@ -19,6 +21,7 @@ from perfkit.dashboard.ranges import POINTS, RANGE, range_links, seconds_of
 from perfkit.dashboard.scales import thinned
 from perfkit.dashboard.sections.components import component_sections
 from perfkit.dashboard.sections.fixed import fixed_list
+from perfkit.dashboard.sections.heat import heat_map
 from perfkit.dashboard.sections.ledger import arc, ledger
 from perfkit.dashboard.sections.recommendations import recommendations
 from perfkit.dashboard.sections.routes import routes_table
@@ -26,6 +29,7 @@ from perfkit.dashboard.sections.tables import blocked_table, checks_table, trend
 from perfkit.performance.requests import trend as over_time
 from perfkit.performance.snapshot import PerformanceSnapshot, Trend
 from perfkit.store.history.columns import TOTAL
+from perfkit.store.history.slices import Slice
 
 if TYPE_CHECKING:
     from perfkit.system import PerformanceSystem
@@ -39,25 +43,41 @@ MOST_ROUTES = 10
 """Routes on the overview; the page of the routes has all."""
 
 
-class Overview(Page[Trend]):
+class OverviewFound(msgspec.Struct, frozen=True, kw_only=True):
+    """What the charts show of the range that was asked for.
+
+    Attributes:
+        trend: None where the range is that of the window itself.
+        boundaries, slices: The durations in slices of time.
+    """
+
+    trend: Trend | None = None
+    boundaries: tuple[float, ...] = ()
+    slices: tuple[Slice, ...] = ()
+
+
+class Overview(Page[OverviewFound]):
     """The verdict, what to do, the four numbers, and the top of everything."""
 
     parameters: ClassVar[Mapping[str, Parameter]] = {"range": RANGE}
 
-    def gather(self, system: PerformanceSystem, shown: OverviewData, given: Given) -> Trend | None:
-        """Return the history of the range that was asked for, for the charts; None where that is the window itself."""
-        if not given.key or "performance" in shown.missing:
+    def gather(self, system: PerformanceSystem, shown: OverviewData, given: Given) -> OverviewFound | None:
+        """Return the history of the range that was asked for, for the charts."""
+        if "performance" in shown.missing:
             return None
-        length = seconds_of(given)
-        ticks = system.store.history.read(length, shown.at, {TOTAL})
-        return over_time(ticks, now=shown.at, seconds=length, step=length / POINTS)
+        length, history = seconds_of(given), None
+        if given.key:
+            ticks = system.store.history.read(length, shown.at, {TOTAL})
+            history = over_time(ticks, now=shown.at, seconds=length, step=length / POINTS)
+        boundaries, slices = system.store.slices(length)
+        return OverviewFound(trend=history, boundaries=tuple(boundaries), slices=slices)
 
-    def title(self, shown: OverviewData, found: Trend | None, given: Given) -> str:
+    def title(self, shown: OverviewData, found: OverviewFound | None, given: Given) -> str:
         """Return the status: it is what a tab in the background is for."""
         status = shown.verdict.status
         return f"{_TITLE_MARKS[status]} {status.word}"
 
-    def content(self, shown: OverviewData, found: Trend | None, given: Given) -> Child:
+    def content(self, shown: OverviewData, found: OverviewFound | None, given: Given) -> Child:
         """Return the cards, the most urgent first."""
         performance = shown.performance
         trend = thinned(performance.trend)
@@ -65,12 +85,8 @@ class Overview(Page[Trend]):
         if "performance" in shown.missing:
             content += [_switched_off("performance", "Requests and workers"), recommendations(shown, given)]
         elif performance.total_requests:
-            content += [
-                _numbers(shown, trend),
-                _advice(shown, given),
-                _charts(shown, thinned(found) if found else trend, given),
-                _routes(shown),
-            ]
+            content += [_numbers(shown, trend), _advice(shown, given), _charts(shown, _history(shown, found), given)]
+            content += [_heat(shown, found), _routes(shown)]
             if performance.blocked:
                 since = "since the workers started"
                 content.append(section("blocked", "Blocked event loop", blocked_table(performance), note=since))
@@ -86,14 +102,18 @@ class Overview(Page[Trend]):
             content.append(section("checks", "Health checks", checks, note=_probes(shown)))
         return content
 
-    def document(self, shown: OverviewData, found: Trend | None, given: Given) -> Mapping[str, object]:
+    def document(self, shown: OverviewData, found: OverviewFound | None, given: Given) -> Mapping[str, object]:
         """Return everything that is known, each component's snapshot under its word."""
         return {
             "expected_workers": shown.expected_workers,
             "overhead": shown.overhead,
             "targets": shown.targets,
             "verdict": shown.verdict,
-            "trend": found or shown.performance.trend,
+            "trend": found.trend if found and found.trend else shown.performance.trend,
+            "boundaries": found.boundaries if found else (),
+            "slices": [{"start": each.start, "end": each.end, "counts": each.counts} for each in found.slices]
+            if found
+            else (),
             "score": shown.score,
             "outlook": shown.outlook,
             "recommendations": shown.recommendations,
@@ -246,6 +266,18 @@ def _charts(data: OverviewData, trend: Trend, given: Given) -> Markup:
         h("div", {"class": "latency"}, heading("Latency", [*lines, range_links(given)]), chart),
         h("div", {"class": "traffic"}, heading("Requests per second", columns), traffic),
         trend_table(trend, data.at, data.timezone),
+    )
+
+
+def _history(data: OverviewData, found: OverviewFound | None) -> Trend:
+    return thinned(found.trend if found is not None and found.trend is not None else data.performance.trend)
+
+
+def _heat(data: OverviewData, found: OverviewFound | None) -> Markup | None:
+    """Return the card of the heat map; None while there is less than two slices of time."""
+    drawn = heat_map(found.boundaries, found.slices, data.timezone) if found is not None else None
+    return (
+        section("heat", "Where requests land", drawn, note="stronger = more requests, by logarithm") if drawn else None
     )
 
 

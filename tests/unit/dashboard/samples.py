@@ -12,6 +12,7 @@ from perfkit.advice.verdict import bounded
 from perfkit.core.findings import Priority
 from perfkit.core.status import Status
 from perfkit.dashboard import Entry, Given, OverviewData
+from perfkit.dashboard.pages.overview import OverviewFound
 from perfkit.dashboard.pages.request import RequestFound
 from perfkit.dashboard.pages.route import Outcome, RouteFound
 from perfkit.dashboard.pages.routes import RoutesFound
@@ -20,6 +21,7 @@ from perfkit.health.snapshot import CheckSnapshot, HealthSnapshot
 from perfkit.performance.blocking.report import BlockedLoop, BlockedSite
 from perfkit.performance.snapshot import Latency, PerformanceSnapshot, RouteSnapshot, Trend, WorkerSnapshot
 from perfkit.recorder.kept import KeptError, KeptExchange, KeptFrame, KeptSpan
+from perfkit.store.history.slices import Slice
 from tests.unit.dashboard.advice_samples import (
     FINE,
     HOSTILE,
@@ -460,6 +462,17 @@ def kept(name: str = "GET /products", number: int = 0) -> KeptExchange:
 
 def found(entry: Entry, shown: OverviewData, given: Given) -> object:
     """What `Routes` gathers for one view of a page, made up."""
+    if not entry.name and shown.performance.requests:
+        edges = tuple(0.001 * 1.25**n for n in range(40))
+        slices = tuple(
+            Slice(
+                AT - 300.0 + 30.0 * n,
+                AT - 270.0 + 30.0 * n,
+                (*(900.0 * math.exp(-(((m - 17 - n) / 5) ** 2)) // 1 for m in range(40)), 1.0),
+            )
+            for n in range(10)
+        )
+        return OverviewFound(boundaries=edges, slices=slices)
     if entry.name == "routes":
         return RoutesFound(window=WINDOW, routes=shown.performance.routes)
     if entry.name == "settings":
