@@ -11,8 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from perfkit.cli.arguments import add_output, add_service
-from perfkit.cli.demo import whole_number
+from perfkit.cli.arguments import add_output, add_service, whole_number
 from perfkit.core.errors import DatabaseError, PerfkitError
 
 __all__ = ["add_arguments", "run"]

@@ -6,9 +6,9 @@ import argparse
 import math
 import os
 import re
+from collections.abc import Callable
 from urllib.parse import SplitResult, parse_qs
 
-from perfkit.cli.demo import seconds
 from perfkit.cli.probing import address
 
 __all__ = [
@@ -19,14 +19,24 @@ __all__ = [
     "duration",
     "given_url",
     "points",
+    "port",
+    "seconds",
     "service_url",
     "share",
+    "size",
+    "whole_number",
 ]
 
 URL_VARIABLE = "PERFKIT_URL"
 DEFAULT_URL = "http://127.0.0.1:8000"
 
 _UNITS = {"us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
+_SIZES = {
+    "": 1,
+    "b": 1,
+    **{f"{letter}b": 1000**power for power, letter in enumerate("kmgt", 1)},
+    **{f"{letter}ib": 1024**power for power, letter in enumerate("kmgt", 1)},
+}
 _NUMBER = re.compile(r"(\d+(?:\.\d+)?|\.\d+)\s*([a-zµ%]*)", re.IGNORECASE)
 
 
@@ -62,6 +72,41 @@ def duration(text: str) -> float:
     if not math.isfinite(value):
         raise argparse.ArgumentTypeError(f"{text!r} is too long")
     return value
+
+
+def seconds(text: str) -> float:
+    """Convert a duration above 0 to seconds."""
+    value = duration(text)
+    if value <= 0.0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a time above 0, such as 3 or 500ms")
+    return value
+
+
+def size(text: str) -> int:
+    """Convert ``64MB``, ``1 GiB`` or a number of bytes to bytes."""
+    found = _NUMBER.fullmatch(text.strip())
+    factor = _SIZES.get(found[2].lower()) if found is not None else None
+    if found is None or factor is None or float(found[1]) * factor >= 1e15:
+        raise argparse.ArgumentTypeError(f"{text!r} is no size such as 1048576, 64MB or 1GiB")
+    return int(float(found[1]) * factor)
+
+
+def port(text: str) -> int:
+    """Return a port, for argparse."""
+    if not (text.isascii() and text.isdigit() and int(text) <= 65_535):
+        raise argparse.ArgumentTypeError(f"{text!r} is no port; it must be 0 to 65535")
+    return int(text)
+
+
+def whole_number(least: int, most: int) -> Callable[[str], int]:
+    """Return a converter for whole numbers from *least* to *most*."""
+
+    def convert(text: str) -> int:
+        if not text.isascii() or not text.isdigit() or not least <= int(text) <= most:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {least} to {most}")
+        return int(text)
+
+    return convert
 
 
 def share(text: str) -> float:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
 from importlib.util import find_spec
+
+from perfkit.cli.arguments import seconds, whole_number
 
 __all__ = ["add_arguments", "run"]
 
@@ -74,25 +75,3 @@ def run(options: argparse.Namespace) -> None:
             has_story=not options.no_story,
         )
     )
-
-
-def whole_number(least: int, most: int) -> Callable[[str], int]:
-    """Return a converter for whole numbers from *least* to *most*."""
-
-    def convert(text: str) -> int:
-        if not text.isascii() or not text.isdigit() or not least <= int(text) <= most:
-            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {least} to {most}")
-        return int(text)
-
-    return convert
-
-
-def seconds(text: str) -> float:
-    """Convert a number of seconds above 0."""
-    try:
-        duration = float(text)
-    except ValueError:
-        duration = 0.0
-    if not 0.0 < duration < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
-    return duration

@@ -7,7 +7,7 @@ import http.client
 import sys
 import time
 
-from perfkit.cli.demo import seconds
+from perfkit.cli.arguments import seconds
 from perfkit.cli.health import url
 from perfkit.cli.probing import ask
 

@@ -6,7 +6,7 @@ import argparse
 import http.client
 import sys
 
-from perfkit.cli.demo import seconds
+from perfkit.cli.arguments import seconds
 from perfkit.cli.probing import address, ask
 
 __all__ = ["add_arguments", "run"]

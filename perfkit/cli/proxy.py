@@ -7,7 +7,7 @@ import ssl
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
-from perfkit.cli.demo import seconds
+from perfkit.cli.arguments import port, seconds, size
 
 __all__ = ["add_arguments", "run"]
 
@@ -34,7 +34,13 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     add("--preserve-host", action="store_true", help="send the client's Host to the servers")
     add("--connect-timeout", type=seconds, default=1.0, metavar="SECONDS", help="until a server is reached (1)")
     add("--response-timeout", type=seconds, default=60.0, metavar="SECONDS", help="until its answer begins (60)")
-    add("--max-body", type=size, default=100 * 1024 * 1024, metavar="BYTES", help="largest request body (104857600)")
+    add(
+        "--max-body",
+        type=size,
+        default=100 * 1024 * 1024,
+        metavar="BYTES",
+        help="largest request body, such as 64MB (104857600)",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -94,20 +100,6 @@ def upstream(text: str) -> SplitResult:
     if parts.path not in ("", "/") or parts.query or parts.fragment:
         raise argparse.ArgumentTypeError(f"{text!r} has a path; paths are those of the requests, leave it out")
     return parts
-
-
-def port(text: str) -> int:
-    """Return a port, for argparse."""
-    if not (text.isascii() and text.isdigit() and int(text) <= 65_535):
-        raise argparse.ArgumentTypeError(f"{text!r} is no port; it must be 0 to 65535")
-    return int(text)
-
-
-def size(text: str) -> int:
-    """Return a number of bytes, for argparse."""
-    if not (text.isascii() and text.isdigit() and len(text) <= 15):
-        raise argparse.ArgumentTypeError(f"{text!r} is no size; it must be a number of bytes")
-    return int(text)
 
 
 def _default_port(server: SplitResult) -> int:

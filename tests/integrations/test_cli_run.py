@@ -51,6 +51,15 @@ def test_the_standard_library_serves_where_there_is_no_other(tmp_path: Path) -> 
         assert service.process.wait(60) == 130
 
 
+def test_stdout_has_the_address_alone(tmp_path: Path) -> None:
+    with running(tmp_path, "fast:app") as service:
+        service.get("/items/1")
+        service.process.send_signal(signal.SIGTERM)
+        out, _ = service.process.communicate(timeout=60)
+        assert out == f"dashboard  http://127.0.0.1:{service.port}/perfkit/\n"
+        assert "GET /items/1" in service.messages.read_text()
+
+
 @pytest.mark.parametrize("target", ["fast:app", "flasky"])
 def test_a_signal_ends_all_of_it(tmp_path: Path, target: str) -> None:
     with running(tmp_path, target, "--workers", "2") as service:

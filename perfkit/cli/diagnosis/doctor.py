@@ -10,8 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from perfkit.cli.arguments import add_output, service_url
-from perfkit.cli.demo import seconds
+from perfkit.cli.arguments import add_output, seconds, service_url
 
 if TYPE_CHECKING:
     from perfkit.cli.console import Style

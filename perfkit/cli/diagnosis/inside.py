@@ -17,6 +17,9 @@ CLIENT, STRANGER = "127.0.0.1", "192.0.2.1"
 IN_SCOPE, IN_ENVIRON = "perfkit", "perfkit.system"
 """Where the adapters leave the system for user code, at a request that goes on to the app."""
 
+NOWHERE = "/perfkit-doctor-looks-for-nothing"
+"""A path that neither perfkit nor an app has."""
+
 RAISED = 500
 """What a server makes of an app that raises."""
 
@@ -30,7 +33,9 @@ class Inside:
         self._system: Any = None
 
     def stop(self) -> None:
-        """Stop the system that the questions have started."""
+        """Stop the system that the questions have started; only a request that goes on to the app shows it."""
+        if self._system is None:
+            self.get(NOWHERE, as_stranger=True)
         if self._system is not None:
             self._system.stop()
 

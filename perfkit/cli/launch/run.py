@@ -7,8 +7,7 @@ import os
 import socket
 import sys
 
-from perfkit.cli.demo import whole_number
-from perfkit.cli.proxy import port
+from perfkit.cli.arguments import port, whole_number
 
 __all__ = ["add_arguments", "run"]
 

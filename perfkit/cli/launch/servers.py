@@ -6,6 +6,7 @@ exec: its signals, its workers and its exit code are then its own, and nothing o
 
 from __future__ import annotations
 
+import copy
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -58,9 +59,12 @@ def serve_asgi(app: Any, place: Place, more: Sequence[str]) -> int:
         flags = ["--reload"] if place.reloads else []
         _become("uvicorn", [APP, "--factory", *flags, *chain(*options.items()), *more])
     import uvicorn
+    from uvicorn.config import LOGGING_CONFIG
 
+    logs: dict[str, Any] = copy.deepcopy(LOGGING_CONFIG)
+    logs["handlers"]["access"]["stream"] = "ext://sys.stderr"  # stdout is for data, such as our one address
     try:
-        uvicorn.run(app, host=place.host, port=place.port, log_level="info")
+        uvicorn.run(app, host=place.host, port=place.port, log_level="info", log_config=logs)
     except SystemExit as ended:
         # It has said why. Its own codes are not those of this command.
         return NOT_STARTED if ended.code else 0

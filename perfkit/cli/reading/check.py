@@ -50,7 +50,8 @@ def run(options: argparse.Namespace) -> int:
     elif options.format == "junit":
         print(gates.junit(overview, outcomes, fresh))
     elif options.format == "github":
-        print(*gates.github(overview, outcomes, fresh), sep="\n")
+        for line in gates.github(overview, outcomes, fresh):
+            print(line)
     elif not options.quiet:
         print(*gates.people(overview, outcomes, fresh, Style(is_coloured(options.color))), sep="\n")
     return 0 if all(outcome.passed for outcome in outcomes) else BROKEN

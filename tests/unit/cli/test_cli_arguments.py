@@ -4,12 +4,12 @@ import argparse
 
 import pytest
 
-from perfkit.cli.arguments import duration, points, service_url, share
+from perfkit.cli.arguments import duration, points, seconds, service_url, share, size
 from perfkit.cli.console import Style, clean, fitted, is_coloured, table
 
 
 @pytest.mark.parametrize(
-    ("text", "seconds"),
+    ("text", "expected"),
     [
         ("300ms", 0.3),
         ("1.5s", 1.5),
@@ -21,8 +21,9 @@ from perfkit.cli.console import Style, clean, fitted, is_coloured, table
         ("50us", 5e-5),
     ],
 )
-def test_durations_have_units(text: str, seconds: float) -> None:
-    assert duration(text) == pytest.approx(seconds)
+def test_durations_have_units(text: str, expected: float) -> None:
+    assert duration(text) == pytest.approx(expected)
+    assert seconds(text) == duration(text)
 
 
 @pytest.mark.parametrize("text", ["", "ms", "-1s", "1 week", "1e3s", "nan", "inf", "1%", "²s"])
@@ -40,6 +41,26 @@ def test_shares_are_percent_or_ratios(text: str, ratio: float) -> None:
 def test_what_is_no_share_is_refused(text: str) -> None:
     with pytest.raises(argparse.ArgumentTypeError):
         share(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "bytes_"),
+    [("5", 5), ("64MB", 64_000_000), ("64 MiB", 64 * 2**20), ("1.5kB", 1500), ("1gib", 2**30), ("7B", 7)],
+)
+def test_sizes_have_units(text: str, bytes_: int) -> None:
+    assert size(text) == bytes_
+
+
+@pytest.mark.parametrize("text", ["", "-1", "MB", "5 apples", "1e9", "5ms", "10000TB"])
+def test_what_is_no_size_is_refused(text: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match="no size"):
+        size(text)
+
+
+@pytest.mark.parametrize("text", ["0", "0ms", "-1", "nan", "inf", "soon"])
+def test_a_timeout_is_above_0(text: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError):
+        seconds(text)
 
 
 @pytest.mark.parametrize("text", ["101", "-1", "x", "٣", ""])

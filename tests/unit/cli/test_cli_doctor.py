@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,10 @@ APPS = {
 }
 
 
+def ours() -> set[threading.Thread]:
+    return {thread for thread in threading.enumerate() if thread.name in ("perfkit-scheduler", "perfkit-loop-watch")}
+
+
 @pytest.fixture(autouse=True)
 def alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     for name in list(os.environ):
@@ -54,9 +59,10 @@ def alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     for name, text in APPS.items():
         head = "from starlette.applications import Starlette\nfrom perfkit_asgi import PerfkitMiddleware\n"
         (tmp_path / f"doctored_{name}.py").write_text(head + text)
-    path = list(sys.path)
+    path, threads = list(sys.path), ours()
     monkeypatch.chdir(tmp_path)
     yield
+    assert ours() == threads, "the doctor has left a system that runs"
     sys.path[:] = path
     for name in APPS:
         sys.modules.pop(f"doctored_{name}", None)

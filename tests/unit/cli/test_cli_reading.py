@@ -206,6 +206,10 @@ def test_github_gets_annotations_that_nobody_can_forge(
     assert "\x1b" not in "".join(lines)
 
 
+def test_github_gets_nothing_where_there_is_nothing(service: Canned, capsys: pytest.CaptureFixture[str]) -> None:
+    assert printed(capsys, 0, "check", service.url, "--format", "github") == ""
+
+
 def test_junit_is_xml_whatever_a_service_says(
     service: Canned, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
