@@ -6,6 +6,7 @@ visitors typed is in none of them. The statements that take most time are looked
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
@@ -41,8 +42,11 @@ FIRST_LOOK = 5.0
 AFTER_NEWS, WHILE_OPEN = 15.0, 30.0
 """Seconds to the next look where there are new statements, and where somebody may be following an advice."""
 
-MOST_READS, MOST_WRITES = 100, 50
+MOST_READS, MOST_WRITES = 40, 20
 """Shapes that are looked at, those first that take most time."""
+
+PAUSE = 100.0
+"""Times the processor time of a look until the next one at least: looks take a hundredth of a core, at most."""
 
 MOST_FOLLOWED = 20
 
@@ -73,6 +77,7 @@ class IndexAdvisor:
         """Know nothing: at the start, and in a forked child."""
         self.state = IndexState()
         self._due = self._looked_at = float("inf")
+        self._not_before = float("-inf")
         self._shapes = 0
         self._followed: dict[str, Followed] = {}
         self._upkeep: set[str] = set()
@@ -84,7 +89,7 @@ class IndexAdvisor:
         if self._looked_at == float("inf"):
             self._due = min(self._due, now + FIRST_LOOK)
         elif shapes > self._shapes:
-            self._due = min(self._due, self._looked_at + AFTER_NEWS)
+            self._due = min(self._due, max(self._looked_at + AFTER_NEWS, self._not_before))
         return now >= self._due
 
     def look(self, now: float, queries: Iterable[SlowQuery], texts: Mapping[str, str], shapes: int) -> None:
@@ -96,6 +101,7 @@ class IndexAdvisor:
             texts: Whole text by id, where it is known.
             shapes: How many are known, as `is_due` will be told.
         """
+        began = time.thread_time()
         known = [_whole(query, texts) for query in queries]
         self._looked_at, self._shapes = now, shapes
         reasons: list[str] = []
@@ -127,10 +133,13 @@ class IndexAdvisor:
             self._notes.drop(fingerprint, now)
         self._upkeep = upkeep
         opened = sum(1 for each in self._followed.values() if not each.is_fixed)
-        self._due = now + (min(WHILE_OPEN, self._interval) if self._followed else self._interval)
+        spent = time.thread_time() - began
+        gap = min(WHILE_OPEN, self._interval) if self._followed else self._interval
+        self._not_before = now + PAUSE * spent
+        self._due = max(now + gap, self._not_before)
         self.state = IndexState(
             at=self._context.clock.time(),
-            seconds=self._context.clock.monotonic() - now,
+            seconds=spent,
             statements=looked,
             open=opened,
             verified_by=verified_by,
@@ -149,13 +158,15 @@ class IndexAdvisor:
             upkeep = [*find_upkeep(catalog, planned=found.existing_used)]
             for demand in found.demands:
                 upkeep.extend(casts(demand, catalog))
+            indexes = [(advice, missing_index(advice, catalog)) for advice in found.indexes]
+            still_missing = {finding.fingerprint for _, finding in indexes}
             verifications = {
                 fingerprint: verified(session, catalog, each.advice)
                 for fingerprint, each in list(self._followed.items())
-                if catalog.table(each.advice.table) is not None
+                if fingerprint not in still_missing and catalog.table(each.advice.table) is not None
             }
         return _Answer(
-            indexes=[(advice, missing_index(advice, catalog)) for advice in found.indexes],
+            indexes=indexes,
             tables=catalog.tables,
             upkeep=[finding for finding in upkeep if finding.kind in _TOLD],
             verifications=verifications,

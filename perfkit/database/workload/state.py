@@ -12,7 +12,7 @@ class IndexState(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         at: Unix seconds of it; 0 where there was none.
-        seconds: How long it took.
+        seconds: Processor time that it took; the next look waits for a hundred times as long.
         statements: Shapes that were looked at.
         open: Indexes that are advised now.
         verified_by: How the advice was checked: ``hypopg``, ``planner`` or ``rules``.

@@ -301,6 +301,18 @@ def test_the_first_look_comes_soon_the_next_with_news_or_after_the_interval() ->
     assert advisor.is_due(clock.monotonic(), 1)
 
 
+def test_looks_take_a_hundredth_of_a_core_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    advisor, clock, _ = due(DatabaseSettings(index_advice_interval=60.0))
+    taken = iter((10.0, 12.0))
+    monkeypatch.setattr("perfkit.database.workload.advisor.time.thread_time", lambda: next(taken))
+    advisor.look(clock.monotonic(), [], {}, 1)
+    assert advisor.state.seconds == 2.0
+    clock.advance(199.0)
+    assert not advisor.is_due(clock.monotonic(), 50), "neither the interval nor news come before"
+    clock.advance(2.0)
+    assert advisor.is_due(clock.monotonic(), 50)
+
+
 def test_who_does_not_lead_does_not_look() -> None:
     advisor, clock, _ = due(DatabaseSettings(), leads=False)
     clock.advance(1_000.0)
