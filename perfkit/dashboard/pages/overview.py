@@ -89,8 +89,6 @@ class Overview(Page[Trend]):
     def document(self, shown: OverviewData, found: Trend | None, given: Given) -> Mapping[str, object]:
         """Return everything that is known, each component's snapshot under its word."""
         return {
-            "expected_workers": shown.expected_workers,
-            "overhead": shown.overhead,
             "targets": shown.targets,
             "verdict": shown.verdict,
             "trend": found or shown.performance.trend,
