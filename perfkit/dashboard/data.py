@@ -47,8 +47,6 @@ class OverviewData(msgspec.Struct, frozen=True, kw_only=True):
         timezone: The server's zone, in which times are shown.
         is_shared: True if the numbers are those of all workers, False if of this one alone.
         degraded: Why the store could not do what was wished; empty if it could.
-        expected_workers: How many workers there should be; None if nobody knows.
-        overhead: Seconds that perfkit itself costs per request; None if not measured.
         live: Seconds after which the page loads itself again; None for a page that stands still.
         action_token: What the forms of this visitor bring; empty for who may not act.
         done: What the visitor did just now, where an action led here.
@@ -81,8 +79,6 @@ class OverviewData(msgspec.Struct, frozen=True, kw_only=True):
     timezone: tzinfo = UTC
     is_shared: bool = True
     degraded: str = ""
-    expected_workers: int | None = None
-    overhead: float | None = None
     live: int | None = None
     action_token: str = ""
     done: Done | None = None

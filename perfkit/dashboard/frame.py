@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from perfkit.advice.wording import age, count, percent, seconds
+from perfkit.advice.wording import age, count
 from perfkit.core.status import Status
 from perfkit.dashboard.assets import asset_url
 from perfkit.dashboard.data import LIVE_SECONDS, OverviewData
@@ -203,13 +203,7 @@ def _main(content: Child) -> Markup:
 
 def _footer(data: OverviewData) -> Markup:
     live = len(data.performance.workers)
-    if data.is_shared or live <= 1:
-        whose = f"data from {live} of {count(max(live, data.expected_workers or live), 'worker')}"
-    else:
-        whose = "data from this worker alone"
+    is_all = data.is_shared or live <= 1
+    whose = f"data from {count(live, 'worker')}" if is_all else "data from this worker alone"
     facts = [f"perfkit {data.version}", *([whose] if "performance" not in data.missing else [])]
-    if data.overhead is not None:
-        mean = data.performance.latency.mean
-        part = f" ({percent(data.overhead / mean)})" if mean else ""
-        facts.append(f"costs {seconds(data.overhead)} a request{part}")
     return h("footer", {"class": "bottom"}, h("p", None, " · ".join(facts), " · ", stamp(data.at, data.timezone)))

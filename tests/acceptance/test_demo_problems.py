@@ -14,6 +14,7 @@ from patience import until
 from running_demo import RunningDemo, get
 
 from perfkit_demo.described import FRAMEWORKS
+from perfkit_demo.run import tell_story
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.server, pytest.mark.timeout(400)]
 
@@ -159,6 +160,19 @@ def test_every_problem_is_found_at_its_line_and_each_fix_is_measured(demo: Runni
     told = until(lambda: overview(demo), lambda seen: "PK101" in codes(seen["recommendations"]))
     (again,) = [each for each in told["recommendations"] if each["code"] == "PK101"]
     assert again["state"] == "returned"
+
+
+def test_the_next_release_brings_the_problem_of_the_story_and_is_marked(tmp_path: Path) -> None:
+    demo = RunningDemo(tmp_path)
+    try:
+        until(lambda: overview(demo), lambda seen: {"PK103", "PK102"} <= codes(seen["recommendations"]))
+        assert "PK101" not in codes(overview(demo)["recommendations"])
+        tell_story(int(demo.addresses["shop"].rstrip("/").rpartition(":")[2]))
+        told = until(lambda: overview(demo), lambda seen: "PK101" in codes(seen["recommendations"]))
+        assert [mark["name"] for mark in told["releases"]] == ["2.8.0", "2.8.1"]
+        assert told["release"] == "2.8.1"
+    finally:
+        demo.kill()
 
 
 def _is_seeded(finding: dict[str, Any], seeded: Seeded, framework: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from perfkit.advice.wording import count, seconds
+from perfkit.advice.wording import count
 from perfkit.cli.diagnosis.answers import dashboard, strangers
 from perfkit.cli.diagnosis.note import Note, fine, told, warned
 from perfkit.cli.reading.document import Overview, decoded
@@ -31,8 +31,6 @@ def looked_at(service: Service) -> Iterator[Note]:
         yield told("metrics", f"{service.metrics_path} answers {code}", "Look at http.metrics_path and metrics.enabled")
     yield from _hooks(overview)
     yield from _seen(overview)
-    if overview.overhead is not None:
-        yield fine("cost", f"perfkit costs {seconds(overview.overhead)} a request")
 
 
 def _workers(overview: Overview) -> Iterator[Note]:

@@ -41,8 +41,6 @@ class Overview(msgspec.Struct, frozen=True, kw_only=True):
     perfkit: str = ""
     is_shared: bool = True
     degraded: str = ""
-    expected_workers: int | None = None
-    overhead: float | None = None
     targets: Targets = Targets()
     score: Score | None = None
     outlook: Outlook | None = None

@@ -127,8 +127,6 @@ def _data(overview: Overview) -> OverviewData:
         timezone=datetime.now().astimezone().tzinfo or UTC,
         is_shared=overview.is_shared,
         degraded=overview.degraded,
-        expected_workers=overview.expected_workers,
-        overhead=overview.overhead,
         home_url="",
         health_url="",
         metrics_url="",

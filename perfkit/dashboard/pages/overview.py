@@ -105,8 +105,6 @@ class Overview(Page[OverviewFound]):
     def document(self, shown: OverviewData, found: OverviewFound | None, given: Given) -> Mapping[str, object]:
         """Return everything that is known, each component's snapshot under its word."""
         return {
-            "expected_workers": shown.expected_workers,
-            "overhead": shown.overhead,
             "targets": shown.targets,
             "verdict": shown.verdict,
             "trend": found.trend if found and found.trend else shown.performance.trend,

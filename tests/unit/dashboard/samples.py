@@ -212,7 +212,6 @@ def data(performance: PerformanceSnapshot, health: HealthSnapshot, **changes: ob
         "verdict": bounded(summarize(performance, health, None, found), changes.get("score")),  # type: ignore[arg-type]  # as above
         "at": AT,
         "timezone": timezone(timedelta(hours=1), "CET"),
-        "overhead": 0.000021,
         **changes,
     }
     return OverviewData(performance=performance, health=health, **values)  # type: ignore[arg-type]  # as above
@@ -308,8 +307,8 @@ def states() -> dict[str, OverviewData]:
     quiet = Trend(step=5.0, rate=(0.0,) * 60, errors=(None,) * 60, p50=(None,) * 60, p95=(None,) * 60, p99=(None,) * 60)
     shared = "The directory /dev/shm/perfkit is not writable, so each worker counts for itself."
     return {
-        "first-run": data(young(0), health(), service="app", environment="development", release="", overhead=None),
-        "collecting": data(young(12), health(*CHECKS[:2]), service="app", release="", overhead=None),
+        "first-run": data(young(0), health(), service="app", environment="development", release=""),
+        "collecting": data(young(12), health(*CHECKS[:2]), service="app", release=""),
         "collecting-failing": data(young(30, 21), health(*CHECKS[:2]), live=5),
         "healthy": data(performance(), health(*CHECKS), score=FINE),
         "degraded": data(slow, health(*CHECKS), live=5, score=SCORE, recommendations=findings()),
@@ -349,7 +348,7 @@ def states() -> dict[str, OverviewData]:
             health(*CHECKS),
         ),
         "one-worker": data(alone, health(*CHECKS)),
-        "crowd": data(crowd, health(*CHECKS), expected_workers=64),
+        "crowd": data(crowd, health(*CHECKS)),
         "not-shared": data(alone, health(*CHECKS), is_shared=False, degraded=shared),
         "hostile": hostile(),
     }

@@ -203,7 +203,7 @@ def test_the_top_routes_are_sorted_by_share_and_a_link_leads_to_all() -> None:
 def test_each_worker_has_a_row_and_the_answering_one_is_marked() -> None:
     seen = page("healthy")
     assert seen.row("2 this page") == ["2 this page", "814", "75,178", "2", "58 %", "195 MiB", "9", "33", "3d 03h"]
-    assert "data from 4 of 4 workers" in seen.text
+    assert "data from 4 workers" in seen.text
 
 
 def test_many_workers_are_folded() -> None:
@@ -314,11 +314,6 @@ def test_times_are_those_of_the_servers_zone() -> None:
     told = data(performance(), health(), timezone=ZoneInfo("Asia/Kathmandu"))
     assert '<time datetime="2026-01-01T20:37:10+05:45"' in overview(told)
     assert "20:37:10 +0545" in overview(told)
-
-
-def test_own_cost_is_shown_where_it_is_known() -> None:
-    assert "costs 0.021 ms a request (0.03 %)" in page("healthy").text
-    assert "costs" not in page("first-run").text
 
 
 def test_paths_that_do_not_exist_are_not_linked() -> None:

@@ -50,8 +50,6 @@ class Runtime(Page[None]):
         """Return the figures of the workers, without those of the routes."""
         performance = shown.performance
         return {
-            "expected_workers": shown.expected_workers,
-            "overhead": shown.overhead,
             "in_flight": performance.in_flight,
             "cpu": performance.cpu,
             "memory": performance.memory,
