@@ -41,20 +41,16 @@ class Cache(Page[None]):
         cache = shown.cache
         if cache is None:
             return none("The cache was not used yet.")
-        held = f"{cache.entries:,} entries"
-        if cache.max_size:
-            held += f", at most {cache.max_size:,} a worker"
-        memory = f"at most {size(cache.max_bytes)} a worker" if cache.max_bytes else "no bound on bytes"
+        bound = f"at most {cache.max_size:,} a worker" if cache.max_size else "no bound on entries"
+        memory = f", {size(cache.max_bytes)} a worker" if cache.max_bytes else ""
         loads = f"{count(cache.loads)} loads, {count(cache.load_errors)} failed"
         facts = figures(
             ("Hit ratio", percent(cache.hit_ratio), f"{count(lookups(cache), 'look-up')} since the start"),
             ("Saved", seconds(cache.saved_seconds), "loads that hits spared"),
             ("Mean load", seconds(cache.load_seconds / cache.loads if cache.loads else None), loads),
-            (
-                "Size",
-                size(cache.bytes) if cache.bytes is not None else held,
-                held if cache.bytes is not None else memory,
-            ),
+            ("Entries", count(cache.entries), bound)
+            if cache.bytes is None
+            else ("Size", size(cache.bytes), f"{cache.entries:,} entries, {bound}{memory}"),
         )
         return [
             h("h1", {"class": "hidden"}, "Cache"),

@@ -274,8 +274,9 @@ class Query(Page[QueryFound]):
             ("Rows a call", NOTHING if query.rows is None else f"{query.rows:,.1f}", "in the mean"),
         )
         plan = action_form(shown, given, "database-explain", "Show the plan", says={"shape": query.id})
-        text = h("pre", {"tabindex": 0}, h("code", None, query.sql[:LONGEST_TEXT]))
-        note = "EXPLAIN, read-only, never run" if plan is not None else query.system
+        code = h("pre", {"tabindex": 0, "aria-label": "Statement"}, h("code", None, query.sql[:LONGEST_TEXT]))
+        text = h("div", {"class": "fix"}, h("span", {"class": "note"}, query.system), code)
+        note = "the plan is asked for read-only; the statement is never run" if plan is not None else None
         return [
             h("h1", {"class": "hidden"}, query.summary[:LONGEST]),
             section("query", query.summary[:LONGEST] or "Statement", text, plan, note=note),
