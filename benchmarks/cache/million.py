@@ -1,6 +1,7 @@
 """A million entries: how long the slowest `set` takes, what an entry costs in memory, and a tag that all of them have.
 
-Each cache has a process of its own, so that the memory of one is not the other's room.
+Each cache has a process of its own, so that the memory of one is not the other's room. The clock is that of the
+thread's CPU time: on a busy machine one `set` in a thousand is interrupted for longer than all the others take.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ def _scene(name: str, size: int) -> dict[str, float]:
         put(key)
     filled = time.process_time() - began
     held = process.memory_info().rss - before
-    clock, taken = time.perf_counter_ns, []
+    clock, taken = time.thread_time_ns, []
     for key in keys[size:]:
         start = clock()
         put(key)
@@ -91,7 +92,7 @@ def _tag_scene(size: int) -> dict[str, float]:
         taken.append(time.thread_time() - began)
         assert cache.get(keys[0]) is None
         assert cache.get(keys[-1]) is None
-    return {"first": taken[0], "then": statistics.median(taken[1:])}
+    return {"first": taken[0], "then": statistics.median(taken[1:]), "best": min(taken)}
 
 
 def measure_tags(*, size: int) -> dict[int, dict[str, float]]:
