@@ -167,8 +167,12 @@ class Estimates:
         server.sum = server.sum * fade + latency
         server.weight = weight + 1.0
         fade = exp(passed / SERVICE_MEMORY)
+        weight = server.service_weight * fade
+        if weight > 2.0 * ENOUGH:
+            fade *= 2.0 * ENOUGH / weight
+            weight = 2.0 * ENOUGH
         server.service_sum = server.service_sum * fade + service
-        server.service_weight = server.service_weight * fade + 1.0
+        server.service_weight = weight + 1.0
         server.at = now
 
     def failed(self, server: Estimate, latency: float, now: float, drawn: float) -> None:
