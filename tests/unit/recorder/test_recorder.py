@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -300,3 +302,38 @@ def test_alone_it_works_in_memory() -> None:
     assert recorder.list() == ()
     assert recorder.snapshot().kept == {}
     recorder.stop()
+
+
+def test_many_threads_may_offer_at_once_while_a_tick_writes() -> None:
+    world = World(errors=100, slowest=50)
+    rows = [
+        world.row(f"/{number}", status, error) for number in range(4) for status, error in (("200", ""), ("500", "E"))
+    ]
+    before, barrier, failures = sys.getswitchinterval(), threading.Barrier(9), []
+
+    def offer(row: Row) -> None:
+        barrier.wait()
+        try:
+            for number in range(500):
+                seconds = 1.0 + number % 7
+                if seconds >= row.keep_from:
+                    world.recorder.keep(row, seconds, [SEALED], began=0.0)
+        except Exception as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=offer, args=(row,)) for row in rows]
+    sys.setswitchinterval(1e-6)
+    try:
+        for thread in threads:
+            thread.start()
+        barrier.wait()
+        while any(thread.is_alive() for thread in threads):
+            world.recorder.tick(world.clock.now)
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(before)
+    assert failures == []
+    kept, snapshot = world.recorder.list(limit=500), world.recorder.snapshot()
+    assert len({each.id for each in kept}) == len(kept) == min(500, sum(snapshot.kept.values()))
+    assert 0 < snapshot.kept["error"] <= 4 * 100
