@@ -38,7 +38,13 @@ def frame(shown: OverviewData, entry: Entry, given: Given, title: str, *content:
     return document(
         "en",
         _head(shown, title),
-        [_skip(), _header(shown, given), _navigation(shown, entry), _main([_done(shown), *content]), _footer(shown)],
+        [
+            _skip(),
+            _header(shown, given),
+            _navigation(shown, entry),
+            _main(title, [_done(shown), *content]),
+            _footer(shown),
+        ],
     )
 
 
@@ -197,8 +203,12 @@ def _done(data: OverviewData) -> Markup | None:
     )
 
 
-def _main(content: Child) -> Markup:
-    return h("main", {"id": "content", "tabindex": -1}, content)
+def _main(title: str, content: Child) -> Markup:
+    """Return the page itself; one without a title in sight has it for who hears the page."""
+    made = h("main", {"id": "content", "tabindex": -1}, content)
+    if "<h1" in made:
+        return made
+    return h("main", {"id": "content", "tabindex": -1}, h("h1", {"class": "hidden"}, title), content)
 
 
 def _footer(data: OverviewData) -> Markup:

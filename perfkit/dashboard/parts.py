@@ -127,11 +127,12 @@ def table(label: str, columns: Sequence[tuple[Child, str]], rows: Sequence[Seque
 
     Args:
         label: What the table is, for screen readers.
-        columns: Title and class of each column.
+        columns: Title and class of each column; one without a title is that of the buttons.
         rows: The first child of each names the row; the others are cells.
         kind: Extra class of the table.
     """
-    head = [h("th", {"scope": "col", "class": style or None}, title) for title, style in columns]
+    buttons = h("span", {"class": "hidden"}, "Buttons")
+    head = [h("th", {"scope": "col", "class": style or None}, title or buttons) for title, style in columns]
     body = [h("tr", None, h("th", {"scope": "row"}, first), cells) for first, *cells in rows]
     return h(
         "div",

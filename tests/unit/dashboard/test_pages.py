@@ -44,7 +44,7 @@ def test_every_page_is_whole_in_every_state_without_script_or_inline_style(entry
     assert all(re.fullmatch(r"\./static/[a-z]+-[0-9a-f]{16}\.js", each["src"] or "") for each in seen.all("script"))
     assert source.count("<script") == len(seen.all("script")) == 2
     assert all("style" not in attributes for _, attributes in seen.elements)
-    assert len(seen.all("h1")) <= 1
+    assert len(seen.all("h1")) == 1
     ids = [attributes["id"] for _, attributes in seen.elements if "id" in attributes]
     assert len(ids) == len(set(ids))
     assert all((link.get("href") or "#").startswith(("./", "../", "#")) for link in seen.all("a"))
