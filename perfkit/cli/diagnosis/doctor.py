@@ -48,11 +48,12 @@ def run(options: argparse.Namespace) -> int:
     from perfkit.cli.diagnosis.note import Level
     from perfkit.snapshot import SCHEMA_VERSION
 
+    before = logging.root.manager.disable
     logging.disable()  # what is said of our own questions is no news
     try:
         notes = list(_looked_at(options))
     finally:
-        logging.disable(logging.NOTSET)
+        logging.disable(before)
     is_ill = any(note.level is Level.ERROR for note in notes)
     if options.json:
         told = {"version": SCHEMA_VERSION, "command": "doctor", "is_well": not is_ill}

@@ -16,7 +16,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     add_service(command)
     add = command.add_argument
     add("--max-p95", type=duration, metavar="DURATION", help="95 of 100 requests take at most this, such as 300ms")
-    add("--max-errors", type=share, metavar="SHARE", help="at most so many requests fail, such as 1%%")
+    add("--max-errors", type=share, metavar="SHARE", help="at most so large a part of requests fails, such as 0.01")
     add("--min-score", type=points, metavar="POINTS", help="the least score, 0 to 100")
     add("--no-new-findings", metavar="FILE", help="nothing is found that is not in this export of before")
     add("--format", choices=("text", "github", "junit"), default="text", help="for whom it is printed (text)")

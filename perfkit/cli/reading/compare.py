@@ -24,7 +24,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     add = command.add_argument
     add("before", metavar="BEFORE", help="what perfkit export wrote earlier; - for stdin")
     add("after", metavar="AFTER", help="what it wrote later")
-    add("--tolerance", type=share, default=0.2, metavar="SHARE", help="a latency may grow by this part (20%%)")
+    add("--tolerance", type=share, default=0.2, metavar="SHARE", help="a latency may grow by this part (0.2)")
     add_output(command)
 
 
