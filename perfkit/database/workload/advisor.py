@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -17,22 +17,18 @@ from perfkit.core.context import Context
 from perfkit.core.errors import MissingDependencyError
 from perfkit.core.findings import Finding
 from perfkit.database.indexes.advice import IndexAdvice, Verification
-from perfkit.database.indexes.analysis import casts, missing_index
-from perfkit.database.indexes.recommend import search
-from perfkit.database.indexes.session import opened
-from perfkit.database.indexes.upkeep import find_upkeep
-from perfkit.database.indexes.verification import verified
 from perfkit.database.query.target import Target
 from perfkit.database.report.notes import Notes
 from perfkit.database.report.statistics import SlowQuery
-from perfkit.database.schema.catalog import Table
-from perfkit.database.schema.reading import read_catalog
 from perfkit.database.settings import DatabaseSettings
 from perfkit.database.shapes.tokens import CUT
 from perfkit.database.workload.followed import Figures, Followed
 from perfkit.database.workload.sources import Source, Sources, told
 from perfkit.database.workload.state import IndexState
 from perfkit.database.workload.worth import is_worth_telling, of_model, served_by, with_figures
+
+if TYPE_CHECKING:
+    from perfkit.database.schema.catalog import Table
 
 __all__ = ["IndexAdvisor"]
 
@@ -151,6 +147,14 @@ class IndexAdvisor:
         return self._settings.index_advice_interval
 
     def _answer(self, workload: Sequence[SlowQuery], target: Target) -> _Answer:
+        # Imported by the thread for slow work of the worker that leads, as nobody else needs them.
+        from perfkit.database.indexes.analysis import casts, missing_index
+        from perfkit.database.indexes.recommend import search
+        from perfkit.database.indexes.session import opened
+        from perfkit.database.indexes.upkeep import find_upkeep
+        from perfkit.database.indexes.verification import verified
+        from perfkit.database.schema.reading import read_catalog
+
         pairs = [(query.sql, float(query.calls)) for query in workload]
         with opened(target) as session:
             catalog = read_catalog(session, None, pairs)

@@ -8,14 +8,17 @@ way to the first row is measured. Elsewhere both are wanted: 30 microseconds tha
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from perfkit.core.findings import Finding
 from perfkit.database.indexes.advice import IndexAdvice
 from perfkit.database.report.statistics import SlowQuery
-from perfkit.database.schema.catalog import Table
 from perfkit.database.workload.followed import Figures, told_milliseconds
+
+if TYPE_CHECKING:
+    from perfkit.database.schema.catalog import Table
 
 __all__ = ["is_worth_telling", "of_model", "served_by", "with_figures"]
 
