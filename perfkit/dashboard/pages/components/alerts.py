@@ -198,7 +198,11 @@ def _rules(shown: OverviewData, given: Given, alerts: AlertsSnapshot) -> Markup:
         ]
         for rule in rules
     ]
-    body = table("Rules", columns, rows) if rows else none("There are no rules. They are set by alerts.rules, or added by system.alerts.add_rule.")
+    body = (
+        table("Rules", columns, rows)
+        if rows
+        else none("There are no rules. They are set by alerts.rules, or added by system.alerts.add_rule.")
+    )
     return section("rules", "Rules", body, note=count(len(alerts.rules), "rule"))
 
 
