@@ -10,7 +10,7 @@ QUICK_TESTS := tests/unit tests/property tests/architecture tests/typing
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check check-code check-tests acceptance bench format
+.PHONY: help demo test check check-code check-tests acceptance bench screenshots format
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -53,6 +53,9 @@ acceptance: test ## The full proof: fleets under kill, hostile load, every bench
 
 bench: $(STAMP) ## Run one benchmark: make bench NAME=overhead
 	$(BIN)/python -m benchmarks.$(NAME) $(ARGS)
+
+screenshots: $(STAMP) ## Take the pictures of the documentation anew
+	$(BIN)/python docs/pictures/take.py
 
 format: $(STAMP) ## Format the code and mend what can be mended by itself
 	$(BIN)/ruff format $(SOURCES)
