@@ -185,15 +185,18 @@ class FlightRecorder(Component):
             error: What the app raised.
             asked: The id under which it was asked for.
         """
+        if not self._is_running:
+            return
+        count = 0 if spans is None else len(spans)
+        if len(self._taken) >= MOST_TAKEN or self._spans + count > MOST_SPANS:
+            # Before the choice, which would else have one less to give.
+            self._drop("queue")
+            return
         choice = self._choices.get(row.labels)
         reason = choice.take(seconds) if choice is not None and seconds >= row.keep_from else ""
         if asked and reason != "error":
             reason = "asked"
-        if not reason or not self._is_running:
-            return
-        count = 0 if spans is None else len(spans)
-        if len(self._taken) >= MOST_TAKEN or self._spans + count > MOST_SPANS:
-            self._drop("queue")
+        if not reason:
             return
         self._spans += count
         name = asked or secrets.token_hex(8)
