@@ -41,7 +41,15 @@ class Visit:
         `wait_for_function` is evaluated in the page, where Trusted Types forbid it.
         """
         waited = 0
-        while not self.measure(script):
+        while not self._is_so(script):
             self.page.wait_for_timeout(50)
             waited += 50
             assert waited < PATIENCE, script
+
+    def _is_so(self, script: str) -> bool:
+        try:
+            return bool(self.measure(script))
+        except Exception as error:
+            if "context was destroyed" in str(error):  # the page is on its way to the next one
+                return False
+            raise
