@@ -16,6 +16,9 @@ __all__ = ["found_in"]
 PAUSE = 0.01
 """Seconds between two equal questions of one line from which it waits for another answer."""
 
+POLLS = 4
+"""Equal questions of one line from which they may be polling; fewer are slow to come on a busy machine, no more."""
+
 
 def found_in(queries: list[Seen], known: Collection[str] = ()) -> Iterator[Finding]:
     """Yield one finding for each shape that was asked again with equal values, between two writes to its tables.
@@ -54,7 +57,11 @@ def _runs(queries: list[Seen]) -> Iterator[list[Seen]]:
 
 def _is_polling(run: list[Seen]) -> bool:
     """Whether one line asks again and again after a pause."""
-    if len({query.site for query in run if query.site}) > 1 or not all(query.start for query in run):
+    if (
+        len(run) < POLLS
+        or len({query.site for query in run if query.site}) > 1
+        or not all(query.start for query in run)
+    ):
         return False
     return median(later.start - before.start - before.seconds for before, later in pairwise(run)) >= PAUSE
 

@@ -268,7 +268,7 @@ def test_a_broken_look_never_touches_the_statement(
     def broken(*arguments: Any) -> Any:
         raise RuntimeError("broken on purpose")
 
-    for name in ("facts_of", "site_of", "_hashes", "relation_of", "perf_counter"):
+    for name in ("facts_of", "site_of", "found_from", "hashes_of", "relation_of", "perf_counter"):
         if name != "perf_counter":
             monkeypatch.setattr(f"perfkit.database.capture.recorder.{name}", broken)
     spans = begin_exchange()

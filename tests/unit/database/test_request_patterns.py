@@ -7,8 +7,9 @@ from collections.abc import Iterable
 import pytest
 
 from perfkit.core.findings import Finding
-from perfkit.database.patterns.observed import ObservedQuery
-from perfkit.database.patterns.request import find_request_patterns
+from perfkit.database.patterns.facts import facts_of
+from perfkit.database.patterns.observed import ObservedQuery, Seen
+from perfkit.database.patterns.request import find_request_patterns, patterns_of
 
 Q = ObservedQuery
 BOOKS = Q("SELECT id, title FROM book LIMIT 50", (), 50, "shop.py:10")
@@ -215,3 +216,10 @@ def test_many_commits_of_one_request_are_chatty() -> None:
 def test_the_same_problem_has_the_same_fingerprint_on_another_line() -> None:
     first, second = (only(loop(AUTHOR, site=f"shop.py:{line}")) for line in (12, 99))
     assert first.fingerprint == second.fingerprint
+
+
+@pytest.mark.parametrize(("times", "expected"), [(3, ["duplicate_query"]), (7, [])])
+def test_a_pause_makes_a_poll_only_of_what_is_asked_again_and_again(times: int, expected: list[str]) -> None:
+    facts = facts_of("SELECT total FROM cart WHERE id = ?")
+    seen = [Seen(facts, (1,), 1, 0.001, "s.py:1", None, 1.0 + 0.05 * number) for number in range(times)]
+    assert [finding.kind for finding in patterns_of(seen)] == expected
