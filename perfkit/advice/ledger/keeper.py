@@ -180,8 +180,7 @@ class Keeper:
         )
 
     def _records(self) -> Mapping[str, Record]:
-        if self._leads:
-            return self._ledger.records
+        # The leader too says what it told the others: so all say the same.
         received = self.journal.received
         return {} if received is None else {each.finding.fingerprint: each for each in received.records}
 

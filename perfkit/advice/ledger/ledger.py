@@ -12,6 +12,7 @@ they are told.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import msgspec
 
@@ -106,6 +107,7 @@ class Ledger:
                 changed_at=now,
                 last_seen=now,
                 latest=latest,
+                is_settled=True,
                 before=None,
                 after=None,
             )
@@ -135,7 +137,8 @@ class Ledger:
             return record if finding.seen == record.seen else msgspec.structs.replace(record, seen=finding.seen)
         slim = _slim(record.finding.fingerprint, finding)
         latest, earlier = counts.get(slim.route or "", Counts()), self._earlier(slim.route or "")
-        changes = {"finding": slim, "last_seen": now, "release": release, "seen": finding.seen, "latest": latest}
+        changes: dict[str, Any] = {"finding": slim, "last_seen": now, "release": release, "seen": finding.seen}
+        changes |= {"latest": latest, "is_settled": False}
         is_enough = record.state is not State.FIXED and earlier.since(record.base).requests >= ENOUGH
         changes["until"] = earlier if is_enough else latest
         if record.state is State.FIXED:
@@ -158,6 +161,8 @@ class Ledger:
         if current.requests < record.latest.requests:
             # The numbers began anew: so does the counting of requests without it.
             return msgspec.structs.replace(record, base=Counts(), latest=current, until=current)
+        if not record.is_settled:
+            return msgspec.structs.replace(record, latest=current, is_settled=True)
         passed = current.since(record.latest)
         if record.state is State.FIXED:
             if record.after is None or record.after.requests >= min(SETTLED, passed.requests):

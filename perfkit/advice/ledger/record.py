@@ -23,7 +23,9 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
         fixed_in: Of the app when it was found to be gone; empty where nobody says.
         seen: How often it was met, as it was last told; None for a state.
         met: How often it had been met when it opened, or came back.
-        base, latest: What its route had counted when it opened or came back, and when it was last seen.
+        base, latest: What its route had counted when it opened or came back, and when it was not seen any more.
+        is_settled: Whether `latest` is of the look after the one that saw it last: workers tell what they count with a
+            delay, and what still was of the time before must not count as after it.
         until: What it had counted at the look before that: in between it may have been mended already.
         before, after: What the route was like until then and since; of what is fixed.
     """
@@ -39,6 +41,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     met: int = 0
     base: Counts = Counts()
     latest: Counts = Counts()
+    is_settled: bool = False
     until: Counts = Counts()
     before: Figures | None = None
     after: Figures | None = None

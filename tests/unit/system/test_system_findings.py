@@ -71,6 +71,7 @@ class Fleet:
             self.pass_time()
 
     def mend_it(self) -> None:
+        self.pass_time()
         serve(self.workers[-1], 120, seconds=0.02)
         self.pass_time(20.0)
 
@@ -217,6 +218,8 @@ def test_in_one_process_without_files_it_is_the_same(monkeypatch: pytest.MonkeyP
         monkeypatch.setattr(system.database, "findings", lambda: told)
         keeper = system._get_advisor().keeper
         serve(system, 50, seconds=0.4)
+        keeper.observe()
+        clock.advance(2.0)
         keeper.observe()
         clock.advance(20.0)
         serve(system, 120, seconds=0.02)
