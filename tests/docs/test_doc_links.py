@@ -84,7 +84,9 @@ def test_every_setting_in_the_text_exists() -> None:
             assert found in SETTINGS | inner, f"{name(page)} names {found}"
 
 
-def test_the_readme_stays_short_and_has_no_badge() -> None:
+def test_the_readme_stays_short_and_shows_pictures_of_ours_alone() -> None:
     readme = text("README.md")
     assert readme.count("\n") < 250
-    assert "![" not in readme
+    pictures = re.findall(r"!\[[^\]]+\]\(([^)]*)\)", readme)
+    assert len(pictures) == readme.count("![")
+    assert all(re.fullmatch(r"docs/pictures/[a-z]+-(?:light|dark|phone)\.png", each) for each in pictures)
