@@ -70,10 +70,16 @@ def column_of(
 
 
 def _places(values: Sequence[Any]) -> Counter[str]:
-    """Return for each of *values* at how many places of the sample it was seen."""
+    """Return for each of *values* at how many places of the sample it was seen.
+
+    Where the places lie beside each other, a run of one value that goes over the border is still one.
+    """
     found: Counter[str] = Counter()
     for start in range(0, len(values), PART_ROWS):
-        found.update({_text(value) for value in values[start : start + PART_ROWS] if value is not None})
+        part = {_text(value) for value in values[start : start + PART_ROWS] if value is not None}
+        if start and values[start] is not None and values[start] == values[start - 1]:
+            part.discard(_text(values[start]))
+        found.update(part)
     return found
 
 
