@@ -18,6 +18,7 @@ from perfkit.dashboard.page import Page
 from perfkit.dashboard.parameters import Given, Parameter, Text
 from perfkit.dashboard.parts import breakable, cell, heading, marked, section, table
 from perfkit.dashboard.ranges import POINTS, RANGE, range_links, seconds_of
+from perfkit.dashboard.sections.gains import gains, gains_of
 from perfkit.dashboard.sections.kept import kept_table, typical
 from perfkit.dashboard.sections.recommendations import finding_list
 from perfkit.dashboard.sections.routes import findings_of, route_text
@@ -25,6 +26,7 @@ from perfkit.dashboard.sections.tables import trend_table
 from perfkit.dashboard.sections.waterfall import breakdown
 from perfkit.performance.requests import summarize, trend
 from perfkit.performance.snapshot import RouteSnapshot, Trend
+from perfkit.recorder.estimate import Estimate
 from perfkit.recorder.kept import KeptExchange
 
 if TYPE_CHECKING:
@@ -64,6 +66,7 @@ class RouteFound(msgspec.Struct, frozen=True, kw_only=True):
         summary: None if there was no request in the window.
         trend: Empty if the route has no place of its own in the history.
         kept: Those of its requests that were kept whole, the slowest first.
+        gains: What it would save if its dearest parts took no time.
         boundaries, counts: Its histogram: requests up to each boundary (seconds), those above the last one at the end.
     """
 
@@ -76,6 +79,7 @@ class RouteFound(msgspec.Struct, frozen=True, kw_only=True):
     boundaries: tuple[float, ...] = ()
     counts: tuple[float, ...] = ()
     kept: tuple[KeptExchange, ...] = ()
+    gains: tuple[Estimate, ...] = ()
 
 
 class Route(Page[RouteFound]):
@@ -96,6 +100,7 @@ class Route(Page[RouteFound]):
         name = route_text(method, route)
         ticks = system.store.history.read(length, shown.at, {name})
         boundaries, counts = _added(points)
+        kept = _kept(system, shown, name)
         return RouteFound(
             window=seen.duration,
             method=method,
@@ -107,7 +112,8 @@ class Route(Page[RouteFound]):
             else Trend(step=length / POINTS),
             boundaries=boundaries,
             counts=counts,
-            kept=_kept(system, shown, name),
+            kept=kept,
+            gains=gains_of(system, name, kept),
         )
 
     def title(self, shown: OverviewData, found: RouteFound | None, given: Given) -> str:
@@ -145,6 +151,7 @@ class Route(Page[RouteFound]):
             "trend": found.trend,
             "boundaries": found.boundaries,
             "counts": found.counts,
+            "what_if": found.gains,
             "recommendations": findings_of(found.method, found.route, shown.recommendations),
         }
 
@@ -269,6 +276,7 @@ def _about(shown: OverviewData, found: RouteFound, own: Sequence[Finding], given
     rows = [_outcome(outcome, whole) for outcome in found.outcomes]
     return [
         told,
+        *([card] if (card := gains(found.gains)) is not None else []),
         *_slowest(shown, found),
         section(
             "spread",
