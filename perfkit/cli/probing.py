@@ -9,6 +9,8 @@ import time
 from typing import Any, NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
+from perfkit.core.errors import PerfkitError
+
 __all__ = ["Answer", "Reply", "address", "ask", "fetch"]
 
 MOST_BYTES = 1_000_000
@@ -71,13 +73,14 @@ def fetch(
 
     Raises:
         OSError, http.client.HTTPException: It did not answer, or not in time.
+        PerfkitError: PERFKIT_TOKEN is no token.
     """
     kind = http.client.HTTPSConnection if url.scheme == "https" else http.client.HTTPConnection
     assert url.hostname is not None
     deadline = time.monotonic() + timeout
     connection = kind(url.hostname, url.port, timeout=timeout)
     if token is not None:
-        token = token or os.environ.get("PERFKIT_TOKEN", "")
+        token = token or _own_token()
     headers = {"accept": "application/json", "user-agent": "perfkit", "x-perfkit-command": method.lower()}
     if token:
         headers["authorization"] = f"Bearer {token}"
@@ -92,3 +95,18 @@ def fetch(
     finally:
         connection.close()
     return Reply(answer.status, tuple((name.lower(), value) for name, value in answer.getheaders()), bytes(body))
+
+
+def _own_token() -> str:
+    """Return PERFKIT_TOKEN, without the line end that the file had which it was read from.
+
+    Raises:
+        PerfkitError: No header may hold it. What it is is not said: this ends in the log of a build.
+    """
+    token = os.environ.get("PERFKIT_TOKEN", "").strip()
+    if not token.isascii() or (token and not token.isprintable()):
+        raise PerfkitError(
+            "PERFKIT_TOKEN holds what no header may hold. It must be one line of visible ASCII text. "
+            "Set it to the service's token and nothing else."
+        )
+    return token
