@@ -126,4 +126,10 @@ def _otlp(service: Service) -> bytes:
         started_at=overview.at - uptime,
         at=overview.at,
     )
-    return request(families, resource).encode() + b"\n"
+    try:
+        return request(families, resource).encode() + b"\n"
+    except (ArithmeticError, ValueError) as error:  # of a bucket or a quantile that is no number
+        raise ServiceError(
+            f"{service.name} tells numbers that OTLP cannot hold ({error}). They must be those of a perfkit. "
+            "Give the address of a service with perfkit."
+        ) from None

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from threading import Thread
 
 import pytest
+from msgspec.structs import replace
 from overviews import Canned, canned, made, route
 
 from perfkit.cli.main import main
@@ -128,3 +129,22 @@ def test_an_export_is_cleaned_for_a_terminal_and_kept_for_programs(
     monkeypatch.setattr(sys.stdout, "isatty", lambda: is_terminal, raising=False)
     assert main(["export", service.url]) == 0
     assert ("\x9b".encode() in capfdbinary.readouterr().out) is is_kept
+
+
+def test_numbers_that_no_page_holds_are_said_so(service: Canned, capsys: pytest.CaptureFixture[str]) -> None:
+    overview = made()
+    assert overview.performance is not None
+    trend = replace(overview.performance.trend, step=1e16, p95=(-1e308, 5e-324), rate=(1.0, 2.0))
+    performance = replace(overview.performance, trend=trend)
+    service.tells(replace(overview, performance=performance))
+    assert main(["top", "--once", service.url]) == 0
+    assert main(["report", service.url]) == 3
+    assert "numbers that no page can show" in capsys.readouterr().err
+
+
+def test_metrics_that_are_no_numbers_are_said_so(service: Canned, capsys: pytest.CaptureFixture[str]) -> None:
+    sample = {"name": "x_bucket", "labels": {"le": "many"}, "value": 1.0}
+    family = {"name": "x", "type": "histogram", "help": "", "unit": "", "samples": [sample]}
+    service.answers["/metrics?format=json"] = (200, json.dumps([family]).encode())
+    assert main(["export", service.url, "--format", "otlp"]) == 3
+    assert "numbers that OTLP cannot hold" in capsys.readouterr().err
