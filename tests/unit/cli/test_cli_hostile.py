@@ -6,11 +6,12 @@ import json
 import socket
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from threading import Thread
 
 import pytest
 from msgspec.structs import replace
-from overviews import Canned, canned, made, route
+from overviews import Canned, canned, encoded, finding, made, route
 
 from perfkit.cli.main import main
 from perfkit.cli.probing import address
@@ -148,3 +149,20 @@ def test_metrics_that_are_no_numbers_are_said_so(service: Canned, capsys: pytest
     service.answers["/metrics?format=json"] = (200, json.dumps([family]).encode())
     assert main(["export", service.url, "--format", "otlp"]) == 3
     assert "numbers that OTLP cannot hold" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", [["check"], ["top", "--once"], ["advise"]])
+def test_no_line_that_a_runner_takes_for_a_command_comes_from_the_service(
+    command: list[str], service: Canned, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = "x\n::error::fake"
+    hostile = finding(code=words, site=f"{words}:3", message=words, action=words, fix={"sql": words})
+    overview = made(findings=(hostile,), service=words, environment=words)
+    service.tells(replace(overview, verdict=replace(overview.verdict, headline=words)))
+    known = tmp_path / "known.json"
+    known.write_bytes(encoded(made()))
+    more = ["--no-new-findings", str(known)] if command == ["check"] else []
+    main([command[0], service.url, *command[1:], *more])
+    said = capsys.readouterr().out
+    assert "fake" in said
+    assert not [line for line in said.splitlines() if line.lstrip().startswith("::")]
