@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
+import socket
+import threading
 import time
 from typing import Any, NamedTuple
 from urllib.parse import SplitResult, urlsplit
@@ -84,6 +87,10 @@ def fetch(
     headers = {"accept": "application/json", "user-agent": "perfkit", "x-perfkit-command": method.lower()}
     if token:
         headers["authorization"] = f"Bearer {token}"
+    # The time limit of a socket is for each piece, and a head may come in very many of them.
+    watch = threading.Timer(timeout, _hang_up, (connection,))
+    watch.name, watch.daemon = "perfkit-deadline", True
+    watch.start()
     try:
         connection.request(method, path, headers=headers)
         answer = connection.getresponse()
@@ -91,10 +98,21 @@ def fetch(
         while len(body) < most and (piece := answer.read1(min(65_536, most - len(body)))):
             body += piece
             if time.monotonic() > deadline:
-                raise TimeoutError(f"the answer was not complete after {timeout:g} s")
+                break
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"the answer was not complete after {timeout:g} s")
     finally:
+        watch.cancel()
         connection.close()
     return Reply(answer.status, tuple((name.lower(), value) for name, value in answer.getheaders()), bytes(body))
+
+
+def _hang_up(connection: http.client.HTTPConnection) -> None:
+    """End what is read of *connection*, in whatever state it is."""
+    found = connection.sock
+    if found is not None:
+        with contextlib.suppress(OSError):  # it has ended by itself
+            found.shutdown(socket.SHUT_RDWR)
 
 
 def _own_token() -> str:

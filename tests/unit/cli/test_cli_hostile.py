@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Thread
@@ -166,3 +168,26 @@ def test_no_line_that_a_runner_takes_for_a_command_comes_from_the_service(
     said = capsys.readouterr().out
     assert "fake" in said
     assert not [line for line in said.splitlines() if line.lstrip().startswith("::")]
+
+
+def test_a_head_that_comes_byte_by_byte_has_one_time_limit(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def drip() -> None:
+            connection, _ = listener.accept()
+            with connection, contextlib.suppress(OSError):
+                connection.recv(65_536)
+                connection.sendall(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+                for _ in range(40):
+                    connection.sendall(b"x")
+                    time.sleep(0.1)
+                connection.sendall(b"\r\nContent-Length: 2\r\n\r\n{}")
+                was_read.append(True)
+
+        was_read: list[bool] = []
+        thread = Thread(target=drip)
+        thread.start()
+        code = main(["health", f"http://127.0.0.1:{listener.getsockname()[1]}", "--timeout", "500ms"])
+        thread.join()
+    assert (code, was_read) == (1, [])
+    assert "did not answer" in capsys.readouterr().err
