@@ -12,7 +12,8 @@ __all__ = ["Style", "clean", "fitted", "is_coloured", "say", "table"]
 
 _CONTROLS = re.compile(
     # C0 and C1 controls, DEL, and the characters that turn the direction of text around or take no place in it.
-    "[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]"
+    "[\x00-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    "\ud800-\udfff\U000e0000-\U000e007f]"
 )
 _CODES = {
     "bold": "1",

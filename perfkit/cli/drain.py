@@ -7,8 +7,8 @@ import http.client
 import sys
 import time
 
-from perfkit.cli.arguments import seconds
-from perfkit.cli.health import url
+from perfkit.cli.arguments import seconds, service_url
+from perfkit.cli.console import clean
 from perfkit.cli.probing import ask
 
 __all__ = ["add_arguments", "run"]
@@ -22,7 +22,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     add(
         "url",
         metavar="URL",
-        type=url,
+        type=service_url,
         help="of the service, such as http://127.0.0.1:8000; /health unless it has a path",
     )
     add("--timeout", type=seconds, default=3.0, metavar="SECONDS", help="wait so long for the answer (3)")
@@ -37,7 +37,7 @@ def run(options: argparse.Namespace) -> int:
     try:
         code = ask(parts, path, method="DELETE" if options.end else "POST", timeout=options.timeout).code
     except (OSError, http.client.HTTPException) as error:
-        reason = str(error) or type(error).__name__
+        reason = clean(str(error)) or type(error).__name__
         print(f"perfkit drain: {parts.netloc} did not answer: {reason}.", file=sys.stderr)
         return NOT_DRAINED
     if code != 202:

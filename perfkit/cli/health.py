@@ -6,8 +6,9 @@ import argparse
 import http.client
 import sys
 
-from perfkit.cli.arguments import seconds
-from perfkit.cli.probing import address, ask
+from perfkit.cli.arguments import seconds, service_url
+from perfkit.cli.console import clean
+from perfkit.cli.probing import ask
 
 __all__ = ["add_arguments", "run"]
 
@@ -20,7 +21,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     add(
         "url",
         metavar="URL",
-        type=url,
+        type=service_url,
         help="of the service, such as http://127.0.0.1:8000; /health unless it has a path",
     )
     add("--timeout", type=seconds, default=3.0, metavar="SECONDS", help="wait so long for the answer (3)")
@@ -35,21 +36,14 @@ def run(options: argparse.Namespace) -> int:
         answer = ask(parts, f"{path}?{parts.query}" if parts.query else path, timeout=options.timeout)
     except (OSError, http.client.HTTPException) as error:
         if not options.quiet:
-            reason = str(error) or type(error).__name__
+            reason = clean(str(error)) or type(error).__name__
             print(f"perfkit health: {parts.netloc} did not answer: {reason}.", file=sys.stderr)
         return NOT_WELL
     is_well = 200 <= answer.code < 300
     if not options.quiet:
-        print(answer.document.get("status", f"HTTP {answer.code}"))
-        for check in answer.document.get("checks") or ():
+        print(clean(str(answer.document.get("status", f"HTTP {answer.code}"))))
+        checks = answer.document.get("checks")
+        for check in checks if isinstance(checks, list) else ():
             if isinstance(check, dict) and check.get("status") in ("warning", "critical"):
-                print(f"{check['status']}: {check.get('name')}: {check.get('message')}")
+                print(clean(f"{check['status']}: {check.get('name')}: {check.get('message')}"))
     return 0 if is_well else NOT_WELL
-
-
-def url(text: str) -> object:
-    """Convert the URL of a service."""
-    try:
-        return address(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a URL such as http://127.0.0.1:8000") from None

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
+import socket
+import threading
 import time
 from typing import Any, NamedTuple
 from urllib.parse import SplitResult, urlsplit
+
+from perfkit.core.errors import PerfkitError
 
 __all__ = ["Answer", "Reply", "address", "ask", "fetch"]
 
@@ -71,16 +76,21 @@ def fetch(
 
     Raises:
         OSError, http.client.HTTPException: It did not answer, or not in time.
+        PerfkitError: PERFKIT_TOKEN is no token.
     """
     kind = http.client.HTTPSConnection if url.scheme == "https" else http.client.HTTPConnection
     assert url.hostname is not None
     deadline = time.monotonic() + timeout
     connection = kind(url.hostname, url.port, timeout=timeout)
     if token is not None:
-        token = token or os.environ.get("PERFKIT_TOKEN", "")
+        token = token or _own_token()
     headers = {"accept": "application/json", "user-agent": "perfkit", "x-perfkit-command": method.lower()}
     if token:
         headers["authorization"] = f"Bearer {token}"
+    # The time limit of a socket is for each piece, and a head may come in very many of them.
+    watch = threading.Timer(timeout, _hang_up, (connection,))
+    watch.name, watch.daemon = "perfkit-deadline", True
+    watch.start()
     try:
         connection.request(method, path, headers=headers)
         answer = connection.getresponse()
@@ -88,7 +98,33 @@ def fetch(
         while len(body) < most and (piece := answer.read1(min(65_536, most - len(body)))):
             body += piece
             if time.monotonic() > deadline:
-                raise TimeoutError(f"the answer was not complete after {timeout:g} s")
+                break
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"the answer was not complete after {timeout:g} s")
     finally:
+        watch.cancel()
         connection.close()
     return Reply(answer.status, tuple((name.lower(), value) for name, value in answer.getheaders()), bytes(body))
+
+
+def _hang_up(connection: http.client.HTTPConnection) -> None:
+    """End what is read of *connection*, in whatever state it is."""
+    found = connection.sock
+    if found is not None:
+        with contextlib.suppress(OSError):  # it has ended by itself
+            found.shutdown(socket.SHUT_RDWR)
+
+
+def _own_token() -> str:
+    """Return PERFKIT_TOKEN, without the line end that the file had which it was read from.
+
+    Raises:
+        PerfkitError: No header may hold it. What it is is not said: this ends in the log of a build.
+    """
+    token = os.environ.get("PERFKIT_TOKEN", "").strip()
+    if not token.isascii() or (token and not token.isprintable()):
+        raise PerfkitError(
+            "PERFKIT_TOKEN holds what no header may hold. It must be one line of visible ASCII text. "
+            "Set it to the service's token and nothing else."
+        )
+    return token

@@ -343,7 +343,8 @@ class Routes:
 
     def _drain(self, request: Request, decision: Decision) -> Response | None:
         """Drain all workers, or end that. A header of ours keeps pages of other sites out: a browser asks us first."""
-        if "x-perfkit-command" not in request.headers:
+        # Who may only look must not take a service out of traffic.
+        if "x-perfkit-command" not in request.headers or not decision.may_act:
             return None
         is_draining = request.method == "POST"
         self._answers.drain() if is_draining else self._answers.resume()

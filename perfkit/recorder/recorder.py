@@ -333,8 +333,9 @@ class FlightRecorder(Component):
             except msgspec.ValidationError:  # of another release of perfkit
                 continue
         found.sort(key=lambda each: each.at + each.seconds, reverse=True)
-        self._read = now, tuple(found)
-        return self._read[1]
+        exchanges = tuple(found)
+        self._read = now, exchanges
+        return exchanges  # not out of `_read`, which another thread may have emptied by now
 
     def _flush(self) -> None:
         """Make records of what was taken and write them."""

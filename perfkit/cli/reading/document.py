@@ -20,6 +20,8 @@ from perfkit.snapshot import SCHEMA_VERSION
 
 __all__ = ["Overview", "decoded", "of_file", "plain"]
 
+WITH_LINES = frozenset({"fix", "text"})
+"""Fields that hold code: what mends a finding, statements."""
 
 LATEST = 1e11
 """Unix seconds that a calendar still has; thousands of years from now."""
@@ -118,12 +120,15 @@ class _Versioned(msgspec.Struct):
     version: int
 
 
-def _cleaned(value: Any) -> Any:
-    """Return *value* with all its texts clean: here, once, and not at each of the places that print one."""
+def _cleaned(value: Any, *, lines: bool = False) -> Any:
+    """Return *value* with all its texts clean: here, once, and not at each of the places that print one.
+
+    Line ends stay in what is code. Elsewhere they would begin lines of their own, and CI obeys some.
+    """
     if isinstance(value, str):
-        return clean(value, lines=True)
+        return clean(value, lines=lines)
     if isinstance(value, list):
-        return [_cleaned(each) for each in value]
+        return [_cleaned(each, lines=lines) for each in value]
     if isinstance(value, dict):
-        return {clean(name): _cleaned(each) for name, each in value.items()}
+        return {clean(name): _cleaned(each, lines=lines or name in WITH_LINES) for name, each in value.items()}
     return value

@@ -16,17 +16,24 @@ __all__ = ["slowest"]
 MOST = 500
 
 
+class _Listed(msgspec.Struct, frozen=True):
+    """A kept request as a list tells it, as far as it is read here."""
+
+    id: str
+    seconds: float
+
+
 def slowest(service: Service, route: str) -> KeptExchange | None:
     """Return the slowest kept request of *route* (``GET /orders``); None where none is kept.
 
     Raises:
         ServiceError: The service does not say, or says what is no request.
     """
-    listed = _ask(service, f"requests?route={quote(route, safe='')}&limit={MOST}", "requests", list[dict[str, Any]])
+    listed = _ask(service, f"requests?route={quote(route, safe='')}&limit={MOST}", "requests", list[_Listed])
     if not listed:
         return None
-    longest = max(listed, key=lambda each: float(each.get("seconds") or 0.0))
-    kept: KeptExchange = _ask(service, f"request?id={quote(str(longest.get('id')), safe='')}", "request", KeptExchange)
+    longest = max(listed, key=lambda each: each.seconds)
+    kept: KeptExchange = _ask(service, f"request?id={quote(longest.id, safe='')}", "request", KeptExchange)
     return kept
 
 

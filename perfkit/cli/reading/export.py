@@ -36,6 +36,7 @@ def run(options: argparse.Namespace) -> int:
         ServiceError, NotAllowedError: The service cannot be asked.
         PerfkitError: The options do not go together, or the file cannot be written.
     """
+    from perfkit.cli.console import clean
     from perfkit.cli.reading.service import Service
     from perfkit.cli.written import written
     from perfkit.core.errors import PerfkitError
@@ -51,6 +52,8 @@ def run(options: argparse.Namespace) -> int:
         written(options.output, body)
         return 0
     while True:
+        if sys.stdout.isatty():  # what a program gets keeps its bytes; a terminal would obey some of them
+            body = clean(body.decode("utf-8", "replace"), lines=True).encode()
         sys.stdout.buffer.write(body if body.endswith(b"\n") else body + b"\n")
         sys.stdout.flush()
         if options.every is None:
@@ -123,4 +126,10 @@ def _otlp(service: Service) -> bytes:
         started_at=overview.at - uptime,
         at=overview.at,
     )
-    return request(families, resource).encode() + b"\n"
+    try:
+        return request(families, resource).encode() + b"\n"
+    except (ArithmeticError, ValueError) as error:  # of a bucket or a quantile that is no number
+        raise ServiceError(
+            f"{service.name} tells numbers that OTLP cannot hold ({error}). They must be those of a perfkit. "
+            "Give the address of a service with perfkit."
+        ) from None

@@ -24,13 +24,14 @@ _PLACE = re.compile(r"(.+):(\d{1,9})")
 def people(overview: Overview, outcomes: Sequence[Outcome], fresh: Sequence[Finding], style: Style) -> list[str]:
     """Return lines for a terminal."""
     verdict = overview.verdict
-    lines = [f"{overview.service}/{overview.environment}  {verdict.status.word}: {verdict.headline}"]
+    # Each in one line: a runner takes any line that begins with two colons for a command, whoever wrote it.
+    lines = [_line(f"{overview.service}/{overview.environment}  {verdict.status.word}: {verdict.headline}")]
     for outcome in outcomes:
         word = style("ok  ", "green") if outcome.passed else style("FAIL", "red", "bold")
-        lines.append(f"{word}  {outcome.name:<8}  {outcome.value}, limit {outcome.limit}")
+        lines.append(f"{word}  {_line(f'{outcome.name:<8}  {outcome.value}, limit {outcome.limit}')}")
     for finding in fresh:
         site = f"  {finding.site}" if finding.site else ""
-        lines.append(f"{style('new ', 'yellow')}  {finding.code:<8}  {_line(finding.message)}{site}")
+        lines.append(f"{style('new ', 'yellow')}  {_line(f'{finding.code:<8}  {finding.message}{site}')}")
     return [fitted(line, 400) for line in lines]
 
 

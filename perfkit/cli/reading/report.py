@@ -73,7 +73,7 @@ def page(overview: Overview) -> str:
     style = "\n".join(sheet.body.decode() for sheet in sheets)
     try:
         document = rendered(_data(overview))
-    except ArithmeticError as error:
+    except (ArithmeticError, OSError, ValueError) as error:  # so do times say that no calendar holds them
         raise ServiceError(
             f"The service tells numbers that no page can show ({error}). They must be those of a perfkit. "
             "Look at the address or the file."

@@ -54,7 +54,8 @@ class Glyphs:
         top = max((value for value in shown if value is not None), default=0.0)
         highest = len(self._levels) - 1
         drawn = (
-            " " if value is None else self._levels[round(value / top * highest) if top > 0.0 else 0] for value in shown
+            " " if value is None else self._levels[round(max(0.0, value) / top * highest) if top > 0.0 else 0]
+            for value in shown
         )
         return "".join(drawn).rjust(width)
 

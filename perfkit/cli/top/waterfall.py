@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from perfkit.advice.wording import count, seconds
 from perfkit.cli.console import fitted
@@ -47,8 +47,13 @@ def _named(span: KeptSpan) -> str:
 def _row(name: str, span: KeptSpan, total: float, names: int, chart: int, glyphs: Glyphs) -> str:
     cells = [" "] * chart
     for start, length in span.intervals if total > 0.0 else ():
-        first = min(max(0, int(start / total * chart)), max(0, chart - 1))
-        last = min(chart, max(first + 1, round((start + length) / total * chart)))
+        first = min(max(0, _column(start / total, chart)), max(0, chart - 1))
+        last = min(chart, max(first + 1, _column((start + length) / total, chart, round)))
         cells[first:last] = glyphs.full * (last - first)
     shown = fitted(glyphs.plain(name), names).ljust(names)
     return f" {shown} {''.join(cells[:chart])} {glyphs.plain(seconds(span.total)):>{TIME}}"
+
+
+def _column(part: float, chart: int, whole: Callable[[float], int] = int) -> int:
+    """Return the column of *part* of the time; a service may tell times that no chart holds."""
+    return whole(min(1.0, max(0.0, part)) * chart)

@@ -30,6 +30,19 @@ _NAMED = re.compile(
 )
 _DETAIL = re.compile(r"(\([^()]{1,200}\)\s*=\s*)\([^()]*\)")
 """As PostgreSQL tells it: ``Key (email)=(ann@example.com) already exists``."""
+_ROWS = (
+    (re.compile(r"(\[parameters: )[^\n]*"), rf"\1{BLOCK}]"),
+    (re.compile(r"(Failing row contains )\([^\n]*"), rf"\1({BLOCK})."),
+    (re.compile(r"(Duplicate entry )'[^\n]{0,500}'(?= for key)"), rf"\1{BLOCK}"),
+    (re.compile(r"(input_value=).{0,2000}?(?=, input_type=|\Z)", re.DOTALL), rf"\1{BLOCK}"),
+)
+"""Whole values of a user, as SQLAlchemy, PostgreSQL, MySQL and pydantic tell them, whatever the columns are called."""
+_QUOTED = re.compile(
+    r"((?:pass|pwd|secret|token|otp|credential)[\w\-]{0,40}\s{1,8}\(?)('[^']*'|\"[^\"]*\")", re.IGNORECASE
+)
+"""``bad password 'x'``: a value in quotes right after the name, without a sign between."""
+_COOKIES = re.compile(r"(cookie['\"]?\s{0,8}:\s{0,8})[^\n]*", re.IGNORECASE)
+"""A header of cookies, which are many values in one."""
 _MAIL = re.compile(r"[\w.+\-]{1,64}@[\w\-]{1,63}(?:\.[\w\-]{1,63}){1,8}")
 _NUMBER = re.compile(r"(?<![\w.])\+?\d(?:[ .\-]?\d){7,}(?![\w])")
 _WORD = re.compile(r"[A-Za-z0-9+/_\-.=%~]{12,}")
@@ -40,7 +53,11 @@ _is_key = re.compile(r"[A-Za-z_][\w.\-\[\]]{0,39}").fullmatch
 def impersonal(text: str, *, most: int = 500) -> str:
     """Return *text* without secrets and what is personal, not longer than *most* characters."""
     text = _PEM.sub(BLOCK, text[: most * 4])
+    for values, rest in _ROWS:
+        text = values.sub(rest, text)
     text = _DETAIL.sub(rf"\1({BLOCK})", redacted(text, most=most * 4))
+    text = _COOKIES.sub(rf"\1{BLOCK}", text)
+    text = _QUOTED.sub(rf"\1{BLOCK}", text)
     text = _NAMED.sub(rf"\1{BLOCK}", text)
     text = _MAIL.sub(BLOCK, text)
     text = _NUMBER.sub(BLOCK, text)

@@ -14,6 +14,7 @@ from perfkit.core.errors import PerfkitError
 from perfkit.dashboard.parameters import Given, Number, Parameter, Text
 
 if TYPE_CHECKING:
+    from perfkit.cache import Namespace
     from perfkit.system import PerformanceSystem
 
 __all__ = ["ACTIONS", "AUTHOR", "Action"]
@@ -53,7 +54,7 @@ def _resume(system: PerformanceSystem, given: Given) -> str:
 def _clear(system: PerformanceSystem, given: Given) -> str:
     name = given.text("namespace")
     if name:
-        system.cache.namespace(name).clear()
+        _namespace(system, name).clear()
         return f"Everything in the namespace {name!r} of the cache is forgotten."
     system.cache.clear()
     return "Everything in the cache is forgotten."
@@ -67,7 +68,7 @@ def _invalidate_tag(system: PerformanceSystem, given: Given) -> str:
 
 def _invalidate_pattern(system: PerformanceSystem, given: Given) -> str:
     pattern, name = _said(given, "pattern"), given.text("namespace")
-    space = system.cache.namespace(name) if name else system.cache
+    space = _namespace(system, name) if name else system.cache
     number = space.invalidate_pattern(pattern)
     return f"{number:,} entries of this worker matched {pattern!r} and are forgotten, and so in all other workers."
 
@@ -128,6 +129,19 @@ def _said(given: Given, name: str) -> str:
     if not value:
         raise NotSaidError(f"The field {name!r} is empty. It must say which one is meant. Fill it in and try again.")
     return value
+
+
+def _namespace(system: PerformanceSystem, name: str) -> Namespace:
+    """Return the part of the cache called *name*: one that has numbers, as asking the cache for any other makes it.
+
+    Raises:
+        NotSaidError: There is none.
+    """
+    if name not in system.cache.snapshot().namespaces:
+        raise NotSaidError(
+            f"The cache has no namespace {name!r}. It must be one that was used since the start. Look at its page."
+        )
+    return system.cache.namespace(name)
 
 
 class NotSaidError(PerfkitError, ValueError):

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from time import perf_counter
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from perfkit.testing.measuring.limits import Excess, Limits
 
@@ -108,7 +108,7 @@ class Measurement:
 
         self._findings = None
         if self.limits.max_memory is not None:
-            self._memory_before = _start_tracing()
+            self._memory = _Memory()
         self._sent = capture().begin()
         self._is_running = True
         self._started = perf_counter()
@@ -123,7 +123,7 @@ class Measurement:
         self._is_running = False
         capture().end(self._sent)
         if self.limits.max_memory is not None:
-            self.memory = _peak(self._memory_before)
+            self.memory = self._memory.end()
 
     def check(self) -> None:
         """Fail where a limit was not kept.
@@ -249,26 +249,41 @@ def _findings(sent: Sent) -> list[Finding]:
     return sorted(found.values(), key=lambda finding: (order[finding.priority], finding.code))
 
 
-def _start_tracing() -> tuple[int, bool]:
-    """Return the bytes that Python objects take now, and whether they were counted already."""
-    import gc
-    import tracemalloc
+class _Memory:
+    """The bytes of Python objects while something is measured: within another measurement, which goes on, too."""
 
-    was_tracing = tracemalloc.is_tracing()
-    if not was_tracing:
-        tracemalloc.start()
-    gc.collect()
-    tracemalloc.reset_peak()
-    return tracemalloc.get_traced_memory()[0], was_tracing
+    _open: ClassVar[list[_Memory]] = []
 
+    def __init__(self) -> None:
+        """Begin; the peak so far is kept for those that are open, as there is but one of the whole process."""
+        import gc
+        import tracemalloc
 
-def _peak(before: tuple[int, bool]) -> int:
-    import tracemalloc
+        self._was_tracing = tracemalloc.is_tracing()
+        if not self._was_tracing:
+            tracemalloc.start()
+        gc.collect()
+        self._keep_peak()
+        tracemalloc.reset_peak()
+        self._before = self._highest = tracemalloc.get_traced_memory()[0]
+        self._open.append(self)
 
-    peak = tracemalloc.get_traced_memory()[1] - before[0]
-    if not before[1]:
-        tracemalloc.stop()
-    return max(0, peak)
+    def end(self) -> int:
+        """End; return the bytes at the peak above those at the beginning."""
+        import tracemalloc
+
+        self._keep_peak()
+        self._open.remove(self)
+        if not self._was_tracing and not self._open:
+            tracemalloc.stop()
+        return self._highest - self._before
+
+    def _keep_peak(self) -> None:
+        import tracemalloc
+
+        peak = tracemalloc.get_traced_memory()[1]
+        for memory in self._open:
+            memory._highest = max(memory._highest, peak)
 
 
 @contextmanager

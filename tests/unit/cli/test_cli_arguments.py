@@ -86,6 +86,8 @@ def test_a_secret_in_a_url_is_refused_without_being_repeated(text: str) -> None:
         ("over\rwritten\n", "over written "),
         ("right\u202eleft\u2066", "right\ufffdleft\ufffd"),
         ("zero\u200bwidth", "zero\ufffdwidth"),
+        ("mark\u061c, hyphen\u00ad", "mark\ufffd, hyphen\ufffd"),
+        ("tags\U000e0041", "tags\ufffd"),
         ("half\ud800", "half\ufffd"),
     ],
 )

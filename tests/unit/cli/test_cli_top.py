@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from overviews import Canned, canned, finding, made, route
 
 from perfkit.cli.main import main
@@ -188,6 +189,13 @@ def test_a_kept_request_is_a_waterfall() -> None:
     assert "   shop/views.py:48" in lines
     assert lines[-1] == " and 83 spans more, which were not kept"
     assert "   shop/views.py:50 in total" in lines
+
+
+@pytest.mark.parametrize("interval", [(1e308, 1e308), (-1e308, 1e308), (0.0, -1e308), (1e308, -1e308)])
+def test_times_that_no_chart_holds_cost_no_frame(interval: tuple[float, float]) -> None:
+    span = KeptSpan(kind="sql", name="SELECT x", total=1.0, intervals=(interval,))
+    kept = replace(KEPT, seconds=1e-300, spans=(span,))
+    assert all(len(line) <= 80 for line in waterfall(kept, 80, UNICODE) if "SELECT" in line)
 
 
 def test_enter_on_a_route_leads_to_its_slowest_request_and_escape_back() -> None:

@@ -25,6 +25,14 @@ SECRETS = {
     "pem": "-----BEGIN PRIVATE KEY-----\nMIIEv\nabc\n-----END PRIVATE KEY-----",
     "iban": "iban: DE89370400440532013000",
     "cookie": "Cookie: sid=abc; theme=dark",
+    "second cookie": "Cookie: theme=dark; sid=abc",
+    "beside": "bad password 'hunter2'",
+    "pydantic": "name\n  too short [type=string_too_short, input_value='hunter2', input_type=str]",
+    "pydantic dict": "x [type=missing, input_value={'a': 'hunter2', 'b': 1}, input_type=dict]",
+    "pydantic, cut": "x [type=missing, input_value={'a': 'hunter2', 'b': ",
+    "parameters": "(IntegrityError) UNIQUE\n[SQL: INSERT INTO u VALUES (?, ?)]\n[parameters: ('ann', 'hunter2')]\n",
+    "row": "violates not-null constraint\nDETAIL:  Failing row contains (1, ann, hunter2 (x), null).",
+    "mysql": "(1062, \"Duplicate entry 'ann-hunter2' for key 'user.name'\")",
 }
 LEFT_OUT = {
     "password": "hunter2",
@@ -43,6 +51,14 @@ LEFT_OUT = {
     "pem": "MIIEv",
     "iban": "DE8937",
     "cookie": "abc",
+    "second cookie": "abc",
+    "beside": "hunter2",
+    "pydantic": "hunter2",
+    "pydantic dict": "hunter2",
+    "pydantic, cut": "hunter2",
+    "parameters": "hunter2",
+    "row": "hunter2",
+    "mysql": "hunter2",
 }
 
 

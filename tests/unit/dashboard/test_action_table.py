@@ -56,6 +56,14 @@ def test_the_cache_forgets_all_or_a_part(system: PerformanceSystem) -> None:
     assert cache.get("cart:1") is None
 
 
+@pytest.mark.parametrize("what", ["cache-clear", "cache-invalidate-pattern"])
+def test_no_namespace_is_made_by_asking_for_one(what: str, system: PerformanceSystem) -> None:
+    before = len(system.cache._namespaces)
+    done = do(system, what, namespace="made-up", pattern="*")
+    assert (done.is_done, "has no namespace 'made-up'" in done.result) == (False, True)
+    assert len(system.cache._namespaces) == before
+
+
 def test_a_server_is_drained_and_restored(system: PerformanceSystem) -> None:
     system.load_balancer.add_server("app-1", host="10.0.0.1", port=8000)
     assert do(system, "server-drain", server="app-1").is_done

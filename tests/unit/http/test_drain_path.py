@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from perfkit.config import AccessSettings
 from perfkit.core.message import Response
 from perfkit.http.routes import Routes
 from tests.unit.http.visitors import Service, bearer, stranger
@@ -73,3 +74,14 @@ def test_a_fault_of_ours_is_told_and_counted() -> None:
     assert answer is not None
     assert answer.status == 500
     assert service.counted
+
+
+@pytest.mark.parametrize("method", ["POST", "DELETE"])
+@pytest.mark.parametrize(("answer", "may"), [("read", False), ("act", True), (True, True)])
+def test_who_may_only_look_drains_nothing(method: str, answer: object, may: bool) -> None:
+    service = Service("production", access=AccessSettings(access=lambda request: answer))
+    if method == "DELETE":
+        service.drain()
+    before = readiness(service)
+    assert (ask(service, method, **COMMAND) is not None) is may
+    assert (readiness(service) != before) is may

@@ -340,3 +340,15 @@ def test_many_threads_may_offer_at_once_while_a_tick_writes() -> None:
     kept, snapshot = world.recorder.list(limit=500), world.recorder.snapshot()
     assert len({each.id for each in kept}) == len(kept) == min(500, sum(snapshot.kept.values()))
     assert 0 < snapshot.kept["error"] <= 4 * 100
+
+
+def test_what_is_read_is_told_though_another_thread_has_just_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World()
+    world.serve(world.row(), 0.5)
+    write = FlightRecorder.__setattr__
+
+    def written_meanwhile(recorder: FlightRecorder, name: str, value: object) -> None:
+        write(recorder, name, None if name == "_read" else value)
+
+    monkeypatch.setattr(FlightRecorder, "__setattr__", written_meanwhile)
+    assert len(world.recorder.list()) == 1

@@ -152,6 +152,19 @@ def test_memory_is_measured_where_a_limit_asks_for_it() -> None:
     assert 4 * 2**20 <= kept.memory < 5 * 2**20
 
 
+def test_a_measurement_within_another_does_not_make_it_forget_its_peak() -> None:
+    with measure(max_memory="64MiB") as outer:
+        bytearray(8 * 2**20)
+        with measure(max_memory="64MiB") as inner:
+            bytearray(2 * 2**20)
+        with measure(max_memory="64MiB"):
+            pass
+    assert outer.memory is not None
+    assert inner.memory is not None
+    assert 8 * 2**20 <= outer.memory < 9 * 2**20
+    assert 2 * 2**20 <= inner.memory < 3 * 2**20
+
+
 def test_time_is_limited_by_the_best_of_several_runs() -> None:
     with pytest.raises(LimitExceededError, match="limit 1e-06 ms"):
         best_of(lambda: sum(range(1000)), max_seconds=1e-9)
