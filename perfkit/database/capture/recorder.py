@@ -26,6 +26,7 @@ from perfkit.database.capture.scale import Scale
 from perfkit.database.capture.work import Entry, ShapeRecord, Work
 from perfkit.database.patterns.facts import Facts, Role, facts_of, param_of
 from perfkit.database.settings import DatabaseSettings
+from perfkit.database.shapes.remembered import Remembered
 from perfkit.database.shapes.shape import MAX_KNOWN_TEXT
 from perfkit.store import Row
 from perfkit.store.layout import SINK
@@ -97,7 +98,7 @@ class Recorder:
         self.errors = context.errors
         self._store = context.store
         self._statements = statements(settings.max_shapes)
-        self._known: dict[str, dict[str, Entry]] = {}
+        self._known: dict[str, Remembered[Entry]] = {}
         self._lock = OwnLock()
         self.records: dict[tuple[str, str], ShapeRecord] = {}
         self.pending: dict[int, Work] = {}
@@ -106,9 +107,9 @@ class Recorder:
         self._commit: Entry | None = None
         self.finish = self._hot_path()
 
-    def known(self, system: str) -> dict[str, Entry]:
+    def known(self, system: str) -> Remembered[Entry]:
         """Return the texts known of *system*; ask it with ``get`` for each statement, and `learn` what it lacks."""
-        return self._known.setdefault(system, {})
+        return self._known.setdefault(system, Remembered(MOST_TEXTS))
 
     def find(self, text: Any, system: str) -> Entry | None:
         """Return the entry of *text*, known or not, text or what a driver takes in place of one."""
@@ -126,10 +127,8 @@ class Recorder:
             if entry is None:
                 facts = facts_of(text, system)
                 entry = Entry(facts, self._record(facts, system, text))
-                if len(known) >= MOST_TEXTS:
-                    known.clear()
                 if len(text) <= MAX_KNOWN_TEXT:
-                    known[text] = entry
+                    known.remember(text, entry)
             return entry
         except Exception as error:  # noqa: BLE001 - the statement must be sent whatever happens to us
             self._context.errors.report("database", error, doing="a statement could not be looked at")

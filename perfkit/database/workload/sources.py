@@ -21,7 +21,7 @@ from perfkit.core.locks import OwnLock
 from perfkit.core.privacy.redaction import redacted
 from perfkit.database.capture.checkouts import OURS
 from perfkit.database.capture.dbapi import system_of
-from perfkit.database.query.target import Target, target_of
+from perfkit.database.query.target import Target, beside, target_of
 
 __all__ = ["Source", "Sources", "told"]
 
@@ -227,8 +227,6 @@ def _file_opener(path: str) -> Callable[[Callable[[Any], Any]], Any]:
 
 def _driver_opener(reference: Callable[[], Any]) -> Callable[[Callable[[Any], Any]], Any]:
     def opened(question: Callable[[Any], Any]) -> Any:
-        from perfkit.database.indexes.session import beside
-
         connection = reference()
         own = None if connection is None else beside(connection)
         if own is None:

@@ -108,6 +108,12 @@ def test_a_stored_shape_is_explained_without_being_run(database: DatabaseOptimiz
     assert (by_key.scans, "SEARCH" in by_key.text) == ((), True)
 
 
+def test_a_connection_that_captures_may_be_given(connection: Any) -> None:
+    database = DatabaseOptimizer(DatabaseOptimizer().wrap(connection))
+    shape = database.optimize_query("SELECT a FROM t WHERE a = 'x'").shape
+    assert database.explain(shape).scans == ("t",)
+
+
 def test_only_stored_shapes_are_explained(database: DatabaseOptimizer) -> None:
     assert "no such shape" in database.explain("SELECT 1").reason
     writes = database.optimize_query("INSERT INTO t (a) VALUES ('n')").shape

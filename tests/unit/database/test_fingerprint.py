@@ -8,6 +8,7 @@ import pytest
 
 from perfkit.database.patterns.facts import facts_of
 from perfkit.database.shapes import fingerprint
+from perfkit.database.shapes.remembered import MOST_CHARACTERS, Remembered
 from perfkit.database.shapes.shape import MAX_SHAPE
 from perfkit.database.shapes.tokens import MAX_TOKENS, tokenize
 
@@ -178,3 +179,14 @@ def test_a_list_of_five_thousand_is_one_token() -> None:
     tokens = tokenize(f"SELECT a FROM b WHERE c IN ({', '.join(map(str, range(5000)))})")
     assert len(tokens) == 8
     assert tokens[-1].size == 5000
+
+
+def test_long_texts_are_forgotten_before_they_fill_the_memory() -> None:
+    known: Remembered[int] = Remembered(5_000)
+    for number in range(1_000):
+        known.remember(f"{number}{'x' * 15_000}", number)
+        assert sum(map(len, known)) <= MOST_CHARACTERS
+    assert len(known) > 100
+    for number in range(6_000):
+        known.remember(str(number), number)
+    assert len(known) <= 5_000

@@ -99,3 +99,17 @@ def test_a_cast_needs_to_know_the_type() -> None:
     assert kinds(sql, ("49",), columns=columns) == []
     assert kinds(sql, (49,)) == []
     assert kinds("SELECT a FROM t WHERE age = '49'", columns=columns, dialect="mysql") == [("implicit_cast", "age")]
+
+
+@pytest.mark.parametrize(
+    ("condition", "dialect", "fix"),
+    [
+        ("lower(a) = 'x'", "sqlite", "CREATE INDEX ix_t_a_expr ON t (lower(a));"),
+        ("lower(a) = 'x'", "postgresql", "CREATE INDEX ON t (lower(a));"),
+        ("extract(year FROM a) = 2024", "postgresql", "… WHERE a >= ? AND a < ?  -- and an index on a"),
+        ("CAST(a AS text) = 'x'", "postgresql", "… WHERE a = ?  -- a value of the column's own type"),
+    ],
+)
+def test_the_fix_of_a_function_is_sql_of_the_dialect(condition: str, dialect: str, fix: str) -> None:
+    (finding,) = find_statement_patterns(f"SELECT b FROM t WHERE {condition}", dialect=dialect)
+    assert finding.fix["sql"] == fix
