@@ -12,6 +12,7 @@ import sys
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Mapping
+from itertools import count
 from time import perf_counter
 from typing import Any, NamedTuple, TypeAlias
 
@@ -350,7 +351,7 @@ def hashes_of(parameters: Any) -> Any:
         if isinstance(parameters, Mapping):
             return {name: hash(value) for name, value in parameters.items()}
         return tuple(map(hash, parameters))
-    except TypeError:
+    except Exception:  # noqa: BLE001 - a value's own hash may raise anything, and say what it is: it is not told
         return _hashes_of_other(parameters)
 
 
@@ -364,11 +365,21 @@ def _hashes_of_other(parameters: Any) -> Any:
         return None
 
 
+_strangers = count(1 << 64)
+"""Stand for values of which nothing can be known: equal to no other."""
+
+
 def _hash(value: Any) -> int:
-    try:
-        return hash(value)
-    except TypeError:
-        return hash(repr(value)[:10_000])
+    for form_of in (_itself, repr):
+        try:
+            return hash(form_of(value))
+        except Exception:  # noqa: BLE001, PERF203 - the next way is tried, and the last needs nothing of the value
+            continue
+    return next(_strangers)
+
+
+def _itself(value: Any) -> Any:
+    return value
 
 
 def _text_of(statement: Any) -> str:
