@@ -373,7 +373,7 @@ def _hash(value: Any) -> int:
     for form_of in (_itself, repr):
         try:
             return hash(form_of(value))
-        except Exception:  # noqa: BLE001, PERF203 - the next way is tried, and the last needs nothing of the value
+        except Exception:  # noqa: BLE001 - the next way is tried, and the last needs nothing of the value
             continue
     return next(_strangers)
 
