@@ -160,6 +160,55 @@ def test_a_locked_table_makes_an_explain_give_up_soon(postgres: PostgresServer, 
     engine.dispose()
 
 
+def test_an_explain_leaves_the_transaction_of_the_app_alone(postgres: PostgresServer, pg: str) -> None:
+    import psycopg
+
+    with psycopg.connect(postgres.dsn(pg)) as connection:
+        database = DatabaseOptimizer()
+        database = DatabaseOptimizer(database.wrap(connection))
+        connection.execute("INSERT INTO account (id, owner, balance) VALUES (77, 'eve', 1)")
+        shape = database.optimize_query("SELECT owner FROM account WHERE balance = 100").shape
+        plan = database.explain(shape)
+        assert (plan.reason, plan.scans) == ("", ("account",))
+        assert connection.execute("SELECT owner FROM account WHERE id = 77").fetchone() == ("eve",)
+        connection.execute("UPDATE account SET balance = 2 WHERE id = 77")
+        assert connection.execute("SELECT name FROM pg_prepared_statements WHERE name LIKE 'perfkit%'").fetchall() == []
+        connection.rollback()
+
+
+def test_an_engine_that_commits_by_itself_is_asked_in_a_transaction_that_reads(
+    postgres: PostgresServer, pg: str
+) -> None:
+    engine = create_engine(postgres.url(pg), isolation_level="AUTOCOMMIT", pool_size=1)
+    database = DatabaseOptimizer(engine, settings=DatabaseSettings(explain_timeout=0.2))
+    shape = database.optimize_query("SELECT owner FROM account").shape
+    wrong = database.optimize_query("SELECT owner FROM account WHERE balance = 3 LIMIT 7").shape
+    assert database.explain(shape).scans == ("account",)
+    with postgres.connect(pg) as holder:
+        with holder.transaction():
+            holder.execute("LOCK TABLE account IN ACCESS EXCLUSIVE MODE")
+            reasons = [database.explain(each).reason for each in (shape, wrong)]
+        assert all("LockNotAvailable" in reason for reason in reasons), reasons
+    assert database.explain(wrong).reason == ""
+    with engine.connect() as connection:
+        assert connection.exec_driver_sql("SHOW lock_timeout").scalar() == "0"
+    engine.dispose()
+
+
+def test_no_statement_of_ours_ends_a_transaction_of_mariadb(mariadb: MariaDBServer, maria: str) -> None:
+    connection = mariadb.connect(maria)
+    connection.autocommit(False)
+    database = DatabaseOptimizer(connection)
+    with connection.cursor() as cursor:
+        cursor.execute("INSERT INTO account (id, owner, balance) VALUES (77, 'eve', 1)")
+        shape = database.optimize_query("SELECT owner FROM account WHERE id = 77").shape
+        assert "the app's own" in database.explain(shape).reason
+        connection.rollback()
+        cursor.execute("SELECT count(*) FROM account WHERE id = 77")
+        assert cursor.fetchone()[0] == 0, "START TRANSACTION committed what the app had not"
+    connection.close()
+
+
 def test_mariadb_plans_a_shape(mariadb: MariaDBServer, maria: str) -> None:
     engine = create_engine(mariadb.url(maria))
     database = DatabaseOptimizer(engine)

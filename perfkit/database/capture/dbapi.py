@@ -10,7 +10,7 @@ from perfkit.database.capture.autocommit import commits_itself
 from perfkit.database.capture.recorder import Recorder
 from perfkit.database.capture.scale import Scale
 
-__all__ = ["CapturedConnection", "CapturedCursor", "system_of"]
+__all__ = ["CapturedConnection", "CapturedCursor", "bare", "system_of"]
 
 _SYSTEMS = {
     "sqlite3": "sqlite",
@@ -26,8 +26,13 @@ _SYSTEMS = {
 
 def system_of(connection: Any) -> str:
     """Return OpenTelemetry's name of the database that *connection* speaks to, by its driver."""
-    package = type(connection).__module__.partition(".")[0]
+    package = type(bare(connection)).__module__.partition(".")[0]
     return _SYSTEMS.get(package, "other_sql")
+
+
+def bare(connection: Any) -> Any:
+    """Return the driver's own connection where *connection* is one that captures."""
+    return connection.__dict__["_connection"] if isinstance(connection, CapturedConnection) else connection
 
 
 class CapturedConnection:

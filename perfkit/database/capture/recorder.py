@@ -12,6 +12,7 @@ import sys
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Mapping
+from itertools import count
 from time import perf_counter
 from typing import Any, NamedTuple, TypeAlias
 
@@ -26,6 +27,7 @@ from perfkit.database.capture.scale import Scale
 from perfkit.database.capture.work import Entry, ShapeRecord, Work
 from perfkit.database.patterns.facts import Facts, Role, facts_of, param_of
 from perfkit.database.settings import DatabaseSettings
+from perfkit.database.shapes.remembered import Remembered
 from perfkit.database.shapes.shape import MAX_KNOWN_TEXT
 from perfkit.store import Row
 from perfkit.store.layout import SINK
@@ -97,7 +99,7 @@ class Recorder:
         self.errors = context.errors
         self._store = context.store
         self._statements = statements(settings.max_shapes)
-        self._known: dict[str, dict[str, Entry]] = {}
+        self._known: dict[str, Remembered[Entry]] = {}
         self._lock = OwnLock()
         self.records: dict[tuple[str, str], ShapeRecord] = {}
         self.pending: dict[int, Work] = {}
@@ -106,9 +108,9 @@ class Recorder:
         self._commit: Entry | None = None
         self.finish = self._hot_path()
 
-    def known(self, system: str) -> dict[str, Entry]:
+    def known(self, system: str) -> Remembered[Entry]:
         """Return the texts known of *system*; ask it with ``get`` for each statement, and `learn` what it lacks."""
-        return self._known.setdefault(system, {})
+        return self._known.setdefault(system, Remembered(MOST_TEXTS))
 
     def find(self, text: Any, system: str) -> Entry | None:
         """Return the entry of *text*, known or not, text or what a driver takes in place of one."""
@@ -126,10 +128,8 @@ class Recorder:
             if entry is None:
                 facts = facts_of(text, system)
                 entry = Entry(facts, self._record(facts, system, text))
-                if len(known) >= MOST_TEXTS:
-                    known.clear()
                 if len(text) <= MAX_KNOWN_TEXT:
-                    known[text] = entry
+                    known.remember(text, entry)
             return entry
         except Exception as error:  # noqa: BLE001 - the statement must be sent whatever happens to us
             self._context.errors.report("database", error, doing="a statement could not be looked at")
@@ -351,7 +351,7 @@ def hashes_of(parameters: Any) -> Any:
         if isinstance(parameters, Mapping):
             return {name: hash(value) for name, value in parameters.items()}
         return tuple(map(hash, parameters))
-    except TypeError:
+    except Exception:  # noqa: BLE001 - a value's own hash may raise anything, and say what it is: it is not told
         return _hashes_of_other(parameters)
 
 
@@ -365,11 +365,21 @@ def _hashes_of_other(parameters: Any) -> Any:
         return None
 
 
+_strangers = count(1 << 64)
+"""Stand for values of which nothing can be known: equal to no other."""
+
+
 def _hash(value: Any) -> int:
-    try:
-        return hash(value)
-    except TypeError:
-        return hash(repr(value)[:10_000])
+    for form_of in (_itself, repr):
+        try:
+            return hash(form_of(value))
+        except Exception:  # noqa: BLE001 - the next way is tried, and the last needs nothing of the value
+            continue
+    return next(_strangers)
+
+
+def _itself(value: Any) -> Any:
+    return value
 
 
 def _text_of(statement: Any) -> str:

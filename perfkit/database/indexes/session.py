@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from perfkit.core.errors import DatabaseError
-from perfkit.database.query.target import Target, engine_of, target_of
+from perfkit.database.query.target import Target, beside, engine_of, target_of
 
-__all__ = ["Session", "beside", "opened"]
+__all__ = ["Session", "opened"]
 
 CATALOG_TIMEOUT_MS = 10_000
 PLAN_TIMEOUT_MS = 500
@@ -144,24 +144,6 @@ def _status_of(connection: Any) -> str:
     info = getattr(connection, "info", None)
     status = getattr(info, "transaction_status", 0)
     return "idle" if int(status) == 0 else "busy"
-
-
-def beside(connection: Any) -> Any:
-    """Return another connection to where *connection* leads, or None where it cannot be made."""
-    package = type(connection).__module__.partition(".")[0]
-    info = getattr(connection, "info", None)
-    if info is None or package not in ("psycopg", "psycopg2"):
-        return None
-    try:
-        driver = importlib.import_module(package)
-        where = info.get_parameters() if package == "psycopg" else dict(info.dsn_parameters)
-        own = driver.connect(**where, **({"password": info.password} if info.password else {}))
-        own.autocommit = True
-        if package == "psycopg":
-            own.prepare_threshold = None
-        return own
-    except Exception:  # noqa: BLE001 - no connection is left, say: then the one at hand has to do
-        return None
 
 
 @contextlib.contextmanager

@@ -188,7 +188,9 @@ def _drop(index: Index, table: Table, dialect: str) -> dict[str, str]:
         sql = f"DROP INDEX {'CONCURRENTLY ' if dialect == 'postgresql' else ''}{name};"
     return {
         "sql": sql,
-        "django": f"RemoveIndexConcurrently({table.name!r}, {index.name!r})",
+        # Django makes indexes that no model names (those of many-to-many tables): only SQL can drop these too.
+        "django": f"migrations.RunSQL({sql!r})"
+        + ("  # in a migration with atomic = False" if dialect == "postgresql" else ""),
         "alembic": f"op.drop_index({index.name!r}, {table.name!r})",
     }
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from perfkit.database.shapes.tokens import KEYWORD, NAME, OPERATOR, VALUE, Token
@@ -14,6 +16,9 @@ _HARMLESS = frozenset({"count", "sum", "avg", "min", "max", "coalesce_all", "exi
 _ENDS = frozenset(
     {"GROUP", "ORDER", "LIMIT", "HAVING", "UNION", "RETURNING", "WINDOW", "OFFSET", "FETCH", "SELECT", "SET"}
 )
+
+NEARBY = 20
+"""Conditions on each side of an OR that are looked at: of thousands all would be looked at for each."""
 
 
 class Condition(NamedTuple):
@@ -144,16 +149,22 @@ class Clauses:
     @property
     def alternatives(self) -> set[str]:
         """Return the columns of the first OR that compares different columns with values."""
+        places = sorted(self._at)
         for at, depth in self._ors:
-            before = [c for place, c in self._at.items() if place < at and c.depth == depth and self._joined(place, at)]
-            after = [c for place, c in self._at.items() if place > at and c.depth == depth]
-            if not before or not after:
+            nearest = bisect_left(places, at)
+            before = self._nearest(reversed(places[max(0, nearest - NEARBY) : nearest]), depth)
+            after = self._nearest(places[nearest : nearest + NEARBY], depth)
+            if before is None or after is None or not self._joined(before, at):
                 continue
-            pair = (before[-1], after[0])
+            pair = (self._at[before], self._at[after])
             names = {each.qualified for each in pair}
             if len(names) == 2 and all(each.value is not None and each.value.kind == VALUE for each in pair):
                 return names
         return set()
+
+    def _nearest(self, places: Iterable[int], depth: int) -> int | None:
+        """Return the first of *places* whose condition lies within so many brackets."""
+        return next((place for place in places if self._at[place].depth == depth), None)
 
     def _joined(self, start: int, end: int) -> bool:
         """Whether no AND stands between a condition and the OR: then it is one side of it."""

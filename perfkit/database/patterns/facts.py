@@ -251,7 +251,18 @@ class _Slots:
                 return Role.RANGE, self._column(at - 1 if text == "BETWEEN" else at - 3)
             if text in ("LIKE", "ILIKE"):
                 return Role.LIKE, self._column(at - 1)
+            return self._role_before(at)
         return Role.OTHER, ""
+
+    def _role_before(self, at: int) -> tuple[Role, str]:
+        """Return the role of a value that stands before its column: SQLAlchemy loads collections by ``? = column``."""
+        operator, name = (*self._tokens[at + 1 : at + 3], Token(OPERATOR, ""), Token(OPERATOR, ""))[:2]
+        if operator.text not in _COMPARISONS or name.kind != NAME:
+            return Role.OTHER, ""
+        after = at + 3
+        while self._tokens[after : after + 1] == [Token(OPERATOR, ".")] and after + 1 < len(self._tokens):
+            name, after = self._tokens[after + 1], after + 2
+        return _COMPARISONS[operator.text], name.text if name.kind == NAME else ""
 
     def _column(self, at: int) -> str:
         """Return the column before the operator at *at*."""

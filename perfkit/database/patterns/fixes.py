@@ -7,6 +7,9 @@ from perfkit.database.patterns.observed import Relation
 
 __all__ = ["advice", "of_n_plus_one", "of_write_in_loop"]
 
+MOST_SOURCE = 300
+"""Characters of FROM and WHERE that are shown in a fix."""
+
 
 def advice(relation: Relation | None, facts: Facts, column: str) -> str:
     """Return the sentence that says what to do about a loop of queries."""
@@ -24,7 +27,7 @@ def of_n_plus_one(relation: Relation | None, facts: Facts, column: str) -> dict[
     if "GROUP" not in facts.shape.text and _aggregates(facts.shape.text):
         sql = f"SELECT {key}, … FROM {table} WHERE {key} IN (…) GROUP BY {key}"
     else:
-        sql = f"SELECT … FROM {table} WHERE {key} IN (…)"
+        sql = f"SELECT …{_joined(facts) or f' FROM {table} WHERE {key} IN (…)'}"
     if relation is not None:
         orm = _django(relation) if relation.orm == "django" else f".options({_sqlalchemy(relation)})"
         return {"sql": sql, relation.orm: orm}
@@ -62,6 +65,19 @@ def of_write_in_loop(verb: str, table: str) -> dict[str, str]:
                 "django": "Model.objects.filter(id__in=ids).delete()",
                 "sqlalchemy": "session.execute(delete(Model).where(Model.id.in_(ids)))",
             }
+
+
+def _joined(facts: Facts) -> str:
+    """Return FROM and WHERE of a statement over several tables that asks for one value; empty for others."""
+    source = facts.source
+    if (
+        len(facts.shape.tables) < 2
+        or source.count("?") != 1
+        or not source.endswith(" = ?")
+        or len(source) > MOST_SOURCE
+    ):
+        return ""
+    return source.removesuffix("= ?") + "IN (…)"
 
 
 def _django(relation: Relation) -> str:

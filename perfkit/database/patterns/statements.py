@@ -104,9 +104,7 @@ def _functions(about: _About, conditions: list[Condition]) -> Iterator[Finding]:
             object=condition.qualified,
             evidence={"expression": call},
             fix={
-                "sql": f"CREATE INDEX ON {about.table} ({call});"
-                if about.dialect not in ("mysql", "mariadb")
-                else f"-- add a generated column for {call} and an index on it",
+                "sql": _expression_index(about, condition),
                 "django": f"{condition.column}__gte=start, {condition.column}__lt=end"
                 if condition.function in ("date", "year", "extract", "date_trunc", "cast", "strftime")
                 else f'Index({condition.function.title()}("{condition.column}"), name="…")',
@@ -114,6 +112,23 @@ def _functions(about: _About, conditions: list[Condition]) -> Iterator[Finding]:
             },
         )
         return
+
+
+_OF_DATES = frozenset({"date", "year", "month", "day", "extract", "date_trunc", "strftime"})
+
+
+def _expression_index(about: _About, condition: Condition) -> str:
+    """Return the SQL that lets an index serve a *condition* on a function of a column."""
+    column, call = condition.column, f"{condition.function}({condition.column})"
+    if condition.function in _OF_DATES:
+        return f"… WHERE {column} >= ? AND {column} < ?  -- and an index on {column}"
+    if condition.function == "cast":
+        return f"… WHERE {column} = ?  -- a value of the column's own type"
+    if about.dialect in ("mysql", "mariadb"):
+        return f"-- add a generated column for {call} and an index on it"
+    # Only PostgreSQL makes up a name by itself.
+    name = "" if about.dialect == "postgresql" else f"ix_{(about.table or '').rpartition('.')[2]}_{column}_expr "
+    return f"CREATE INDEX {name}ON {about.table} ({call});"
 
 
 def _wildcards(about: _About, conditions: list[Condition], params: Any, has_wildcard: bool) -> Iterator[Finding]:

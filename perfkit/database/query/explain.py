@@ -16,8 +16,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from perfkit.core.context import Context
+from perfkit.core.privacy.redaction import redacted
 from perfkit.database.query.result import Plan
-from perfkit.database.query.target import Target
+from perfkit.database.query.target import Target, beside
 from perfkit.database.settings import DatabaseSettings
 from perfkit.database.shapes.tokens import CUT, KEYWORD, NAME, OPERATOR, VALUE, Token, tokenize
 
@@ -83,10 +84,12 @@ class Explainer:
         if refusal:
             return Plan(shape=shape, reason=refusal)
         try:
-            with target.connection() as connection:
-                return _Asking(connection, target.system, self._settings.explain_timeout).plan(shape, text)
+            with target.connection() as connection, _not_the_apps(target, connection) as own:
+                if own is None:
+                    return Plan(shape=shape, reason=_NO_OTHER)
+                return _Asking(own, target.system, self._settings.explain_timeout).plan(shape, text)
         except Exception as error:  # noqa: BLE001 - why there is no plan is the answer
-            return Plan(shape=shape, reason=f"the database refused: {type(error).__name__}: {error}"[:300])
+            return Plan(shape=shape, reason=_refused(error))
 
     async def aexplain(self, target: Target, shape: str, text: str) -> Plan:
         """Do what `explain` does over an async engine, in its loop."""
@@ -101,7 +104,7 @@ class Explainer:
                 )
                 return plan
         except Exception as error:  # noqa: BLE001 - why there is no plan is the answer
-            return Plan(shape=shape, reason=f"the database refused: {type(error).__name__}: {error}"[:300])
+            return Plan(shape=shape, reason=_refused(error))
 
     def _refusal(self, text: str, system: str) -> str:
         if not self._settings.explain:
@@ -117,6 +120,33 @@ class Explainer:
                 return "there were enough in this minute (database.explain_per_minute)"
             self._asked.append(now)
         return ""
+
+
+_NO_OTHER = (
+    "the connection that was given is the app's own, and a plan is asked for in a transaction of ours; "
+    "call system.initialize(database) with an engine, a URL or a function that returns a connection"
+)
+
+
+@contextlib.contextmanager
+def _not_the_apps(target: Target, connection: Any) -> Iterator[Any]:
+    """Give a connection whose transaction is ours to begin and undo; None where there is none.
+
+    SQLite plans without a transaction, so the one that was given will do: one in memory has no other.
+    """
+    if target.is_owner or target.system == "sqlite":
+        yield connection
+        return
+    own = beside(connection)
+    try:
+        yield own
+    finally:
+        if own is not None:
+            own.close()
+
+
+def _refused(error: Exception) -> str:
+    return "the database refused: " + redacted(f"{type(error).__name__}: {error}", most=300)
 
 
 class _Asking:
@@ -145,22 +175,31 @@ class _Asking:
     def _postgresql(self, shape: str, text: str) -> Plan:
         numbered, count = _numbered(text)
         milliseconds = max(1, int(self._timeout * 1000))
+        # Without a transaction neither "read only" nor a time limit would hold.
+        begins_itself = bool(getattr(self._connection, "autocommit", False))
+        is_prepared = False
         with self._cursor() as cursor:
             try:
                 for setting in (
-                    "SET TRANSACTION READ ONLY",
+                    "BEGIN READ ONLY" if begins_itself else "SET TRANSACTION READ ONLY",
                     f"SET LOCAL statement_timeout = {milliseconds}",
                     f"SET LOCAL lock_timeout = {min(50, milliseconds)}",
                     "SET LOCAL plan_cache_mode = force_generic_plan",
                 ):
                     cursor.execute(setting)
                 cursor.execute(f"PREPARE {NAME_OF_PLAN} AS {numbered}")
+                is_prepared = True
                 nulls = f"({', '.join(['NULL'] * count)})" if count else ""
                 cursor.execute(f"EXPLAIN (FORMAT JSON) EXECUTE {NAME_OF_PLAN}{nulls}")
                 told = cursor.fetchone()[0]
-                cursor.execute(f"DEALLOCATE {NAME_OF_PLAN}")
             finally:
+                if begins_itself:
+                    cursor.execute("ROLLBACK")
                 self._connection.rollback()
+                if is_prepared:
+                    # It outlives the transaction, and the connection goes back to its pool.
+                    cursor.execute(f"DEALLOCATE {NAME_OF_PLAN}")
+                    self._connection.rollback()
         plan = told if isinstance(told, list) else json.loads(told)
         return Plan(shape=shape, text=json.dumps(plan, indent=1), format="json", scans=tuple(_scans(plan)))
 

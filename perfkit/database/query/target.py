@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from perfkit.core.errors import DatabaseError, MissingDependencyError
-from perfkit.database.capture.dbapi import system_of
+from perfkit.database.capture.dbapi import bare, system_of
 
-__all__ = ["Target", "engine_of", "target_of"]
+__all__ = ["Target", "beside", "engine_of", "target_of"]
 
 
 class Target:
@@ -67,7 +67,9 @@ def target_of(database: Any) -> Target:
     if hasattr(database, "dialect") and hasattr(database, "raw_connection"):
         return Target(database.dialect.name, database.raw_connection, is_owner=True)
     if hasattr(database, "cursor"):
-        return Target(system_of(database), lambda: database, is_owner=False)
+        # One that captures would count what `optimize_query` counts itself.
+        own = bare(database)
+        return Target(system_of(own), lambda: own, is_owner=False)
     if callable(database):
         made = database()
         system = system_of(made)
@@ -77,6 +79,24 @@ def target_of(database: Any) -> Target:
         f"The database given is a {type(database).__name__}. It must be a SQLAlchemy engine, a URL, a DB-API "
         "connection or a function that returns one. Give one of them."
     )
+
+
+def beside(connection: Any) -> Any:
+    """Return another connection to where *connection* leads, or None where it cannot be made."""
+    package = type(connection).__module__.partition(".")[0]
+    info = getattr(connection, "info", None)
+    if info is None or package not in ("psycopg", "psycopg2"):
+        return None
+    try:
+        driver = importlib.import_module(package)
+        where = info.get_parameters() if package == "psycopg" else dict(info.dsn_parameters)
+        own = driver.connect(**where, **({"password": info.password} if info.password else {}))
+        own.autocommit = True
+        if package == "psycopg":
+            own.prepare_threshold = None
+        return own
+    except Exception:  # noqa: BLE001 - no connection is left, say: then the one at hand has to do
+        return None
 
 
 def engine_of(url: str) -> Any:

@@ -11,6 +11,7 @@ from hashlib import blake2b
 from typing import NamedTuple
 
 from perfkit.database.shapes.keywords import KEYWORDS
+from perfkit.database.shapes.remembered import Remembered
 from perfkit.database.shapes.summary import summarize
 from perfkit.database.shapes.tokens import CUT, KEYWORD, NAME, OPERATOR, ROWS, VALUE, Token, tokenize
 
@@ -22,6 +23,8 @@ MAX_SHAPE = 2_000
 MAX_KNOWN = 5_000
 MAX_KNOWN_TEXT = 20_000
 """Texts remembered, and characters of one: what is longer is cut anew each time."""
+
+MAX_DIALECTS = 8
 
 BIND = "?"
 _NO_SPACE_BEFORE = frozenset({",", ")", ".", ";", "::", "]"})
@@ -46,8 +49,8 @@ class QueryShape(NamedTuple):
     tables: tuple[str, ...]
 
 
-_known: dict[tuple[str, str | None], QueryShape] = {}
-_shapes: dict[str, QueryShape] = {}
+_known: dict[str | None, Remembered[QueryShape]] = {}
+_shapes: Remembered[QueryShape] = Remembered(MAX_KNOWN)
 
 
 def fingerprint(sql: str, dialect: str | None = None) -> QueryShape:
@@ -57,13 +60,16 @@ def fingerprint(sql: str, dialect: str | None = None) -> QueryShape:
         sql: One statement, with or without parameters.
         dialect: ``postgresql``, ``mysql``, ``mariadb``, ``sqlite``; where None, what can be told is.
     """
-    shape = _known.get((sql, dialect))
+    known = _known.get(dialect)
+    if known is None:
+        if len(_known) >= MAX_DIALECTS:
+            _known.clear()
+        known = _known.setdefault(dialect, Remembered(MAX_KNOWN))
+    shape = known.get(sql)
     if shape is None:
         shape = shape_of(tokenize(sql, dialect))
         if len(sql) <= MAX_KNOWN_TEXT:
-            if len(_known) >= MAX_KNOWN:
-                _known.clear()
-            _known[sql, dialect] = shape
+            known.remember(sql, shape)
     return shape
 
 
@@ -76,10 +82,8 @@ def shape_of(tokens: list[Token]) -> QueryShape:
         digest = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
         shown = text if len(text) <= MAX_SHAPE else text[: MAX_SHAPE - 1] + CUT
         shape = QueryShape(shown.encode("utf-8", "replace").decode(), digest, summary, tables)
-        if len(_shapes) >= MAX_KNOWN:
-            _shapes.clear()
         if len(text) <= MAX_KNOWN_TEXT:
-            _shapes[text] = shape
+            _shapes.remember(text, shape)
     return shape
 
 

@@ -139,8 +139,10 @@ def _common_tables(tokens: list[Token]) -> frozenset[str]:
 
 def _is_named_columns(tokens: list[Token], at: int) -> bool:
     """Whether the bracket at *at* lists columns and is followed by AS and another one, as in ``WITH a (b) AS (…)``."""
+    at += 1
     while at < len(tokens) and tokens[at].text != ")":
-        if tokens[at].kind not in (NAME, OPERATOR):
+        # A bracket within is no list of names: and to stop there keeps a text of nothing but brackets linear.
+        if tokens[at].kind not in (NAME, OPERATOR) or tokens[at].text == "(":
             return False
         at += 1
     return [token.text for token in tokens[at + 1 : at + 3]] == ["AS", "("]

@@ -58,12 +58,12 @@ def _pattern(string: str, quoted: str, comment: str) -> re.Pattern[str]:
         |(?P<quoted>{quoted})
         |(?P<list>\(\s*+(?:[+-]?(?:{value})\s*+,\s*+)++[+-]?(?:{value})\s*+\))
         |(?P<bracket>\()
-        |(?P<value>[eE]{_BACKSLASHED}|{value}|\$(?P<tag>[A-Za-z_]\w*+)\$(?s:.*?)(?:\$(?P=tag)\$|\Z)
+        |(?P<value>[eE]{_BACKSLASHED}|{value}|\$(?P<tag>[^\W\d]\w*+)\$(?s:.*?)(?:\$(?P=tag)\$|\Z)
             |\$\$(?s:.*?)(?:\$\$|\Z))
         |(?P<open>/\*)
-        |(?P<space>--[^\n]*+{comment})
+        |(?P<space>{comment})
         |(?P<operator>::|<>|!=|<=>|<=|>=|\|\||->>|->|\#>>|\#>|@>|<@|:=|\?\||\?&|[^\w\s])
-        |(?P<rest>\S)
+        |(?P<rest>\d[\w$]*+|\S)
         )
         """,
         re.VERBOSE | re.DOTALL,
@@ -71,15 +71,16 @@ def _pattern(string: str, quoted: str, comment: str) -> re.Pattern[str]:
 
 
 _IDENTIFIER = r"\"(?:[^\"]|\"\")*+(?:\"|\Z)|`(?:[^`]|``)*+(?:`|\Z)|\[[A-Za-z_][\w ]*+\]"
-_STANDARD = _pattern(_STRING, _IDENTIFIER, "")
+_STANDARD = _pattern(_STRING, _IDENTIFIER, r"--[^\n]*+")
 _BACKSLASH = _pattern(
-    rf"(?:{_BACKSLASHED}|\"(?:[^\"\\]|\\.|\"\")*+(?:\"|\Z|\\\Z))", r"`(?:[^`]|``)*+(?:`|\Z)", r"|\#[^\n]*+"
+    rf"(?:{_BACKSLASHED}|\"(?:[^\"\\]|\\.|\"\")*+(?:\"|\Z|\\\Z))", r"`(?:[^`]|``)*+(?:`|\Z)", r"(?:--(?!\S)|\#)[^\n]*+"
 )
 _COMMENT = re.compile(r"/\*|\*/")
 _VALUE_IN_LIST = re.compile(rf"{_BACKSLASHED}|,")
-_MORE_ROWS = re.compile(
-    r"(?:\s*+,\s*+\((?:[^()'\"]|'(?:[^'\\]|\\.|'')*+'|\((?:[^()'\"]|'(?:[^'\\]|\\.|'')*+')*+\))*+\))++"
-)
+_PLAIN = r"[^()'\"`/#$\\-]|-(?!-)|/(?!\*)|\$\d|'(?:[^'\\]|'')*+'"
+_MORE_ROWS = re.compile(rf"(?:\s*+,\s*+\((?:{_PLAIN}|\((?:{_PLAIN})*+\))*+\))++")
+"""Rows in which quotes and brackets are what they seem: without comments, backslashes, dollar quotes."""
+
 _QUOTES = str.maketrans("", "", '"`[]')
 
 BACKSLASHING = frozenset({"mysql", "mariadb"})
@@ -87,6 +88,10 @@ BACKSLASHING = frozenset({"mysql", "mariadb"})
 
 NESTING = frozenset({"postgresql", "postgres", ""})
 """Dialects whose comments nest; where none is told they may."""
+
+_COMPARING = frozenset({"=", "<>", "!=", "<", ">", "<=", ">=", "LIKE", "GLOB", "IS", "NOT"})
+MOST_IN_LIST = 50
+"""Tokens looked back at for the beginning of a list."""
 
 _words: dict[str, Token] = {word: Token(KEYWORD, word) for word in KEYWORDS}
 _MOST_WORDS = 20_000
@@ -113,10 +118,19 @@ def tokenize(sql: str, dialect: str | None = None) -> list[Token]:
             group = match.lastgroup
             if group == "word" or group == "quoted":
                 text = match[group]
-                add(words.get(text) or _word(text))
+                if group == "quoted" and dialect == "sqlite" and _is_text(tokens, sql, match):
+                    add(Token(VALUE, text, 1))
+                else:
+                    add(words.get(text) or _word(text))
             elif group == "plain" or group == "bracket" or group == "operator":
                 text = match[group]
                 add(operators.get(text) or Token(OPERATOR, text))
+                if text == ")" and _is_row_of_one(tokens):
+                    more = _MORE_ROWS.match(sql, match.end())
+                    if more is not None:
+                        add(Token(ROWS, "", more.group().count("(")))
+                        at = more.end()
+                        break
             elif group == "value":
                 add(Token(VALUE, match["value"], 1))
             elif group == "list":
@@ -131,6 +145,9 @@ def tokenize(sql: str, dialect: str | None = None) -> list[Token]:
             elif group == "open":
                 at = _comment_end(sql, match.end(), nests=dialect in NESTING)
                 break
+            elif group == "rest" and match["rest"][0].isdigit():
+                # MySQL has names that begin with a digit; elsewhere it is a value that nobody quoted.
+                add(_word(match["rest"]) if dialect in BACKSLASHING else Token(VALUE, match["rest"], 1))
             if len(tokens) >= MAX_TOKENS:
                 is_cut = True
                 at = end
@@ -167,7 +184,27 @@ def _size_of(text: str) -> int:
 
 
 def _is_values(tokens: list[Token]) -> bool:
+    """Whether the last token is the first row of VALUES."""
     return tokens[-2].text == "VALUES" and tokens[-2].kind == KEYWORD
+
+
+def _is_row_of_one(tokens: list[Token]) -> bool:
+    return len(tokens) > 3 and tokens[-2].kind == VALUE and tokens[-3].text == "(" and _is_values(tokens[:-2][-2:])
+
+
+def _is_text(tokens: list[Token], sql: str, match: re.Match[str]) -> bool:
+    """Whether double quotes hold what SQLite takes for a string, where there is no such column: a value, to be safe.
+
+    That is what is compared, and what stands in a list after IN or VALUES, without a table before or a column behind.
+    """
+    if not tokens or match["quoted"][0] != '"' or sql.startswith(".", match.end()):
+        return False
+    if tokens[-1].text in _COMPARING:
+        return True
+    for token in reversed(tokens[-MOST_IN_LIST:]):
+        if token.kind != VALUE and token.text not in ("(", ",", ")"):
+            return token.text in ("IN", "VALUES") and tokens[-1].text in ("(", ",")
+    return False
 
 
 def _comment_end(sql: str, at: int, *, nests: bool) -> int:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib
-import re
 import weakref
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
@@ -19,9 +18,10 @@ from typing import Any, TypeVar
 
 from perfkit.core.errors import DatabaseError
 from perfkit.core.locks import OwnLock
+from perfkit.core.privacy.redaction import redacted
 from perfkit.database.capture.checkouts import OURS
 from perfkit.database.capture.dbapi import system_of
-from perfkit.database.query.target import Target, target_of
+from perfkit.database.query.target import Target, beside, target_of
 
 __all__ = ["Source", "Sources", "told"]
 
@@ -34,16 +34,10 @@ LOCKED = 1.0
 """Seconds to wait where a file of SQLite is being written."""
 
 
-_PASSWORDS = re.compile(
-    r"((?:password|passwd|pwd|secret|token)\w*\s*[=:]\s*)[^\s,;)&]+|(?<=://)[^/@\s]+(?=@)", re.IGNORECASE
-)
-
-
 def told(error: BaseException) -> str:
     """Return what *error* says in short, without what may be a password: drivers and apps tell what they please."""
     lines = str(error).strip().splitlines()
-    said = _PASSWORDS.sub(lambda match: (match[1] or "") + "█", lines[0] if lines else "")
-    return f"{type(error).__name__}: {said}"[:300]
+    return redacted(f"{type(error).__name__}: {lines[0] if lines else ''}", most=300)
 
 
 class Source:
@@ -233,8 +227,6 @@ def _file_opener(path: str) -> Callable[[Callable[[Any], Any]], Any]:
 
 def _driver_opener(reference: Callable[[], Any]) -> Callable[[Callable[[Any], Any]], Any]:
     def opened(question: Callable[[Any], Any]) -> Any:
-        from perfkit.database.indexes.session import beside
-
         connection = reference()
         own = None if connection is None else beside(connection)
         if own is None:

@@ -108,6 +108,12 @@ def test_a_stored_shape_is_explained_without_being_run(database: DatabaseOptimiz
     assert (by_key.scans, "SEARCH" in by_key.text) == ((), True)
 
 
+def test_a_connection_that_captures_may_be_given(connection: Any) -> None:
+    database = DatabaseOptimizer(DatabaseOptimizer().wrap(connection))
+    shape = database.optimize_query("SELECT a FROM t WHERE a = 'x'").shape
+    assert database.explain(shape).scans == ("t",)
+
+
 def test_only_stored_shapes_are_explained(database: DatabaseOptimizer) -> None:
     assert "no such shape" in database.explain("SELECT 1").reason
     writes = database.optimize_query("INSERT INTO t (a) VALUES ('n')").shape
@@ -346,3 +352,27 @@ def test_forty_planted_secrets_are_found_nowhere(connection: Any, caplog: pytest
     assert len(told[1]) > 500
     assert "SELECT a FROM t" in caplog.text
     assert not [secret for secret in secrets for text in told if secret in text]
+
+
+class Telling:
+    """A value that says what it is wherever it is asked, by raising it."""
+
+    def __conform__(self, protocol: Any) -> str:
+        return "x"
+
+    def __hash__(self) -> int:
+        raise ValueError("hunter2")
+
+    def __repr__(self) -> str:
+        raise RuntimeError("hunter2")
+
+
+def test_a_value_whose_hash_raises_is_counted_and_not_told(connection: Any, caplog: pytest.LogCaptureFixture) -> None:
+    database = DatabaseOptimizer(connection)
+    wrapped = database.wrap(connection)
+    with database.watch("task"):
+        for _ in range(3):
+            wrapped.execute("SELECT a FROM t WHERE a = ?", (Telling(),)).fetchall()
+    assert database.get_optimization_suggestions() == [], "no two of them are known to be equal"
+    assert next(each.calls for each in database.get_queries()) == 3
+    assert "hunter2" not in caplog.text

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from time import thread_time
+
 import pytest
 
+from perfkit.database.patterns.facts import facts_of
 from perfkit.database.shapes import fingerprint
+from perfkit.database.shapes.remembered import MOST_CHARACTERS, Remembered
 from perfkit.database.shapes.shape import MAX_SHAPE
 from perfkit.database.shapes.tokens import MAX_TOKENS, tokenize
 
@@ -129,7 +133,60 @@ def test_a_megabyte_of_anything_has_a_short_shape(sql: str) -> None:
     shape.text.encode()
 
 
+@pytest.mark.parametrize(
+    ("sql", "dialect"),
+    [
+        (r"INSERT INTO t VALUES (1, 'a'), ('\'), ('x), hunter2 (')", "postgresql"),
+        ("INSERT INTO t VALUES (1, 2), (3 /* ' */, 'x), hunter2')", "postgresql"),
+        ("INSERT INTO t VALUES (1, 2), (3, 4 -- '\n), ('x), hunter2')", "postgresql"),
+        ("INSERT INTO t VALUES (1, 2), (3, $$x), hunter2$$)", "postgresql"),
+        ("SELECT a FROM t WHERE b = $é$ hunter2 $é$", "postgresql"),
+        ("SELECT a FROM t WHERE b = 0hunter2", "postgresql"),
+        ("SELECT 5--1, 'a\n hunter2' FROM t", "mysql"),
+        ('SELECT a FROM t WHERE b = "hunter2"', "sqlite"),
+        ('SELECT a FROM t WHERE b IN (1, "hunter2")', "sqlite"),
+        ('INSERT INTO t VALUES ("x", "y"), ("x", "hunter2")', "sqlite"),
+    ],
+)
+def test_what_one_dialect_takes_for_a_value_is_in_no_shape(sql: str, dialect: str) -> None:
+    shape = fingerprint(sql, dialect)
+    assert "hunter2" not in shape.text + shape.summary
+
+
+def test_names_stay_names_where_values_may_look_alike() -> None:
+    assert fingerprint('SELECT "A" FROM t JOIN u ON t."B" = "u"."C"', "sqlite").text == (
+        'SELECT "A" FROM t JOIN u ON t."B" = u."C"'
+    )
+    assert fingerprint("SELECT a FROM 2fa_tokens", "mysql").tables == ("2fa_tokens",)
+    assert fingerprint("SELECT 1 --1\n, a -- x\nFROM t", "mysql").text == "SELECT ? - ?, a FROM t"
+
+
+def test_rows_of_one_column_are_one_however_many() -> None:
+    one = fingerprint("INSERT INTO t (a) VALUES (1)")
+    assert fingerprint("INSERT INTO t (a) VALUES " + ", ".join(f"('{n}')" for n in range(500))) == one
+    assert facts_of("INSERT INTO t (a) VALUES (1), (2), (3)").rows == 3
+
+
+@pytest.mark.parametrize("sql", ["9" * 99_999 + "a", "WITH " + "a(" * 50_000], ids=["digits", "brackets"])
+def test_a_text_without_an_end_takes_linear_time(sql: str) -> None:
+    # Quadratic they took 17 s and 0.3 s of the request; the bound is far from both.
+    began = thread_time()
+    fingerprint(sql)
+    assert thread_time() - began < 0.15
+
+
 def test_a_list_of_five_thousand_is_one_token() -> None:
     tokens = tokenize(f"SELECT a FROM b WHERE c IN ({', '.join(map(str, range(5000)))})")
     assert len(tokens) == 8
     assert tokens[-1].size == 5000
+
+
+def test_long_texts_are_forgotten_before_they_fill_the_memory() -> None:
+    known: Remembered[int] = Remembered(5_000)
+    for number in range(1_000):
+        known.remember(f"{number}{'x' * 15_000}", number)
+        assert sum(map(len, known)) <= MOST_CHARACTERS
+    assert len(known) > 100
+    for number in range(6_000):
+        known.remember(str(number), number)
+    assert len(known) <= 5_000

@@ -17,7 +17,8 @@ from sqlalchemy.pool import NullPool, StaticPool
 from perfkit.core.context import Context
 from perfkit.core.findings import Finding, State
 from perfkit.database import DatabaseOptimizer, DatabaseSettings, IndexAdvice, SlowQuery
-from perfkit.database.schema.catalog import Index, Table
+from perfkit.database.indexes.upkeep import find_upkeep
+from perfkit.database.schema.catalog import Catalog, Index, Table
 from perfkit.database.workload.worth import is_worth_telling
 from perfkit.store import Store
 from perfkit.system import PerformanceSystem
@@ -369,3 +370,18 @@ def test_the_fix_for_django_names_the_model() -> None:
     expected = "migrations.AddIndex('product', models.Index(fields=['sku'], name='ix'))  # in a migration of shop"
     assert named == expected
     assert of_model(finding, "shop_product", "") is finding
+
+
+@pytest.mark.parametrize(
+    ("dialect", "fix"),
+    [
+        ("sqlite", "migrations.RunSQL('DROP INDEX two;')"),
+        ("postgresql", "migrations.RunSQL('DROP INDEX CONCURRENTLY two;')  # in a migration with atomic = False"),
+    ],
+)
+def test_django_drops_an_index_that_no_model_names(dialect: str, fix: str) -> None:
+    indexes = (Index(name="one", table="tags", keys=("a",)), Index(name="two", table="tags", keys=("a",)))
+    table = Table(name="tags", rows=10.0, indexes=indexes)
+    (finding,) = find_upkeep(Catalog(dialect, [table]))
+    assert finding.kind == "duplicate_index"
+    assert finding.fix["django"] == fix

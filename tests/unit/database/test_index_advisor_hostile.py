@@ -167,9 +167,12 @@ def test_a_database_that_does_not_answer_holds_nobody_up(path: Path) -> None:
 @pytest.mark.parametrize(
     ("message", "expected"),
     [
-        ("cannot reach postgresql://ada:hunter2@db/shop", "RuntimeError: cannot reach postgresql://█@db/shop"),
-        ("host=db password=hunter2 user=ada", "RuntimeError: host=db password=█ user=ada"),
-        ("Token: hunter2, no", "RuntimeError: Token: █, no"),
+        ("cannot reach postgresql://ada:hunter2@db/shop", "RuntimeError: cannot reach postgresql://***@db/shop"),
+        ("host=db password=hunter2 user=ada", "RuntimeError: host=db password=*** user=ada"),
+        ("Token: hunter2, no", "RuntimeError: Token: ***, no"),
+        ("password='two hunter2' user=ada", "RuntimeError: password=*** user=ada"),
+        ("postgresql://ada:p@hunter2@db/shop", "RuntimeError: postgresql://***@db/shop"),
+        ('{"password": "hunter2"}', 'RuntimeError: {"password": ***}'),
         ("first\nsecond hunter2", "RuntimeError: first"),
         ("", "RuntimeError: "),
     ],

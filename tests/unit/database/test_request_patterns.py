@@ -223,3 +223,19 @@ def test_a_pause_makes_a_poll_only_of_what_is_asked_again_and_again(times: int, 
     facts = facts_of("SELECT total FROM cart WHERE id = ?")
     seen = [Seen(facts, (1,), 1, 0.001, "s.py:1", None, 1.0 + 0.05 * number) for number in range(times)]
     assert [finding.kind for finding in patterns_of(seen)] == expected
+
+
+@pytest.mark.parametrize(
+    ("sql", "fix"),
+    [
+        ("SELECT b.id FROM b WHERE ? = b.a_id", "SELECT … FROM b WHERE a_id IN (…)"),
+        (
+            "SELECT t.id FROM t INNER JOIN bt ON (t.id = bt.t_id) WHERE bt.b_id = ?",
+            "SELECT … FROM t INNER JOIN bt ON (t.id = bt.t_id) WHERE bt.b_id IN (…)",
+        ),
+    ],
+)
+def test_the_fix_asks_for_the_column_that_the_loop_asks_for(sql: str, fix: str) -> None:
+    queries = [ObservedQuery(sql=sql, params=(number,), duration=0.001, site="app.py:3") for number in range(12)]
+    (finding,) = find_request_patterns(queries)
+    assert (finding.kind, finding.fix["sql"]) == ("n_plus_one", fix)
