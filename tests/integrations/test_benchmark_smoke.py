@@ -112,7 +112,8 @@ def test_hit_ratios_stand_beside_the_references_and_what_the_shadow_says_beside_
         assert ratios["perfkit fifo"] == ratios["FIFO"]
         assert max(ratios.values()) == ratios["OPT"]
     assert found["shadow"]
-    assert found["shadow_errors"]["mean"] < 10
+    assert {"x2", "adaptive"} <= found["shadow_errors"].keys()
+    assert all(each["mean"] < 15 for each in found["shadow_errors"].values())
     assert "goals" in run("hit_ratio")
 
 
