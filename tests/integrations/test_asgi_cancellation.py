@@ -87,7 +87,7 @@ async def test_a_client_that_leaves_a_stream_is_no_error(spec_version: str, syst
     await server.begun.wait()
     server.is_gone.set()
     error = await server.end()
-    assert error is None or isinstance(error, ClientDisconnect)
+    assert error is None or isinstance(error, ClientDisconnect | OSError)  # whichever of the two was told first
     assert (one(system).route, one(system).status, one(system).error) == ("/endless", "200", CLIENT_DISCONNECTED)
 
 

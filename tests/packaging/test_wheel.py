@@ -30,7 +30,7 @@ def test_the_wheel_holds_the_import_packages_typed_and_nothing_else(wheel: Path)
     assert {name.partition("/")[0] for name in names if ".dist-info/" not in name} == PACKAGES
     assert {name.partition("/")[0] for name in names if name.endswith("/py.typed")} == PACKAGES
     assert "perfkit/dashboard/static/style.css" in names
-    assert not [name for name in names if "test_" in name or name.endswith(".pyc")]
+    assert not [name for name in names if "/test_" in name or name.endswith(".pyc")]
 
 
 def test_what_is_installed_from_the_wheel_measures_and_needs_no_framework(wheel: Path, tmp_path: Path) -> None:
