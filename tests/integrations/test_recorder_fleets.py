@@ -50,10 +50,13 @@ def test_any_worker_lists_what_all_have_kept(server: str, route: str) -> None:
         ids = until(lambda: agreed(running))
         found = [each for each in listed(running, "limit=500") if each["id"] in ids]
         assert len({each["id"] for each in found}) == len(found)
-        assert [each["status"] for each in listed(running, "status=4xx&limit=1")] == [404]
-        assert {each["query"] for each in listed(running, "status=404")} == {"card=█"}
+        until(lambda: [each["status"] for each in listed(running, "status=4xx&limit=1")], [404].__eq__)
+        until(lambda: {each["query"] for each in listed(running, "status=404")}, {"card=█"}.__eq__)
         name = found[-1]["id"]
-        whole = [told(running, f"/perfkit/api/request?id={name}") for _ in range(8)]
+        # Twelve connections may all have met the same worker; the others learn of it within a second or two.
+        path = f"/perfkit/api/request?id={name}"
+        answers = [until(lambda: running.get(path, token=True), lambda answer: answer[0] == 200) for _ in range(8)]
+        whole = [json.loads(body) for _, body in answers]
         assert all(each == whole[0] for each in whole)
         assert whole[0]["request"]["id"] == name
         assert running.get(f"/perfkit/api/request?id={name}")[0] == 404, "a stranger gets the app's own 404"
