@@ -12,11 +12,14 @@ __all__ = [
     "Columns",
     "breakable",
     "cell",
+    "empty",
+    "figure",
     "heading",
     "icon",
     "logo",
     "marked",
     "section",
+    "split_unit",
     "state",
     "status_class",
     "status_mark",
@@ -107,6 +110,29 @@ def section(anchor: str, title: str, *children: Child, note: Child = None, kind:
         h("div", {"class": "note"}, note) if note else None,
     )
     return h("section", {"id": anchor, "class": f"card {kind}".strip(), "aria-labelledby": label}, top, children)
+
+
+def figure(title: str, value: str, unit: str, note: Child, chart: Markup | None = None) -> Markup:
+    """Return the card of one number, which stands in a row of them; a *chart* lies between number and note."""
+    return h(
+        "section",
+        {"class": "card figure"},
+        h("h2", None, title),
+        h("p", {"class": "value"}, value, h("span", {"class": "unit"}, unit) if unit else None),
+        chart,
+        h("p", {"class": "note"}, note),
+    )
+
+
+def split_unit(said: str) -> tuple[str, str]:
+    """Split ``488 ms`` into number and unit; what has none, such as the sign for nothing, has an empty one."""
+    value, _, unit = said.partition(" ")
+    return value, unit
+
+
+def empty(sentence: str) -> Markup:
+    """Return the sentence that stands where a table would be empty."""
+    return h("p", {"class": "empty"}, sentence)
 
 
 def cell(value: Child, kind: str = "number") -> Markup:

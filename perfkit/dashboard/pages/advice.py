@@ -13,9 +13,8 @@ from perfkit.dashboard.data import OverviewData
 from perfkit.dashboard.html import Child, Markup, h
 from perfkit.dashboard.page import Page
 from perfkit.dashboard.parameters import Choice, Given, Number, Parameter
-from perfkit.dashboard.parts import Columns, breakable, cell, section, table
+from perfkit.dashboard.parts import Columns, breakable, cell, empty, section, table
 from perfkit.dashboard.sections.fixed import fixed_list
-from perfkit.dashboard.sections.found import none
 from perfkit.dashboard.sections.ledger import ledger
 from perfkit.dashboard.sections.recommendations import MOST, finding_list
 from perfkit.dashboard.times import stamp
@@ -77,9 +76,9 @@ def _findings(shown: OverviewData, given: Given) -> Markup:
     chosen, first = _chosen(shown, given), given.number("from")
     part = chosen[first : first + MOST]
     if not chosen:
-        body: Child = none("Nothing was found.")
+        body: Child = empty("Nothing was found.")
     elif not part:
-        body = none(f"No finding here: the list ends at {len(chosen):,}.")
+        body = empty(f"No finding here: the list ends at {len(chosen):,}.")
     else:
         body = finding_list(shown, given, part)
     links: list[Child] = []

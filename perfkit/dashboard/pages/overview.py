@@ -9,14 +9,14 @@ from urllib.parse import urljoin
 
 import msgspec
 
-from perfkit.advice.wording import NOTHING, count, factor, percent, rate, seconds, window
+from perfkit.advice.wording import count, factor, percent, rate, seconds, window
 from perfkit.core.status import Status
 from perfkit.dashboard.charts import is_target_shown, latency_chart, meters, sparkline, traffic_chart
 from perfkit.dashboard.data import OverviewData
 from perfkit.dashboard.html import Child, Markup, h
 from perfkit.dashboard.page import Page
 from perfkit.dashboard.parameters import Given, Parameter
-from perfkit.dashboard.parts import heading, icon, marked, section, status_class, status_mark
+from perfkit.dashboard.parts import figure, heading, icon, marked, section, split_unit, status_class, status_mark
 from perfkit.dashboard.ranges import POINTS, RANGE, range_links, seconds_of
 from perfkit.dashboard.scales import thinned
 from perfkit.dashboard.sections.components import component_sections
@@ -210,9 +210,9 @@ def _numbers(data: OverviewData, trend: Trend) -> Markup:
     return h(
         "div",
         {"class": "figures"},
-        _figure("Throughput", rate(performance.rate), "req/s", rate_spark, seen),
-        _figure("p95 latency", *_split(seconds(p95)), p95_spark, latency_note),
-        _figure("Errors", *_split(percent(performance.error_rate)), error_spark, failed_note),
+        figure("Throughput", rate(performance.rate), "req/s", seen, rate_spark),
+        figure("p95 latency", *split_unit(seconds(p95)), latency_note, p95_spark),
+        figure("Errors", *split_unit(percent(performance.error_rate)), failed_note, error_spark),
         _saturation(data),
     )
 
@@ -223,24 +223,14 @@ def _saturation(data: OverviewData) -> Markup:
     flying = f"{performance.in_flight:,} in flight"
     shares = [worker.cpu for worker in performance.workers if worker.cpu is not None]
     if performance.cpu is None or not shares:
-        return _figure("Saturation", f"{performance.in_flight:,}", "in flight", None, "CPU not measured yet")
+        return figure("Saturation", f"{performance.in_flight:,}", "in flight", "CPU not measured yet")
     share = performance.cpu / len(shares)
     drawn = sorted(shares, reverse=True)[:64]
     chart = meters(drawn, f"CPU of each worker, highest first: {', '.join(percent(each) for each in drawn)}")
     cores = f"{performance.cpu:.2f} of {count(len(shares), 'core')}"
     note = f"CPU {cores} · {flying}"
-    return _figure("Saturation", *_split(percent(share)), chart, marked(note, over=True) if share >= 0.9 else note)
-
-
-def _figure(title: str, value: str, unit: str, chart: Markup | None, note: Child) -> Markup:
-    return h(
-        "section",
-        {"class": "card figure"},
-        h("h2", None, title),
-        h("p", {"class": "value"}, value, h("span", {"class": "unit"}, unit) if unit else None),
-        chart,
-        h("p", {"class": "note"}, note),
-    )
+    said = marked(note, over=True) if share >= 0.9 else note
+    return figure("Saturation", *split_unit(percent(share)), said, chart)
 
 
 def _charts(data: OverviewData, trend: Trend, given: Given) -> Markup:
@@ -343,9 +333,3 @@ def _probes(data: OverviewData) -> Markup:
             for word, fine in said
         ],
     )
-
-
-def _split(said: str) -> tuple[str, str]:
-    """Split ``488 ms`` into number and unit."""
-    value, _, unit = said.partition(" ")
-    return (NOTHING, "") if said == NOTHING else (value, unit)

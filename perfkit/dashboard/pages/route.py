@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from perfkit.advice.wording import NOTHING, count, percent, rate, route_name, seconds, window
+from perfkit.advice.wording import count, percent, rate, route_name, seconds, window
 from perfkit.core.families import Histogram, Point
 from perfkit.core.findings import Finding
 from perfkit.dashboard.charts import distribution, is_target_shown, latency_chart, traffic_chart
@@ -16,7 +16,7 @@ from perfkit.dashboard.data import OverviewData
 from perfkit.dashboard.html import Child, Markup, h
 from perfkit.dashboard.page import Page
 from perfkit.dashboard.parameters import Given, Parameter, Text
-from perfkit.dashboard.parts import breakable, cell, heading, marked, section, table
+from perfkit.dashboard.parts import breakable, cell, figure, heading, marked, section, split_unit, table
 from perfkit.dashboard.ranges import POINTS, RANGE, range_links, seconds_of
 from perfkit.dashboard.sections.gains import gains, gains_of
 from perfkit.dashboard.sections.kept import kept_table, typical
@@ -198,13 +198,15 @@ def _numbers(shown: OverviewData, found: RouteFound, summary: RouteSnapshot) -> 
     return h(
         "div",
         {"class": "figures"},
-        _figure(
+        figure(
             "Requests", rate(summary.rate), "req/s", f"{count(summary.requests, 'request')} in {window(found.window)}"
         ),
-        _figure("p95 latency", *_split(seconds(latency.p95)), marked(f"target {seconds(target)}", over=over)),
-        _figure("Errors", *_split(percent(summary.error_rate)), marked(str(failed), over=failing)),
-        _figure(
-            "Share of time", *_split(percent(summary.share)), f"target met by {percent(met)}" if met is not None else ""
+        figure("p95 latency", *split_unit(seconds(latency.p95)), marked(f"target {seconds(target)}", over=over)),
+        figure("Errors", *split_unit(percent(summary.error_rate)), marked(str(failed), over=failing)),
+        figure(
+            "Share of time",
+            *split_unit(percent(summary.share)),
+            f"target met by {percent(met)}" if met is not None else "",
         ),
     )
 
@@ -215,16 +217,6 @@ def _met(found: RouteFound, target: float) -> float | None:
     if not total:
         return None
     return sum(n for top, n in zip(found.boundaries, found.counts, strict=False) if top <= target * (1 + 1e-9)) / total
-
-
-def _figure(title: str, value: str, unit: str, note: Child) -> Markup:
-    shown = h("p", {"class": "value"}, value, h("span", {"class": "unit"}, unit) if unit else None)
-    return h("section", {"class": "card figure"}, h("h2", None, title), shown, h("p", {"class": "note"}, note))
-
-
-def _split(said: str) -> tuple[str, str]:
-    value, _, unit = said.partition(" ")
-    return (NOTHING, "") if said == NOTHING else (value, unit)
 
 
 def _charts(shown: OverviewData, found: RouteFound) -> Markup:

@@ -7,26 +7,15 @@ from collections.abc import Sequence
 from perfkit.dashboard.data import OverviewData
 from perfkit.dashboard.html import Markup, h
 from perfkit.dashboard.parameters import Given
-from perfkit.dashboard.parts import section
+from perfkit.dashboard.parts import figure, section, split_unit
 from perfkit.dashboard.sections.recommendations import MOST, finding_list
 
-__all__ = ["figures", "found_card", "none"]
+__all__ = ["figures", "found_card", "sort_link"]
 
 
 def figures(*facts: tuple[str, str, str]) -> Markup:
     """Return cards in a row: title, value with its unit, and a note of each."""
-    return h("div", {"class": "figures"}, [_figure(*fact) for fact in facts])
-
-
-def _figure(title: str, said: str, note: str) -> Markup:
-    value, _, unit = said.partition(" ")
-    return h(
-        "section",
-        {"class": "card figure"},
-        h("h2", None, title),
-        h("p", {"class": "value"}, value, h("span", {"class": "unit"}, unit) if unit else None),
-        h("p", {"class": "note"}, note),
-    )
+    return h("div", {"class": "figures"}, [figure(title, *split_unit(said), note) for title, said, note in facts])
 
 
 def found_card(shown: OverviewData, given: Given, component: str, *, is_about: Sequence[str] = ()) -> Markup | None:
@@ -40,6 +29,9 @@ def found_card(shown: OverviewData, given: Given, component: str, *, is_about: S
     return section("findings", "What to do", finding_list(shown, given, findings), note=note)
 
 
-def none(sentence: str) -> Markup:
-    """Return the sentence that stands where a table would be empty."""
-    return h("p", {"class": "empty"}, sentence)
+def sort_link(given: Given, word: str, title: str) -> Markup:
+    """Return the title of a column as a link that sorts by *word*, the largest first."""
+    is_here = given.text("sort") == word
+    arrow = h("span", {"class": "mark", "aria-hidden": "true"}, "▾") if is_here else None
+    attributes = {"class": "sort", "href": given.link(sort=word), "aria-current": "true" if is_here else None}
+    return h("a", attributes, title, arrow, h("span", {"class": "hidden"}, ", sort"))

@@ -19,7 +19,7 @@ from perfkit.advice.wording import (
 )
 from perfkit.core.status import Status
 from perfkit.dashboard.html import Child, Markup, h
-from perfkit.dashboard.parts import breakable, cell, status_mark, table
+from perfkit.dashboard.parts import breakable, cell, empty, status_mark, table
 from perfkit.dashboard.times import clock_time
 from perfkit.health.snapshot import CheckSnapshot, HealthSnapshot
 from perfkit.performance.blocking.report import BlockedSite
@@ -33,7 +33,7 @@ MOST_WORKERS = 16
 def workers_table(performance: PerformanceSnapshot, at: float) -> list[Markup]:
     """Return one row per live worker."""
     if not performance.workers:
-        return [_empty("No worker has reported yet; the first numbers come within a second.")]
+        return [empty("No worker has reported yet; the first numbers come within a second.")]
     columns = [
         ("Worker", ""),
         ("PID", "number"),
@@ -104,7 +104,7 @@ def _blocked(site: BlockedSite, at: float) -> list[Child]:
 def checks_table(health: HealthSnapshot, at: float) -> list[Markup]:
     """Return one row per health check, the worst first."""
     if not health.checks:
-        return [_empty("No health check is registered.")]
+        return [empty("No health check is registered.")]
     columns = [("Check", ""), ("Status", ""), ("Says", "text"), ("Value", "number"), ("Since", "number")]
     order = (Status.CRITICAL, Status.WARNING, Status.UNKNOWN, Status.HEALTHY)
     ordered = sorted(health.checks, key=lambda check: order.index(check.status))
@@ -160,7 +160,3 @@ def _tag(word: str) -> Child:
 
 def _maybe(value: int | None) -> str:
     return NOTHING if value is None else count(value)
-
-
-def _empty(sentence: str) -> Markup:
-    return h("p", {"class": "empty"}, sentence)

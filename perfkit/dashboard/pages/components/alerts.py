@@ -15,8 +15,8 @@ from perfkit.dashboard.data import OverviewData
 from perfkit.dashboard.html import Child, Markup, h
 from perfkit.dashboard.page import Page
 from perfkit.dashboard.parameters import Given
-from perfkit.dashboard.parts import Columns, breakable, cell, section, state, table
-from perfkit.dashboard.sections.found import found_card, none
+from perfkit.dashboard.parts import Columns, breakable, cell, empty, section, state, table
+from perfkit.dashboard.sections.found import found_card
 from perfkit.dashboard.times import stamp
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class Alerts(Page[AlertsFound]):
         """Return the cards."""
         alerts = shown.alerts
         if alerts is None:
-            return none("Alerts were not evaluated yet.")
+            return empty("Alerts were not evaluated yet.")
         quiet = [*alerts.pending, *alerts.resolved]
         return [
             h("h1", {"class": "hidden"}, "Alerts"),
@@ -78,7 +78,7 @@ def _active(shown: OverviewData, given: Given, alerts: AlertsSnapshot) -> Markup
     else:
         when = f"evaluated {age(max(0.0, shown.at - alerts.evaluated_at))} ago"
     if not alerts.active:
-        return section("active", "Firing", none("Nothing fires."), note=when)
+        return section("active", "Firing", empty("Nothing fires."), note=when)
     return section("active", "Firing", _table(shown, given, alerts.active, may_act=True), note=when)
 
 
@@ -157,7 +157,7 @@ def _buttons(shown: OverviewData, given: Given, alert: Alert) -> Child:
 
 def _history(shown: OverviewData, history: Sequence[AlertRecord]) -> Markup:
     if not history:
-        return section("history", "History", none("No alert has fired yet."))
+        return section("history", "History", empty("No alert has fired yet."))
     columns: Columns = [
         ("When", ""),
         ("Alert", ""),
@@ -201,7 +201,7 @@ def _rules(shown: OverviewData, given: Given, alerts: AlertsSnapshot) -> Markup:
     body = (
         table("Rules", columns, rows)
         if rows
-        else none("There are no rules. They are set by alerts.rules, or added by system.alerts.add_rule.")
+        else empty("There are no rules. They are set by alerts.rules, or added by system.alerts.add_rule.")
     )
     return section("rules", "Rules", body, note=count(len(alerts.rules), "rule"))
 

@@ -13,9 +13,9 @@ from perfkit.dashboard.data import OverviewData
 from perfkit.dashboard.html import Child, Markup, h
 from perfkit.dashboard.page import Page
 from perfkit.dashboard.parameters import Choice, Given, Parameter
-from perfkit.dashboard.parts import Columns, cell, section, table
+from perfkit.dashboard.parts import Columns, cell, empty, section, table
 from perfkit.dashboard.sections.components import lookups
-from perfkit.dashboard.sections.found import figures, found_card, none
+from perfkit.dashboard.sections.found import figures, found_card, sort_link
 
 __all__ = ["CACHE"]
 
@@ -40,7 +40,7 @@ class Cache(Page[None]):
         """Return the figures, the findings, the tables."""
         cache = shown.cache
         if cache is None:
-            return none("The cache was not used yet.")
+            return empty("The cache was not used yet.")
         bound = f"at most {cache.max_size:,} a worker" if cache.max_size else "no bound on entries"
         memory = f", {size(cache.max_bytes)} a worker" if cache.max_bytes else ""
         loads = f"{count(cache.loads)} loads, {count(cache.load_errors)} failed"
@@ -76,23 +76,14 @@ def _spaces(shown: OverviewData, cache: CacheSnapshot, given: Given) -> Markup:
         ("", "Stale"),
         ("", "Mean load"),
     ):
-        columns.append((_sorter(given, word, title), "number"))
-    columns += [(_sorter(given, "saved", "Saved"), "number"), (_sorter(given, "evictions", "Evictions"), "number")]
+        columns.append((sort_link(given, word, title) if word else title, "number"))
+    columns += [(sort_link(given, "saved", "Saved"), "number"), (sort_link(given, "evictions", "Evictions"), "number")]
     may_act = bool(shown.action_token)
     if may_act:
         columns.append(("", ""))
     rows = [[*_space(name, space), *_clear(shown, given, name, may_act)] for name, space in spaces[:MOST]]
     note = f"{MOST} of {len(spaces)}" if len(spaces) > MOST else f"{cache.strategy}, since the start"
     return section("spaces", "Namespaces", table("Namespaces", columns, rows, "spaces"), note=note)
-
-
-def _sorter(given: Given, word: str, title: str) -> Child:
-    if not word:
-        return title
-    is_here = given.text("sort") == word
-    arrow = h("span", {"class": "mark", "aria-hidden": "true"}, "▾") if is_here else None
-    attributes = {"class": "sort", "href": given.link(sort=word), "aria-current": "true" if is_here else None}
-    return h("a", attributes, title, arrow, h("span", {"class": "hidden"}, ", sort"))
 
 
 def _space(name: str, space: NamespaceSnapshot) -> list[Child]:

@@ -15,8 +15,9 @@ from perfkit.dashboard.data import OverviewData
 from perfkit.dashboard.html import Attributes, Child, Markup, h
 from perfkit.dashboard.page import Page
 from perfkit.dashboard.parameters import Choice, Given, Parameter, Text
-from perfkit.dashboard.parts import Columns, breakable, cell, section, state, table
-from perfkit.dashboard.sections.found import figures, found_card, none
+from perfkit.dashboard.parts import Columns, breakable, cell, empty, section, state, table
+from perfkit.dashboard.sections.found import figures, found_card, sort_link
+from perfkit.database.pool.metrics import CONNECTIONS, HELD, PENDING, WAITED
 from perfkit.database.report.statistics import SlowQuery
 from perfkit.store.quantiles import quantile
 
@@ -42,11 +43,6 @@ _BY: dict[str, Callable[[SlowQuery], float]] = {
     "slow": lambda query: query.slow,
     "errors": lambda query: query.errors,
 }
-
-_CONNECTIONS = "db_client_connection_count"
-_PENDING = "db_client_connection_pending_requests"
-_WAITED = "db_client_connection_wait_time_seconds"
-_HELD = "db_client_connection_use_time_seconds"
 
 
 class PoolRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,7 +84,7 @@ class Database(Page[PoolsFound]):
         """Return the figures, the findings, the tables."""
         database = shown.database
         if database is None:
-            return none("No statement was seen yet.")
+            return empty("No statement was seen yet.")
         found = found or PoolsFound(queries=database.top)
         facts = figures(
             ("Statements", count(database.statements), "since the start, all workers"),
@@ -117,21 +113,14 @@ def _share(top: Sequence[SlowQuery]) -> str:
 
 
 def _shapes(queries: Sequence[SlowQuery], given: Given) -> Markup:
-    here = given.text("sort")
-
-    def head(word: str, title: str) -> Child:
-        attributes = {"class": "sort", "href": given.link(sort=word), "aria-current": "true" if word == here else None}
-        arrow = h("span", {"class": "mark", "aria-hidden": "true"}, "▾") if word == here else None
-        return h("a", attributes, title, arrow, h("span", {"class": "hidden"}, ", sort"))
-
     columns: Columns = [
         ("Statement", ""),
-        (head("calls", "Calls"), "number"),
-        (head("total", "Total"), "number"),
-        (head("mean", "Mean"), "number"),
-        (head("p95", "p95"), "number"),
-        (head("slow", "Slow"), "number"),
-        (head("errors", "Failed"), "number"),
+        (sort_link(given, "calls", "Calls"), "number"),
+        (sort_link(given, "total", "Total"), "number"),
+        (sort_link(given, "mean", "Mean"), "number"),
+        (sort_link(given, "p95", "p95"), "number"),
+        (sort_link(given, "slow", "Slow"), "number"),
+        (sort_link(given, "errors", "Failed"), "number"),
         ("Share", "number"),
         ("From", ""),
     ]
@@ -142,7 +131,7 @@ def _shapes(queries: Sequence[SlowQuery], given: Given) -> Markup:
         "maxlength": 100,
         "aria-label": "Part of a statement",
     }
-    kept = h("input", {"type": "hidden", "name": "sort", "value": here})
+    kept = h("input", {"type": "hidden", "name": "sort", "value": given.text("sort")})
     form = h(
         "form",
         {"class": "filter", "role": "search", "action": "./database"},
@@ -152,7 +141,9 @@ def _shapes(queries: Sequence[SlowQuery], given: Given) -> Markup:
     )
     body: Child = table("Statements", columns, [_row(query) for query in queries], "queries")
     if not queries:
-        body = none(f"No statement has {given.text('q')!r} in it." if given.text("q") else "No statement was sent yet.")
+        body = empty(
+            f"No statement has {given.text('q')!r} in it." if given.text("q") else "No statement was sent yet."
+        )
     note = f"the first {MOST}, since the start; values are left out" if len(queries) == MOST else "since the start"
     return section("queries", "Statements by shape", form, body, note=note)
 
@@ -174,9 +165,17 @@ def _row(query: SlowQuery) -> list[Child]:
 
 
 def _pools(system: PerformanceSystem) -> tuple[PoolRow, ...]:
-    families = {each.definition.name: each for each in system.store.families({_CONNECTIONS, _PENDING, _WAITED, _HELD})}
+    families = {
+        each.definition.name: each
+        for each in system.store.families({CONNECTIONS.name, PENDING.name, WAITED.name, HELD.name})
+    }
     rows: dict[str, dict[str, Any]] = {}
-    for name, field in ((_CONNECTIONS, ""), (_PENDING, "waiting"), (_WAITED, "wait_p95"), (_HELD, "held_p95")):
+    for name, field in (
+        (CONNECTIONS.name, ""),
+        (PENDING.name, "waiting"),
+        (WAITED.name, "wait_p95"),
+        (HELD.name, "held_p95"),
+    ):
         for point in families[name].points if name in families else ():
             row = rows.setdefault(point.labels[0], {})
             if isinstance(point.value, Histogram):
@@ -229,7 +228,7 @@ def _state(shown: OverviewData) -> Markup | None:
     if rows:
         parts.append(table("Captured libraries", [("Library", ""), ("State", ""), ("Says", "text")], rows))
     else:
-        parts.append(none("No database library is hooked into in this worker: none was imported yet."))
+        parts.append(empty("No database library is hooked into in this worker: none was imported yet."))
     if indexes.at:
         said = f"Indexes were looked at {age(shown.at - indexes.at)} ago: {count(indexes.statements, 'statement')}"
         said += f", {count(indexes.open, 'index')} advised" if indexes.open != 1 else ", 1 index advised"
@@ -266,7 +265,7 @@ class Query(Page[QueryFound]):
         query = None if found is None else found.query
         if query is None:
             back = h("a", {"class": "more", "href": "./database"}, "All statements")
-            return section("query", "Statement", none("No statement has this id, or its numbers are gone."), back)
+            return section("query", "Statement", empty("No statement has this id, or its numbers are gone."), back)
         facts = figures(
             ("Calls", count(query.calls), f"{count(query.errors)} failed, {count(query.slow)} slow"),
             ("Mean", seconds(query.mean), f"p95 {seconds(query.p95)}"),
@@ -299,7 +298,9 @@ def _callers(query: SlowQuery) -> Markup:
         [h("code", None, breakable(each.site)), cell(h("code", None, each.function), ""), cell(count(each.count))]
         for each in query.callers
     ]
-    body = table("Lines that send it", columns, rows) if rows else none("No line of your own code was seen sending it.")
+    body = (
+        table("Lines that send it", columns, rows) if rows else empty("No line of your own code was seen sending it.")
+    )
     return section("callers", "Who sends it", body, note="looked at where it pays: first, slow and repeated ones")
 
 

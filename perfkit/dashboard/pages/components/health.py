@@ -9,8 +9,8 @@ from perfkit.dashboard.data import OverviewData
 from perfkit.dashboard.html import Child, Markup, h
 from perfkit.dashboard.page import Page
 from perfkit.dashboard.parameters import Given
-from perfkit.dashboard.parts import Columns, cell, section, state, status_mark, table
-from perfkit.dashboard.sections.found import found_card, none
+from perfkit.dashboard.parts import Columns, cell, empty, section, state, status_mark, table
+from perfkit.dashboard.sections.found import found_card
 from perfkit.dashboard.sections.tables import checks_table
 from perfkit.dashboard.times import stamp
 from perfkit.health.snapshot import CheckSnapshot, HealthSnapshot
@@ -94,7 +94,7 @@ def _changes(shown: OverviewData, checks: Sequence[CheckSnapshot]) -> Markup:
         ((change, check.name) for check in checks for change in check.history), key=lambda each: -each[0].at
     )
     if not changes:
-        return section("changes", "Changes", none("No check has changed its status yet."))
+        return section("changes", "Changes", empty("No check has changed its status yet."))
     columns: Columns = [("When", ""), ("Check", ""), ("Became", ""), ("Said", "text")]
     rows: list[list[Child]] = [
         [

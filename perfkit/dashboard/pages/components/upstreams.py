@@ -14,10 +14,11 @@ from perfkit.dashboard.data import OverviewData
 from perfkit.dashboard.html import Child, Markup, h
 from perfkit.dashboard.page import Page
 from perfkit.dashboard.parameters import Given
-from perfkit.dashboard.parts import Columns, breakable, cell, marked, section, table
+from perfkit.dashboard.parts import Columns, breakable, cell, empty, marked, section, table
 from perfkit.dashboard.sections.components import TONES, server_row
-from perfkit.dashboard.sections.found import figures, found_card, none
+from perfkit.dashboard.sections.found import figures, found_card
 from perfkit.load_balancer.explanation import Explanation
+from perfkit.load_balancer.outbound.recorder import CALLS, FAILURES
 from perfkit.load_balancer.servers import ServerState
 from perfkit.load_balancer.snapshot import LoadBalancerSnapshot, ServerSnapshot
 from perfkit.store.quantiles import quantile
@@ -26,9 +27,6 @@ if TYPE_CHECKING:
     from perfkit.system import PerformanceSystem
 
 __all__ = ["UPSTREAMS", "HostRow", "UpstreamsFound"]
-
-CALLS = "http_client_request_duration_seconds"
-FAILURES = frozenset({"5xx", "timeout", "unreachable", "error"})
 
 MOST = 100
 """Rows of one table."""
@@ -94,7 +92,7 @@ class Upstreams(Page[UpstreamsFound]):
 
 def _hosts(system: PerformanceSystem) -> tuple[HostRow, ...]:
     sums: dict[str, dict[str, Any]] = {}
-    for family in system.store.families({CALLS}):
+    for family in system.store.families({CALLS.name}):
         for point in family.points:
             if isinstance(point.value, Histogram) and point.value.count:
                 host, _, outcome = point.labels
@@ -155,7 +153,7 @@ def _hosts_card(hosts: tuple[HostRow, ...]) -> Markup:
     note = "the app's own HTTP calls, since the start"
     if not hosts:
         said = "No call of the app over httpx, requests, urllib or aiohttp was seen yet."
-        return section("hosts", "Outbound hosts", none(said), note=note)
+        return section("hosts", "Outbound hosts", empty(said), note=note)
     columns: Columns = [
         ("Host", ""),
         ("Calls", "number"),
