@@ -192,9 +192,9 @@ class Engine:
         checkpoint = self._checkpoint(now)
         if is_new or is_active or now - self._told_at >= KEEP_INTERVAL:
             self._told_at = now
-            self.journal.tell(checkpoint)
+            self.journal.states.tell(checkpoint)
         else:
-            self.journal.received = checkpoint
+            self.journal.states.received = checkpoint
         if is_new or (is_active and now - self._kept_at >= KEEP_INTERVAL):
             self._signature = signature
             self._keep(checkpoint)
@@ -204,10 +204,10 @@ class Engine:
             self.journal.keep_past(far)
 
     def _keep(self, checkpoint: Checkpoint) -> None:
-        self.journal.received = checkpoint
+        self.journal.states.received = checkpoint
         if self._store.is_shared:
             self._kept_at = checkpoint.at
-            self.journal.keep(checkpoint)
+            self.journal.states.keep(checkpoint)
 
     def _looks_far(self) -> bool:
         return self._store.is_shared and any(past.span > FAR for past in self._numbers.pasts.values())

@@ -21,7 +21,7 @@ from perfkit.alerts.routing.silences import Acknowledgement, Silence, Silences
 from perfkit.alerts.snapshot import AlertRecord, RuleSnapshot, SloSnapshot
 from perfkit.core.errors import ErrorLog
 from perfkit.store import Store
-from perfkit.store.checkpoints import Assembly, Order, split
+from perfkit.store.checkpoints import Channel, Order
 from perfkit.store.checkpoints.parts import PART
 
 __all__ = ["RECORD", "SAID", "STATE", "Checkpoint", "Journal"]
@@ -68,53 +68,37 @@ _decode_past = msgspec.msgpack.Decoder(dict[str, Dumped]).decode
 
 
 class Journal:
-    """Writes and reads checkpoints over one store. `received` is set by whichever thread hears a command.
+    """What is said and written beside the checkpoints, over one store.
 
     Attributes:
-        received: The newest checkpoint that this worker heard of or wrote; None before the first.
+        states: The checkpoints themselves.
     """
 
     def __init__(self, store: Store, errors: ErrorLog, silences: Silences) -> None:
         """Keep *silences* at what people said in any worker."""
         self._store, self._errors, self._silences = store, errors, silences
-        self._parts = Assembly()
-        self.received: Checkpoint | None = None
-        store.control.on(STATE, self._on_part)
+        self.states = Channel(
+            store,
+            STATE,
+            _decode,
+            on_newer=self._hear,
+            on_damaged=self._report,
+            most_read=500,
+            enough=ENOUGH,
+        )
         store.control.on(SAID, self._on_said)
 
     def forget(self) -> None:
         """Know nothing: in a forked child, or when the store begins anew."""
-        self._parts, self.received = Assembly(), None
-
-    def tell(self, checkpoint: Checkpoint) -> None:
-        """Send *checkpoint* to all workers."""
-        self.received = checkpoint
-        if self._store.is_shared:
-            for part in split(_encode(checkpoint), checkpoint.order):
-                self._store.control.append(STATE, part)
-
-    def keep(self, checkpoint: Checkpoint) -> None:
-        """Write *checkpoint* where the next leader finds it."""
-        for part in split(_encode(checkpoint), checkpoint.order):
-            self._store.texts.append(STATE, part)
+        self.states.forget()
 
     def find(self) -> Checkpoint | None:
         """Return the newest checkpoint there is, heard or written; reads files."""
-        found = self.received
-        parts = Assembly()
-        complete = 0
-        for record in self._store.texts.read(STATE, limit=500):
-            checkpoint = self._assembled(record, parts)
-            if checkpoint is not None and (found is None or checkpoint.order > found.order):
-                found = checkpoint
-            complete += checkpoint is not None
-            if complete == ENOUGH:
-                break
+        found = self.states.newest()
         for record in self._store.texts.read(SAID, limit=500):
             self._on_said(record)
         if found is not None:
-            self.received = found
-            self._hear(found)
+            self.states.take(found)
         return found
 
     def say(self, said: Silence | Acknowledgement) -> bool:
@@ -163,18 +147,5 @@ class Journal:
                 return _decode_past(zlib.decompress(record["body"]))
         return {}
 
-    def _on_part(self, payload: dict[str, Any]) -> None:
-        checkpoint = self._assembled(payload, self._parts)
-        known = self.received
-        if checkpoint is not None and (known is None or checkpoint.order > known.order):
-            self.received = checkpoint
-            self._hear(checkpoint)
-
-    def _assembled(self, payload: dict[str, Any], waiting: Assembly) -> Checkpoint | None:
-        """Take one part; return the checkpoint if it is complete with it."""
-        try:
-            found = waiting.take(payload)
-            return None if found is None else _decode(found[1])
-        except (KeyError, TypeError, ValueError, zlib.error) as error:
-            self._errors.report("alerts", error, doing="a state of the alerts cannot be read")
-            return None
+    def _report(self, error: Exception) -> None:
+        self._errors.report("alerts", error, doing="a state of the alerts cannot be read")

@@ -335,7 +335,7 @@ class AlertManager(Component):
 
     def snapshot(self) -> AlertsSnapshot:
         """Return all alerts, rules, objectives and receivers as of now."""
-        known, alerts = self._engine.journal.received, self._alerts()
+        known, alerts = self._engine.journal.states.received, self._alerts()
         active = tuple(self.get_active_alerts())
         return AlertsSnapshot(
             at=self._clock.time(),
@@ -353,7 +353,7 @@ class AlertManager(Component):
 
     def findings(self) -> Iterable[Finding]:
         """Return what keeps alerts from coming: receivers that fail, rules that measure nothing or can never fire."""
-        known = self._engine.journal.received
+        known = self._engine.journal.states.received
         own = {name for name in self._engine.rules if name not in self._given}
         return list(troubles(known, own, list(self._engine.slos.values()), began=self._began, now=self._clock.time()))
 
@@ -361,10 +361,10 @@ class AlertManager(Component):
         """Return a check of the receivers, where there are any outside of this process."""
         if not self.settings.receivers:
             return ()
-        return (delivery_check(lambda: self._engine.journal.received, self._clock),)
+        return (delivery_check(lambda: self._engine.journal.states.received, self._clock),)
 
     def _alerts(self) -> list[Alert]:
-        known = self._engine.journal.received
+        known = self._engine.journal.states.received
         if known is None:
             return []
         kept = [entry.alert for entry in known.entries if entry.alert.state is not AlertState.INACTIVE]

@@ -7,7 +7,6 @@ twice, or from a file, and agree.
 
 from __future__ import annotations
 
-import zlib
 from typing import Any
 
 import msgspec
@@ -16,7 +15,7 @@ from perfkit.advice.ledger.record import Record, Release
 from perfkit.core.errors import ErrorLog
 from perfkit.core.status import Status
 from perfkit.store import Store
-from perfkit.store.checkpoints import Assembly, Order, split
+from perfkit.store.checkpoints import Channel, Order
 
 __all__ = ["SAID", "STATE", "Checkpoint", "Journal", "Snooze"]
 
@@ -63,15 +62,14 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
         return self.generation, self.number
 
 
-_encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Checkpoint).decode
 
 
 class Journal:
-    """Writes and reads checkpoints and what was said. What it holds is set by whichever thread hears a command.
+    """What was said, beside the checkpoints. What it holds is set by whichever thread hears a command.
 
     Attributes:
-        received: The newest checkpoint that this worker heard of or wrote; None before the first.
+        states: The checkpoints themselves.
         snoozes: By fingerprint.
         releases: Of the app, the latest last.
         switched: The release that somebody said runs from now on; None while nobody did.
@@ -81,46 +79,33 @@ class Journal:
     def __init__(self, store: Store, errors: ErrorLog) -> None:
         """Listen to what other workers tell through *store*."""
         self._store, self._errors = store, errors
+        self.states = Channel(
+            store,
+            STATE,
+            _decode,
+            on_newer=self._hear,
+            on_damaged=self._report,
+            most_read=200,
+            enough=ENOUGH,
+        )
         self.forget()
-        store.control.on(STATE, self._on_part)
         store.control.on(SAID, self._on_said)
 
     def forget(self) -> None:
         """Know nothing: in a forked child."""
-        self._parts = Assembly()
-        self.received: Checkpoint | None = None
+        self.states.forget()
         self.snoozes: dict[str, Snooze] = {}
         self.releases: tuple[Release, ...] = ()
         self.switched: Release | None = None
         self.band = Status.UNKNOWN
 
-    def tell(self, checkpoint: Checkpoint) -> None:
-        """Send *checkpoint* to all workers."""
-        self.received = checkpoint
-        if self._store.is_shared:
-            for part in split(_encode(checkpoint), checkpoint.order):
-                self._store.control.append(STATE, part)
-
-    def keep(self, checkpoint: Checkpoint) -> None:
-        """Write *checkpoint* where the next leader finds it."""
-        for part in split(_encode(checkpoint), checkpoint.order):
-            self._store.texts.append(STATE, part)
-
     def find(self) -> Checkpoint | None:
         """Return the newest checkpoint there is, heard or written; reads files."""
-        found, parts, complete = self.received, Assembly(), 0
-        for record in self._store.texts.read(STATE, limit=200):
-            checkpoint = self._assembled(record, parts)
-            if checkpoint is not None and (found is None or checkpoint.order > found.order):
-                found = checkpoint
-            complete += checkpoint is not None
-            if complete == ENOUGH:
-                break
+        found = self.states.newest()
         for record in reversed(self._store.texts.read(SAID, limit=500)):
             self._on_said(record)
         if found is not None:
-            self.received = found
-            self._hear(found)
+            self.states.take(found)
         return found
 
     def say(self, said: Snooze | Release, *, is_switch: bool = False) -> bool:
@@ -174,17 +159,5 @@ class Journal:
         if self.band is Status.UNKNOWN:
             self.band = checkpoint.band
 
-    def _on_part(self, payload: dict[str, Any]) -> None:
-        checkpoint, known = self._assembled(payload, self._parts), self.received
-        if checkpoint is not None and (known is None or checkpoint.order > known.order):
-            self.received = checkpoint
-            self._hear(checkpoint)
-
-    def _assembled(self, payload: dict[str, Any], waiting: Assembly) -> Checkpoint | None:
-        """Take one part; return the checkpoint if it is complete with it."""
-        try:
-            found = waiting.take(payload)
-            return None if found is None else _decode(found[1])
-        except (KeyError, TypeError, ValueError, zlib.error) as error:
-            self._errors.report("advice", error, doing="a state of the findings cannot be read")
-            return None
+    def _report(self, error: Exception) -> None:
+        self._errors.report("advice", error, doing="a state of the findings cannot be read")

@@ -181,7 +181,7 @@ class Keeper:
 
     def _records(self) -> Mapping[str, Record]:
         # The leader too says what it told the others: so all say the same.
-        received = self.journal.received
+        received = self.journal.states.received
         return {} if received is None else {each.finding.fingerprint: each for each in received.records}
 
     def _check(self, fingerprint: str) -> None:
@@ -251,10 +251,10 @@ class Keeper:
             releases=list(self.releases),
             band=self.journal.band,
         )
-        self.journal.tell(checkpoint)
+        self.journal.states.tell(checkpoint)
         if self._store.is_shared and (is_new or now - self._kept_at >= KEEP_INTERVAL):
             self._kept_at = now
-            self.journal.keep(checkpoint)
+            self.journal.states.keep(checkpoint)
 
     def _notice_fork(self) -> None:
         if self._pid != os.getpid():
