@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable
+from operator import attrgetter
 
 import msgspec
 
@@ -39,7 +40,6 @@ RARE = 0.01
 ENOUGH = 50
 """Requests from which a part of their time says something."""
 
-_URGENCY = {Priority.CRITICAL: 0, Priority.HIGH: 1, Priority.MEDIUM: 2, Priority.LOW: 3}
 _CERTAINTY = {"sure": 0, "likely": 1, "guess": 2}
 
 
@@ -94,7 +94,7 @@ def _encodable(finding: Finding) -> Finding:
 
 def _place(finding: Finding) -> tuple[float, ...]:
     return (
-        _URGENCY[finding.priority],
+        finding.priority.rank,
         -finding.estimate.get(TIME_SHARE, 0.0),
         _CERTAINTY.get(finding.confidence, len(_CERTAINTY)),
         int("".join(filter(str.isdecimal, finding.code)) or 0),
@@ -108,9 +108,9 @@ def _weighed(finding: Finding, load: Load) -> Finding | None:
         return finding
     priority = finding.priority
     if share >= LARGE:
-        priority = min(priority, Priority.HIGH, key=_URGENCY.__getitem__)
+        priority = min(priority, Priority.HIGH, key=attrgetter("rank"))
     elif share >= NOTABLE:
-        priority = min(priority, Priority.MEDIUM, key=_URGENCY.__getitem__)
+        priority = min(priority, Priority.MEDIUM, key=attrgetter("rank"))
     elif _is_rare(finding, load):
         return None
     return msgspec.structs.replace(finding, priority=priority, estimate={**finding.estimate, TIME_SHARE: share})

@@ -18,6 +18,14 @@ class Priority(StrEnum):
     MEDIUM = "medium"
     LOW = "low"
 
+    @property
+    def rank(self) -> int:
+        """0 for what matters most: to sort by."""
+        return _RANKS[self]
+
+
+_RANKS = {priority: rank for rank, priority in enumerate(Priority)}
+
 
 class State(StrEnum):
     """Where a finding stands in its life."""

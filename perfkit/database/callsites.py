@@ -15,7 +15,18 @@ from typing import Any
 from perfkit.core.code.places import is_users, place_of
 from perfkit.database.patterns.observed import Relation
 
-__all__ = ["FINDERS", "MAX_DEPTH", "RECOGNISERS", "Site", "Spot", "found_from", "relation_of", "site_of"]
+__all__ = [
+    "FINDERS",
+    "MAX_DEPTH",
+    "RECOGNISERS",
+    "Site",
+    "Spot",
+    "find_with",
+    "found_from",
+    "recognise_with",
+    "relation_of",
+    "site_of",
+]
 
 MAX_DEPTH = 120
 """Frames that are looked at."""
@@ -27,6 +38,18 @@ RECOGNISERS: list[Callable[[FrameType], tuple[str, str, str, bool] | None]] = []
 
 FINDERS: list[Callable[[FrameType], FrameType | None]] = []
 """Asked with the outermost frame where no frame is the user's: where did the work come from? Adapters add theirs."""
+
+
+def recognise_with(recognise: Callable[[FrameType], tuple[str, str, str, bool] | None]) -> None:
+    """Ask *recognise*, too, about library frames; asked for again it does nothing."""
+    if recognise not in RECOGNISERS:
+        RECOGNISERS.append(recognise)
+
+
+def find_with(find: Callable[[FrameType], FrameType | None]) -> None:
+    """Ask *find*, too, where the work of a library's outermost frame came from; asked for again it does nothing."""
+    if find not in FINDERS:
+        FINDERS.append(find)
 
 
 class Site:

@@ -15,7 +15,7 @@ from perfkit.core.component import Component
 from perfkit.core.context import Context
 from perfkit.core.findings import Finding
 from perfkit.core.spans import begin_exchange, expect_spans, get_exchange, seal_exchange, set_exchange
-from perfkit.database.callsites import FINDERS, RECOGNISERS
+from perfkit.database import callsites
 from perfkit.database.capture.asyncpg import AsyncpgCapture
 from perfkit.database.capture.psycopg import captured
 from perfkit.database.capture.recorder import Recorder
@@ -325,13 +325,11 @@ class DatabaseOptimizer(Component):
 
     def recognise_with(self, recognise: Callable[[FrameType], tuple[str, str, str, bool] | None]) -> None:
         """Ask *recognise* about library frames: (ORM, model, relation, whether to many), or None. For adapters."""
-        if recognise not in RECOGNISERS:
-            RECOGNISERS.append(recognise)
+        callsites.recognise_with(recognise)
 
     def find_with(self, find: Callable[[FrameType], FrameType | None]) -> None:
         """Ask *find* where work comes from whose outermost frame is a library's. For adapters."""
-        if find not in FINDERS:
-            FINDERS.append(find)
+        callsites.find_with(find)
 
     def test_capture(self, name: str, send: Callable[[str], object]) -> None:
         """Find out whether a statement that *send* sends is captured, and say so loudly if not. For adapters.

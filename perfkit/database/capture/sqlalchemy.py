@@ -20,7 +20,7 @@ from weakref import WeakSet
 
 from perfkit.core.lazy import imported
 from perfkit.core.spans import expect_spans, get_exchange
-from perfkit.database.callsites import RECOGNISERS
+from perfkit.database.callsites import recognise_with
 from perfkit.database.capture.autocommit import commits_itself
 from perfkit.database.capture.checkouts import CHECKOUTS, OURS
 from perfkit.database.capture.recorder import Recorder
@@ -59,8 +59,7 @@ class SQLAlchemyCapture:
             return False
         expect_spans("database")
         CHECKOUTS.add(self)
-        if recognise_lazy_load not in RECOGNISERS:
-            RECOGNISERS.append(recognise_lazy_load)
+        recognise_with(recognise_lazy_load)
         return True
 
     def stop(self) -> None:

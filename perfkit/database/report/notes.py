@@ -40,8 +40,6 @@ MOST_ROUTES = 20
 SHOWN_ROUTES = 5
 """Routes told of one finding."""
 
-_RANK = {"critical": 0, "high": 1, "medium": 2, "low": 3}
-
 
 class _Note:
     """One finding of one worker.
@@ -161,7 +159,7 @@ class Notes:
         merged = [finding for notes in known.values() if (finding := _merged(notes.values())) is not None]
         counts = self._counted() if merged else _Counts({}, {}, {})
         found = [_with(counts, finding) for finding in merged]
-        return sorted(found, key=lambda finding: (_RANK[finding.priority], finding.code, -(finding.seen or 0)))
+        return sorted(found, key=lambda finding: (finding.priority.rank, finding.code, -(finding.seen or 0)))
 
     def _keep(self, note: _Note | None, finding: Finding, source: str) -> _Note:
         """Have *finding* in its note, made if there is none. The caller holds the lock."""

@@ -16,7 +16,7 @@ from typing import Any
 
 from perfkit.core.context import Context
 from perfkit.core.spans import get_exchange
-from perfkit.database.callsites import FINDERS, RECOGNISERS
+from perfkit.database import callsites
 from perfkit.database.capture.asyncpg import AsyncpgCapture
 from perfkit.database.capture.recorder import TEST, Finish, Recorder, hashes_of
 from perfkit.database.capture.sqlalchemy import SQLAlchemyCapture
@@ -153,13 +153,11 @@ class Capture:
 
     def recognise_with(self, recognise: Callable[[FrameType], tuple[str, str, str, bool] | None]) -> None:
         """Ask *recognise* about library frames. For adapters."""
-        if recognise not in RECOGNISERS:
-            RECOGNISERS.append(recognise)
+        callsites.recognise_with(recognise)
 
     def find_with(self, find: Callable[[FrameType], FrameType | None]) -> None:
         """Ask *find* where work comes from whose outermost frame is a library's. For adapters."""
-        if find not in FINDERS:
-            FINDERS.append(find)
+        callsites.find_with(find)
 
 
 def _is_django_ready() -> bool:

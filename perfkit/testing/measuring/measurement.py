@@ -245,8 +245,7 @@ def _findings(sent: Sent) -> list[Finding]:
             record.sample, dialect=record.system, site=site or None, has_wildcard=record.has_wildcard
         ):
             found.setdefault(finding.fingerprint, finding)
-    order = {"critical": 0, "high": 1, "medium": 2, "low": 3}
-    return sorted(found.values(), key=lambda finding: (order[finding.priority], finding.code))
+    return sorted(found.values(), key=lambda finding: (finding.priority.rank, finding.code))
 
 
 class _Memory:
