@@ -73,7 +73,9 @@ def _pattern(string: str, quoted: str, comment: str) -> re.Pattern[str]:
 _IDENTIFIER = r"\"(?:[^\"]++|\"\")*+(?:\"|\Z)|`(?:[^`]++|``)*+(?:`|\Z)|\[[A-Za-z_][\w ]*+\]"
 _STANDARD = _pattern(_STRING, _IDENTIFIER, r"--[^\n]*+")
 _BACKSLASH = _pattern(
-    rf"(?:{_BACKSLASHED}|\"(?:[^\"\\]++|\\.|\"\")*+(?:\"|\Z|\\\Z))", r"`(?:[^`]++|``)*+(?:`|\Z)", r"(?:--(?!\S)|\#)[^\n]*+"
+    rf"(?:{_BACKSLASHED}|\"(?:[^\"\\]++|\\.|\"\")*+(?:\"|\Z|\\\Z))",
+    r"`(?:[^`]++|``)*+(?:`|\Z)",
+    r"(?:--(?!\S)|\#)[^\n]*+",
 )
 _COMMENT = re.compile(r"/\*|\*/")
 _VALUE_IN_LIST = re.compile(rf"{_BACKSLASHED}|,")
