@@ -40,8 +40,8 @@ class Token(NamedTuple):
     size: int = 0
 
 
-_STRING = r"'(?:[^']|'')*+(?:'|\Z)"
-_BACKSLASHED = r"'(?:[^'\\]|\\.|'')*+(?:'|\Z|\\\Z)"
+_STRING = r"'(?:[^']++|'')*+(?:'|\Z)"
+_BACKSLASHED = r"'(?:[^'\\]++|\\.|'')*+(?:'|\Z|\\\Z)"
 _NUMBER = r"(?:0[xX][0-9a-fA-F]++|\d[\d_]*+\.?\d*+(?:[eE][+-]?\d++)?|\.\d++(?:[eE][+-]?\d++)?)(?![\w$])"
 _PARAMETER = r"%s|%\(\w++\)s|\?\d*+(?![|&?-])|(?<![:\w]):[A-Za-z_]\w*+|\$\d++|@\w++"
 
@@ -70,10 +70,12 @@ def _pattern(string: str, quoted: str, comment: str) -> re.Pattern[str]:
     )
 
 
-_IDENTIFIER = r"\"(?:[^\"]|\"\")*+(?:\"|\Z)|`(?:[^`]|``)*+(?:`|\Z)|\[[A-Za-z_][\w ]*+\]"
+_IDENTIFIER = r"\"(?:[^\"]++|\"\")*+(?:\"|\Z)|`(?:[^`]++|``)*+(?:`|\Z)|\[[A-Za-z_][\w ]*+\]"
 _STANDARD = _pattern(_STRING, _IDENTIFIER, r"--[^\n]*+")
 _BACKSLASH = _pattern(
-    rf"(?:{_BACKSLASHED}|\"(?:[^\"\\]|\\.|\"\")*+(?:\"|\Z|\\\Z))", r"`(?:[^`]|``)*+(?:`|\Z)", r"(?:--(?!\S)|\#)[^\n]*+"
+    rf"(?:{_BACKSLASHED}|\"(?:[^\"\\]++|\\.|\"\")*+(?:\"|\Z|\\\Z))",
+    r"`(?:[^`]++|``)*+(?:`|\Z)",
+    r"(?:--(?!\S)|\#)[^\n]*+",
 )
 _COMMENT = re.compile(r"/\*|\*/")
 _VALUE_IN_LIST = re.compile(rf"{_BACKSLASHED}|,")
@@ -94,7 +96,11 @@ MOST_IN_LIST = 50
 """Tokens looked back at for the beginning of a list."""
 
 _words: dict[str, Token] = {word: Token(KEYWORD, word) for word in KEYWORDS}
-_MOST_WORDS = 20_000
+_MOST_WORDS, _MOST_MET = 20_000, 5_000
+
+_met: tuple[dict[str, Token], dict[str, Token], dict[str, Token]] = ({}, {}, {})
+"""Tokens by all that was matched, white space before it too, which mean the same wherever they stand: for the standard
+dialects, for those of backslashes, and for SQLite, whose double quotes may hold values."""
 
 
 def tokenize(sql: str, dialect: str | None = None) -> list[Token]:
@@ -111,20 +117,30 @@ def tokenize(sql: str, dialect: str | None = None) -> list[Token]:
     tokens: list[Token] = []
     add = tokens.append
     words, operators = _words, _operators
+    met = _met[1 if pattern is _BACKSLASH else 2 if dialect == "sqlite" else 0]
+    get = met.get
     at, end = 0, len(sql)
     while at < end:
         # A comment that nests and the rows of an insert move on by themselves; all else is one run of the scanner.
         for match in pattern.finditer(sql, at):
-            group = match.lastgroup
-            if group == "word" or group == "quoted":
+            token = get(match[0])
+            if token is not None:
+                add(token)
+            elif (group := match.lastgroup) == "word" or group == "quoted":
                 text = match[group]
-                if group == "quoted" and dialect == "sqlite" and _is_text(tokens, sql, match):
-                    add(Token(VALUE, text, 1))
+                if group == "quoted" and dialect == "sqlite":
+                    add(Token(VALUE, text, 1) if _is_text(tokens, sql, match) else words.get(text) or _word(text))
                 else:
-                    add(words.get(text) or _word(text))
+                    token = words.get(text) or _word(text)
+                    add(token)
+                    if len(met) < _MOST_MET and len(match[0]) < 100:
+                        met[match[0]] = token
             elif group == "plain" or group == "bracket" or group == "operator":
                 text = match[group]
-                add(operators.get(text) or Token(OPERATOR, text))
+                token = operators.get(text) or Token(OPERATOR, text)
+                add(token)
+                if text != ")" and len(met) < _MOST_MET and len(match[0]) < 100:
+                    met[match[0]] = token
                 if text == ")" and _is_row_of_one(tokens):
                     more = _MORE_ROWS.match(sql, match.end())
                     if more is not None:

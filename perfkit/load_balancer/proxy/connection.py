@@ -205,6 +205,8 @@ class Connection(asyncio.Protocol):
             and self.error is None
             and self._drained is None
         )
+        if answer is not None:
+            answer.let_go()
         if not fit:
             self.abort()
             return False

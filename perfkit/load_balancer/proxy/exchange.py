@@ -22,7 +22,7 @@ from perfkit.load_balancer.proxy.faults import (
     UpstreamBroken,
     UpstreamFault,
 )
-from perfkit.load_balancer.proxy.headers import REPORTS, response_headers, trailer_headers
+from perfkit.load_balancer.proxy.headers import response_headers, trailer_headers
 from perfkit.load_balancer.proxy.inspection import Headers
 from perfkit.load_balancer.proxy.request import Outbound, Receive, Send
 from perfkit.load_balancer.proxy.response import NO_BODY_STATUSES, Answer
@@ -69,8 +69,12 @@ class Exchange:
         try:
             self._outbound = Outbound(self._scope, self._proxy.trust, self._options)
             await self._outbound.read_ahead(self._receive)
-            with deadline(self._outbound.timeout, monotonic=self._proxy.balancer.monotonic):
-                await self._ask(self._proxy.key_of(self._scope))
+            key = self._proxy.key_of(self._scope)
+            if self._outbound.timeout is None:
+                await self._ask(key)
+            else:
+                with deadline(self._outbound.timeout, monotonic=self._proxy.balancer.monotonic):
+                    await self._ask(key)
         except ClientGone:
             return
         except Refused as error:
@@ -219,19 +223,16 @@ class Exchange:
         latency = self._proxy.balancer.monotonic() - lease.began
         status = answer.status
         has_length = answer.has_length and status not in NO_BODY_STATUSES
-        headers = response_headers(answer.headers, self._options, has_length=has_length)
+        headers, report, trailers = response_headers(answer.headers, self._options, has_length=has_length)
         if not self._is_sent:
             headers.append((b"connection", b"close"))
-        trailers = any(name == b"trailer" for name, _ in answer.headers) and "http.response.trailers" in (
-            self._scope.get("extensions") or {}
-        )
+        trailers = trailers and "http.response.trailers" in (self._scope.get("extensions") or {})
         start = {"type": "http.response.start", "status": status, "headers": headers}
         if trailers:
             start["trailers"] = True
         self._is_started = True
         await self._send(start)
         await self._pass_body(answer)
-        report = next((value for name, value in answer.headers if name in REPORTS), None)
         self._end(lease)
         lease.release(success=judge_status(status) is Verdict.GOOD, latency=latency, report=report)
         if trailers:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
 from perfkit.load_balancer.proxy.faults import Refused
@@ -87,30 +88,48 @@ def outbound_headers(scope: Any, host: bytes, trust: Trust, options: ProxyOption
     peer = _peer(scope)
     trusted = trust(peer)
     named = _named_in_connection(headers)
-    kept = [
-        (name, value)
-        for name, value in headers
-        if name not in DROPPED and name not in named and b"_" not in name and not name.startswith(b"x-forwarded-")
-    ]
-    if any(name == b"te" and b"trailers" in value.lower() for name, value in headers):
+    kept = []
+    takes_trailers = has_via = False
+    for pair in headers:
+        name = pair[0]
+        if name in DROPPED:
+            if name == b"te":
+                takes_trailers = takes_trailers or b"trailers" in pair[1].lower()
+            elif name == b"via":
+                has_via = True
+        elif name not in named and b"_" not in name and not name.startswith(b"x-forwarded-"):
+            kept.append(pair)
+    if takes_trailers:
         kept.append((b"te", b"trailers"))
-    kept.extend(_forwarded(headers, scope, peer, host, trusted=trusted))
-    kept.append((b"via", _via(headers, str(scope.get("http_version", "1.1")), options)))
+    kept.extend(_forwarded(headers if trusted else [], scope, peer, host))
+    via = _own_via(str(scope.get("http_version", "1.1")), options.pseudonym)
+    kept.append((b"via", _via(headers, via, options) if has_via else via))
     return kept
 
 
-def response_headers(headers: Iterable[tuple[bytes, bytes]], options: ProxyOptions, *, has_length: bool) -> Headers:
-    """Return the headers of an answer for the client: no hop-by-hop ones, and not how busy the server is."""
-    headers = list(headers)
+def response_headers(
+    headers: Headers, options: ProxyOptions, *, has_length: bool
+) -> tuple[Headers, bytes | None, bool]:
+    """Return what goes on of an answer's *headers*, its report of load, and whether it announces trailers.
+
+    What goes on has no hop-by-hop headers, and does not tell how busy the server is.
+    """
     named = _named_in_connection(headers)
-    dropped = NOT_PASSED_BACK if not options.pass_reports else HOP_BY_HOP
-    kept = [
-        (name, value)
-        for name, value in headers
-        if name not in dropped and name not in named and (name != b"content-length" or has_length)
-    ]
-    kept.append((b"via", b"1.1 " + options.pseudonym.encode()))
-    return kept
+    report, has_trailer = None, False
+    kept = []
+    for pair in headers:
+        name = pair[0]
+        if name in NOT_PASSED_BACK:
+            if name in REPORTS:
+                report = report if report is not None else pair[1]
+            elif name == b"trailer":
+                has_trailer = True
+            if name in HOP_BY_HOP or not options.pass_reports:
+                continue
+        if name not in named and (has_length or name != b"content-length"):
+            kept.append(pair)
+    kept.append((b"via", _own_via("1.1", options.pseudonym)))
+    return kept, report, has_trailer
 
 
 def _named_in_connection(headers: Iterable[tuple[bytes, bytes]]) -> frozenset[bytes]:
@@ -129,33 +148,46 @@ def _peer(scope: Any) -> str:
     return str(client[0]) if client and client[0] else "unknown"
 
 
-def _forwarded(headers: Headers, scope: Any, peer: str, host: bytes, *, trusted: bool) -> Headers:
-    told = {name: value for name, value in headers if name.startswith(b"x-forwarded-")} if trusted else {}
-    chain = [value for name, value in headers if name == b"x-forwarded-for"] if trusted else []
-    me = peer.encode("ascii", "replace")
-    if not is_field_value(me) or b"," in me:
-        me = b"unknown"
-    made = [(b"x-forwarded-for", b", ".join([*chain, me]))]
-    scheme = {"ws": "http", "wss": "https"}.get(scope.get("scheme", "http"), scope.get("scheme", "http"))
+@lru_cache(maxsize=1024)
+def _node(peer: str) -> bytes:
+    """Return *peer* as it stands in headers."""
+    node = peer.encode("ascii", "replace")
+    return node if is_field_value(node) and b"," not in node else b"unknown"
+
+
+def _forwarded(believed: Headers, scope: Any, peer: str, host: bytes) -> Headers:
+    """Return who asked, how and for which host; *believed* are the request's headers where its sender is trusted."""
+    scheme = scope.get("scheme", "http")
+    scheme = {"ws": "http", "wss": "https"}.get(scheme, scheme)
+    if not believed:
+        made = [(b"x-forwarded-for", _node(peer)), (b"x-forwarded-proto", scheme.encode())]
+        if host:
+            made.append((b"x-forwarded-host", host))
+        return made
+    told = {name: value for name, value in believed if name.startswith(b"x-forwarded-")}
+    chain = [value for name, value in believed if name == b"x-forwarded-for"]
+    made = [(b"x-forwarded-for", b", ".join([*chain, _node(peer)]))]
     made.append((b"x-forwarded-proto", told.get(b"x-forwarded-proto", scheme.encode())))
     if host or b"x-forwarded-host" in told:
         made.append((b"x-forwarded-host", told.get(b"x-forwarded-host", host)))
     port = told.get(b"x-forwarded-port")
     if port is not None and port.isdigit():
         made.append((b"x-forwarded-port", port))
-    before = [value for name, value in headers if name == b"forwarded"] if trusted else []
+    before = [value for name, value in believed if name == b"forwarded"]
     if before:
         node = f'"[{peer}]"' if ":" in peer else peer
         made.append((b"forwarded", b", ".join([*before, f"for={node};proto={scheme}".encode()])))
     return made
 
 
-def _via(headers: Headers, version: str, options: ProxyOptions) -> bytes:
-    """Return the Via with this proxy at its end."""
-    own = f"{version} {options.pseudonym}".encode()
+@lru_cache(maxsize=64)
+def _own_via(version: str, pseudonym: str) -> bytes:
+    return f"{version} {pseudonym}".encode()
+
+
+def _via(headers: Headers, own: bytes, options: ProxyOptions) -> bytes:
+    """Return the Via with *own*, this proxy's, at its end."""
     before = [value for name, value in headers if name == b"via"]
-    if not before:
-        return own
     hops = [hop.split() for value in before for hop in value.split(b",")]
     pseudonym = options.pseudonym.encode()
     if len(hops) > options.max_hops or any(pseudonym in hop[1:2] for hop in hops):

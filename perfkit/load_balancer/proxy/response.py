@@ -136,6 +136,10 @@ class Answer:
             self.is_complete = True
         return self.is_complete
 
+    def let_go(self) -> None:
+        """Be done: it and its parser hold each other, and would wait for the garbage collector."""
+        self._parser = None
+
     def take(self) -> bytes:
         """Return what has come of the body since the last time."""
         chunks = self.chunks

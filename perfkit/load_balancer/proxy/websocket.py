@@ -78,7 +78,7 @@ class Tunnel:
                 continue
             except HandshakeRefused as error:
                 lease.release(success=judge_status(error.status) is Verdict.GOOD)
-                shown = response_headers(error.headers, options, has_length=False)
+                shown, _, _ = response_headers(error.headers, options, has_length=False)
                 await self._refuse(error.status, (shown, error.body))
                 return
             except UpstreamFault:
@@ -94,7 +94,7 @@ class Tunnel:
         latency = self._proxy.balancer.monotonic() - lease.began
         is_well = True
         try:
-            headers = response_headers(socket.headers, self._options, has_length=False)
+            headers, _, _ = response_headers(socket.headers, self._options, has_length=False)
             kept: Headers = [(name, value) for name, value in headers if not name.startswith(b"sec-websocket-")]
             accepted = [(name, value) for name, value in kept if name not in (b"date", b"server")]
             await self._send({"type": "websocket.accept", "subprotocol": socket.subprotocol, "headers": accepted})
