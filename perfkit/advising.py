@@ -31,7 +31,14 @@ def advising(config: PerformanceConfig, context: Context, components: Components
             with lock:
                 if not made:
                     targets = Targets.from_settings(config.performance)
-                    made.append(Advisor(context, components.findings, targets, window=config.performance.window))
+                    advisor = Advisor(
+                        context,
+                        components.findings,
+                        targets,
+                        window=config.performance.window,
+                        recorder=lambda: components.awake.get("recorder"),  # type: ignore[arg-type, return-value]  # the registry's class
+                    )
+                    made.append(advisor)
         return made[0]
 
     context.scheduler.every(PERIOD, lambda now: get().keeper.tick(now), name="advice")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from perfkit.advice import causes
+from perfkit.advice.foresight import Foresight
 from perfkit.advice.ledger.keeper import Keeper, Told
 from perfkit.advice.ranking import Load, rank
 from perfkit.advice.score import Cause, Outlook, Score, outlook, score
@@ -16,6 +17,9 @@ from perfkit.core.families import Histogram
 from perfkit.core.findings import Finding
 from perfkit.core.names import REQUEST_DURATION
 from perfkit.core.status import Status
+
+if TYPE_CHECKING:
+    from perfkit.recorder import FlightRecorder
 
 __all__ = ["Advisor"]
 
@@ -30,7 +34,15 @@ class Advisor:
         keeper: What became of the findings.
     """
 
-    def __init__(self, context: Context, told: Told, targets: Targets, *, window: float) -> None:
+    def __init__(
+        self,
+        context: Context,
+        told: Told,
+        targets: Targets,
+        *,
+        window: float,
+        recorder: Callable[[], FlightRecorder | None] = lambda: None,
+    ) -> None:
         """Read the store and what all components report.
 
         Args:
@@ -38,9 +50,11 @@ class Advisor:
             told: The findings of the components that are awake.
             targets: What the score compares with.
             window: Seconds that the score looks back.
+            recorder: Returns who keeps requests, None where nobody does.
         """
         self._store, self._context, self._targets, self._window = context.store, context, targets, window
         self.keeper = Keeper(context, told)
+        self._foresight = Foresight(context, recorder)
 
     def findings(self) -> list[Finding]:
         """Return the findings of all components with their states, in no order."""
@@ -48,7 +62,8 @@ class Advisor:
 
     def recommend(self, findings: Iterable[Finding] | None = None) -> list[Finding]:
         """Return *findings* (None: those of all components) that are open, the most urgent first."""
-        return rank(self.findings() if findings is None else findings, self._load())
+        found = self.findings() if findings is None else findings
+        return rank(self._foresight.told(found), self._load())
 
     def summarize(self, snapshots: Mapping[str, Any], findings: Sequence[Finding], score: Score | None) -> Verdict:
         """Return the verdict, no better than the band of *score*, or which of two components is switched off."""

@@ -1,9 +1,9 @@
 """Which finding comes first: what all components report, once each, the most urgent at the top. Pure.
 
-Urgent is what costs users time. Where a finding says how much a request saves and how many requests it was met in, its
-part of all request time raises its priority; what is cheap and rare as well is no advice. A cheap one that many
-requests meet keeps its priority: a database on the same machine hides what it will cost over a network. What comes
-without evidence is no advice either.
+Urgent is what costs users time. Where the requests that were kept tell what is saved (`perfkit.advice.foresight`), or a
+finding says how much a request saves and in how many it was met, its part of all request time raises its priority; what
+is cheap and rare as well is no advice. A cheap one that many requests meet keeps its priority: a database on the same
+machine hides what it will cost over a network. What comes without evidence is no advice either.
 """
 
 from __future__ import annotations
@@ -111,7 +111,8 @@ def _weighed(finding: Finding, load: Load) -> Finding | None:
         priority = min(priority, Priority.HIGH, key=attrgetter("rank"))
     elif share >= NOTABLE:
         priority = min(priority, Priority.MEDIUM, key=attrgetter("rank"))
-    elif _is_rare(finding, load):
+    elif _seconds_saved(finding) is not None and _is_rare(finding, load):
+        # What is told for another reason than time, such as failures, is told however cheap it is.
         return None
     return msgspec.structs.replace(finding, priority=priority, estimate={**finding.estimate, TIME_SHARE: share})
 
@@ -122,11 +123,15 @@ def _is_rare(finding: Finding, load: Load) -> bool:
 
 
 def _time_share(finding: Finding, load: Load) -> float | None:
-    """Return the part of all request time that *finding* says it would save; None where nobody knows."""
-    seconds = _seconds_saved(finding)
-    if seconds is None or load.requests < ENOUGH or not load.seconds > 0.0:
+    """Return the part of all request time that *finding* would save; None where nobody knows, or too few were seen."""
+    if load.requests < ENOUGH or not load.seconds > 0.0:
         return None
-    share = seconds / load.seconds
+    share = finding.estimate.get(TIME_SHARE)
+    if share is None:
+        seconds = _seconds_saved(finding)
+        if seconds is None:
+            return None
+        share = seconds / load.seconds
     return min(1.0, share) if math.isfinite(share) and share >= 0.0 else None
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-__all__ = ["Finding", "Priority", "State"]
+__all__ = ["Effect", "Finding", "Priority", "State"]
 
 
 class Priority(StrEnum):
@@ -36,6 +36,27 @@ class State(StrEnum):
     RETURNED = "returned"
 
 
+class Effect(msgspec.Struct, frozen=True, kw_only=True):
+    """What a fix does to the spans of a request, or to all of it: so the requests that were kept tell what it saves.
+
+    Attributes:
+        kind, name, variant, site: Which spans; what is empty is not looked at.
+        stays: So many of them stay in each request, the first ones: 1 where one query takes the place of many.
+        most: At most so many of a request are touched, the last ones; None for all.
+        left: Part of their time that is left, 0-1: what an index leaves of a query; 0 where they are gone.
+        hit_ratio: Part of the requests that a cache would answer, 0-1; above 0 the rest is not looked at.
+    """
+
+    kind: str = ""
+    name: str = ""
+    variant: str = ""
+    site: str = ""
+    stays: int = 0
+    most: int | None = None
+    left: float = 0.0
+    hit_ratio: float = 0.0
+
+
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """Something wrong, why we think so and what to do.
 
@@ -52,6 +73,8 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
         fix: Text to copy, by language (``sql``, ``django``, ``sqlalchemy``…).
         confidence: ``sure``, ``likely`` or ``guess``.
         estimate: Named expected gains (seconds saved per request and the like).
+        effect: What its fix does to requests; None where nobody can say.
+        basis: What the estimate of time is made from, for people; filled in by `perfkit.advice`.
         fingerprint: Same for the same problem over releases: no line number is in it.
         seen: How often it was met since the start, all workers together; a number that only rises. None for a state
             (an index is missing, a pool is too small), which is told only while it lasts.
@@ -71,6 +94,8 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     fix: dict[str, str] = msgspec.field(default_factory=dict)
     confidence: str = "sure"
     estimate: dict[str, float] = msgspec.field(default_factory=dict)
+    effect: Effect | None = None
+    basis: str = ""
     fingerprint: str = ""
     seen: int | None = None
     state: State = State.OPEN

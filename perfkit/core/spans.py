@@ -39,6 +39,7 @@ __all__ = [
     "OPEN",
     "PRODUCERS",
     "SEALED",
+    "VARIANT",
     "Attributes",
     "Exchange",
     "Span",
@@ -62,6 +63,9 @@ MAX_ATTRIBUTES = 16
 
 MAX_TEXT = 4096
 """Characters kept of a span's name, site, detail and of an attribute that is a text."""
+
+VARIANT = "perfkit.variant"
+"""The attribute that tells spans of one kind and name apart: the id of a statement's shape, or that a call failed."""
 
 Attributes: TypeAlias = "tuple[tuple[str, str | int | float | bool], ...]"
 """Names and values, in OpenTelemetry's words where it has one: ``(("db.system", "sqlite"), ("db.rows", 3))``."""

@@ -38,6 +38,7 @@ class Estimate(msgspec.Struct, frozen=True, kw_only=True):
         p50_after, p95_after: Seconds as they would be.
         seconds_saved: Of a request, on average.
         share_saved: Part of all time of this route, 0-1.
+        rate: Requests a second; 0 where that is not known.
         basis: What it is estimated from, for people.
     """
 
@@ -52,7 +53,13 @@ class Estimate(msgspec.Struct, frozen=True, kw_only=True):
     p95_after: float
     seconds_saved: float
     share_saved: float
+    rate: float = 0.0
     basis: str
+
+    @property
+    def seconds_saved_per_minute(self) -> float:
+        """Seconds of all requests of a minute."""
+        return 60.0 * self.rate * self.seconds_saved
 
     @property
     def sentence(self) -> str:
@@ -65,7 +72,12 @@ class Estimate(msgspec.Struct, frozen=True, kw_only=True):
 
     def figures(self) -> dict[str, float]:
         """Return what `Finding.estimate` takes."""
-        return {"seconds_saved": self.seconds_saved, "p95_from": self.p95, "p95_to": self.p95_after}
+        return {
+            "seconds_saved": self.seconds_saved,
+            "seconds_saved_per_minute": self.seconds_saved_per_minute,
+            "p95_from": self.p95,
+            "p95_to": self.p95_after,
+        }
 
 
 class Moved(msgspec.Struct, frozen=True):
@@ -76,7 +88,14 @@ class Moved(msgspec.Struct, frozen=True):
 
 
 def estimated(
-    route: str, subject: str, moved: Sequence[Moved], boundaries: Sequence[float], counts: Sequence[float], total: float
+    route: str,
+    subject: str,
+    moved: Sequence[Moved],
+    boundaries: Sequence[float],
+    counts: Sequence[float],
+    total: float,
+    *,
+    rate: float = 0.0,
 ) -> Estimate | None:
     """Return the estimate for *route*; None where nothing is kept of it.
 
@@ -84,6 +103,7 @@ def estimated(
         moved: Its kept exchanges.
         boundaries, counts: The histogram of its requests; without enough of them the kept ones stand for all.
         total: The sum of the histogram, seconds.
+        rate: Requests a second.
     """
     usable = [each for each in moved if each.seconds > 0.0]
     if not usable:
@@ -117,12 +137,21 @@ def estimated(
         p95_after=then[1] * shown[1] / now[1],
         seconds_saved=mean * share,
         share_saved=share,
+        rate=rate,
         basis=basis,
     )
 
 
 def cached(
-    route: str, ratio: float, hit_seconds: float, boundaries: Sequence[float], counts: Sequence[float], total: float
+    route: str,
+    ratio: float,
+    hit_seconds: float,
+    boundaries: Sequence[float],
+    counts: Sequence[float],
+    total: float,
+    *,
+    rate: float = 0.0,
+    subject: str = "",
 ) -> Estimate | None:
     """Return the estimate for a response cache that answers *ratio* (0-1) of the requests in *hit_seconds*.
 
@@ -141,7 +170,7 @@ def cached(
     share = 1.0 - sum(seconds * count for seconds, count in after) / spent
     return Estimate(
         route=route,
-        subject=f"the {ratio:.0%} of the requests that a cache would answer",
+        subject=subject or f"the {ratio:.0%} of the requests that a cache would answer",
         requests=requests,
         exchanges=0,
         affected=ratio,
@@ -151,6 +180,7 @@ def cached(
         p95_after=min(shown[1], then[1] * shown[1] / now[1]),
         seconds_saved=total / requests * share,
         share_saved=share,
+        rate=rate,
         basis=f"the histogram of {requests} requests, any of which may be a hit",
     )
 

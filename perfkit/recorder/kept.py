@@ -16,6 +16,7 @@ class KeptSpan(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         kind: ``sql``, ``cache``, ``outbound``, ``template`` or ``python``.
         site: ``path:line`` of the user's own code, or empty.
+        variant: What tells spans of one name apart: the id of a statement's shape, ``failed``; empty for most.
         count: How many there were.
         min, median, max, total: Seconds of them.
         intervals: Start (seconds after the exchange began) and seconds of each, by start. Of very many some stand
@@ -26,6 +27,7 @@ class KeptSpan(msgspec.Struct, frozen=True, kw_only=True):
     kind: str
     name: str
     site: str = ""
+    variant: str = ""
     count: int = 1
     min: float = 0.0
     median: float = 0.0

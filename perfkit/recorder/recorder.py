@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
@@ -14,8 +14,9 @@ from perfkit.core.clock import Clock, SystemClock
 from perfkit.core.component import Component
 from perfkit.core.context import Context
 from perfkit.core.families import Definition, Histogram, MetricType
+from perfkit.core.findings import Effect
 from perfkit.core.locks import OwnLock
-from perfkit.core.names import CLIENT_DISCONNECTED, REQUEST_DURATION
+from perfkit.core.names import CLIENT_DISCONNECTED, REQUEST_DURATION, route_name
 from perfkit.recorder.capture import Taken, exchange_of, failure_of
 from perfkit.recorder.choice import Budget, Choice
 from perfkit.recorder.settings import RecorderSettings
@@ -26,7 +27,8 @@ from perfkit.store.texts import KEPT_BYTES
 
 if TYPE_CHECKING:
     from perfkit.recorder.estimate import Estimate
-    from perfkit.recorder.kept import KeptExchange, KeptSpan
+    from perfkit.recorder.kept import KeptExchange
+    from perfkit.recorder.prospects import Prospects
     from perfkit.store import Row
 
 __all__ = ["DROPPED", "KEPT", "KIND", "MOST_LISTED", "FlightRecorder"]
@@ -71,9 +73,6 @@ MOST_LISTED = 500
 
 WINDOW = 900.0
 """Seconds of requests that an estimate looks back on."""
-
-HIT_SECONDS = 0.0005
-"""Seconds that a response out of the cache takes, where nobody says better."""
 
 REQUEST_BOUNDS = bounds_of(REQUEST_DURATION)
 
@@ -258,25 +257,15 @@ class FlightRecorder(Component):
 
         Args:
             route: Method and template, such as ``GET /orders``.
-            subject: A call site (``shop/views.py:48``), or the name of spans: a query's shape, a host, a namespace.
+            subject: A call site (``shop/views.py:48``), or the name of spans: a query's summary, a host, a namespace.
             calls: So many of them stay in each request: 1 where one query takes the place of many.
         """
-        from perfkit.recorder.estimate import Moved, estimated
-        from perfkit.recorder.whatif import seconds_without
-
-        exchanges = self.list(route=route, limit=MOST_LISTED)
-
-        def is_gone(span: KeptSpan) -> bool:
-            return subject in (span.site, span.name)
-
-        if not any(is_gone(span) for kept in exchanges for span in kept.spans):
-            return None
-        moved = [Moved(kept.seconds, seconds_without(kept, is_gone, calls=calls)) for kept in exchanges]
-        boundaries, counts, total, _ = self._histogram(route)
-        return estimated(route, subject, moved, boundaries, counts, total)
+        prospects = self.prospects(route)[route]
+        effects = (Effect(site=subject, stays=calls), Effect(name=subject, stays=calls))
+        return next((each for each in map(prospects.with_effect, effects) if each is not None), None)
 
     def what_if_cached(
-        self, route: str, ttl: float, *, urls: int = 1, repeat_ratio: float = 1.0, hit_seconds: float = HIT_SECONDS
+        self, route: str, ttl: float, *, urls: int = 1, repeat_ratio: float = 1.0, hit_seconds: float | None = None
     ) -> Estimate | None:
         """Return what *route* would gain if its responses were kept for *ttl* seconds; None with too few requests.
 
@@ -285,25 +274,48 @@ class FlightRecorder(Component):
             urls: Different URLs that share its requests.
             repeat_ratio: Part of the requests whose answer may be given again, 0-1, as the cache's sample says
                 (`cache.http.sample`).
-            hit_seconds: What a response out of the cache takes.
+            hit_seconds: What a response out of the cache takes; None for half a millisecond.
         """
-        from perfkit.recorder.estimate import cached, hit_ratio
+        from perfkit.recorder.prospects import HIT_SECONDS
 
-        boundaries, counts, total, duration = self._histogram(route)
-        rate = sum(counts) / duration if duration > 0.0 else 0.0
-        ratio = hit_ratio(rate, ttl, urls=urls, repeat_ratio=repeat_ratio)
-        return cached(route, ratio, hit_seconds, boundaries, counts, total)
+        prospects = self.prospects(route)[route]
+        ratio = prospects.hit_ratio(ttl, urls=urls, repeat_ratio=repeat_ratio)
+        return prospects.cached(ratio, hit_seconds=HIT_SECONDS if hit_seconds is None else hit_seconds)
 
-    def _histogram(self, route: str) -> tuple[Sequence[float], Sequence[float], float, float]:
-        """Return boundaries, counts and sum of the requests of *route* in the last minutes, and the seconds of that."""
+    def prospects(self, *routes: str) -> dict[str, Prospects]:
+        """Return what tells the gains of changes, by route, from one reading of what is kept and counted.
+
+        Args:
+            routes: Methods and templates, such as ``GET /orders``; none for all of which an exchange is kept.
+        """
+        from perfkit.recorder.prospects import Counted, Prospects
+
+        kept: dict[str, list[KeptExchange]] = {route: [] for route in routes}
+        for each in self._exchanges():
+            if not routes or each.name in kept:
+                kept.setdefault(each.name, []).append(each)
         window = self._store.window(WINDOW)
-        boundaries: Sequence[float] = REQUEST_BOUNDS
-        counts, total = [0.0] * (len(REQUEST_BOUNDS) + 1), 0.0
+        whole = 0.0
+        counts = {name: [0.0] * (len(REQUEST_BOUNDS) + 1) for name in kept}
+        totals = dict.fromkeys(kept, 0.0)
         for point in window.points:
-            if isinstance(point.value, Histogram) and route == f"{point.labels[0]} {point.labels[1]}":
-                counts = [a + b for a, b in zip(counts, point.value.counts, strict=True)]
-                total += point.value.sum
-        return boundaries, counts, total, window.duration
+            name = route_name(*point.labels[:2])
+            if not isinstance(point.value, Histogram):
+                continue
+            whole += point.value.sum
+            if name in kept:
+                counts[name] = [a + b for a, b in zip(counts[name], point.value.counts, strict=True)]
+                totals[name] += point.value.sum
+        since = self._clock.time() - WINDOW
+        return {
+            name: Prospects(
+                name,
+                [each for each in exchanges[:MOST_LISTED] if each.at >= since] or exchanges[:MOST_LISTED],
+                Counted(boundaries=REQUEST_BOUNDS, counts=counts[name], total=totals[name], duration=window.duration),
+                part=totals[name] / whole if whole > 0.0 else 0.0,
+            )
+            for name, exchanges in kept.items()
+        }
 
     def snapshot(self) -> RecorderSnapshot:
         """Return how many were kept and how many were not. Never waits, never raises."""

@@ -1,117 +1,117 @@
-"""How long an exchange would have taken without some of its spans. Pure.
+"""How long an exchange would have taken if some of its spans were shorter or gone. Pure.
 
 What is saved is what lay on the critical path, the longest chain of work that had to be done one after another (Kelley
-and Walker, "Critical-path planning and scheduling", 1959): a span that ran beside a longer one saves nothing. An
-exchange says when its spans ran, not which task ran them, so the tasks are found by their times. Spans that overlap
-make a block; within it each span goes on where another one has just ended, the one that ended last, else it is a task
-of its own (interval partitioning, as in Kleinberg and Tardos, "Algorithm Design", 2005, section 4.1, by latest end).
-Without some spans each task is shorter by their seconds, and the block lasts as long as its longest task. The pauses
-between spans are the app's own work and stay.
+and Walker, "Critical-path planning and scheduling", 1959): a span that ran beside a longer one saves nothing. The spans
+are gone through by their start, and each is placed anew, in one of three ways:
 
-A span of Python code, a template or a cache's loader that encloses others is no task beside them; they are a part of
-it. Queries and calls enclose nothing: what runs within their time runs beside them.
+- It waits for all that had ended before it began and that it was never seen beside (`Order`); the pause after the last
+  of these is the app's own work, and stays. That is the rule.
+- It began as soon as one ended that it is not waiting for: then it waited for a place, a thread or a connection of a
+  pool. It gets the first place that is free, of as many as were taken when it began (list scheduling, Graham, "Bounds
+  on multiprocessing timing anomalies", 1969).
+- It is one of many alike that ran in several tasks: then it goes on where one of them has ended last (interval
+  partitioning, as in Kleinberg and Tardos, "Algorithm Design", 2005, section 4.1, by latest end).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from bisect import insort
+from heapq import heappop, heappush
 from typing import NamedTuple
 
-from perfkit.recorder.kept import KeptExchange, KeptSpan
+from perfkit.core.findings import Effect
+from perfkit.recorder.kept import KeptExchange
+from perfkit.recorder.order import JITTER, Key, Order, Piece, is_thinned, pieces_of
 
-__all__ = ["seconds_without"]
+__all__ = ["seconds_after"]
 
-ENCLOSING = frozenset({"python", "template", "cache"})
-"""Kinds whose spans may enclose others."""
-
-JITTER = 20e-6
-"""Seconds by which a span may seem to begin before the one that it waited for has ended."""
-
-
-class _Piece(NamedTuple):
-    """One interval: when it ran, and whether it is left out."""
-
-    start: float
-    end: float
-    is_gone: bool
-    kind: str
+HANDOVER = 1e-3
+"""Seconds from the end of one span to the start of the next within which a place is handed over."""
 
 
-def seconds_without(kept: KeptExchange, is_gone: Callable[[KeptSpan], bool], *, calls: int = 0) -> float:
-    """Return the seconds that *kept* would have taken without the spans for which *is_gone* is true.
+def seconds_after(kept: KeptExchange, effect: Effect, order: Order) -> float:
+    """Return the seconds that *kept* would have taken with *effect*; no more than it took.
 
     Args:
-        calls: So many of them stay in each exchange, the first ones: 1 where one query takes the place of many.
+        order: What is known of the spans of its route.
     """
-    pieces = _pieces(kept, is_gone, calls)
-    saved = sum(_saved(block) for block in _blocks(pieces))
-    return max(0.0, kept.seconds - saved)
-
-
-def _pieces(kept: KeptExchange, is_gone: Callable[[KeptSpan], bool], calls: int) -> list[_Piece]:
-    """Return the intervals that are tasks of their own or parts of one, by their start."""
-    end = kept.seconds
-    meant = sorted((*each, row.kind) for row in kept.spans if is_gone(row) for each in row.intervals)
-    found = [_piece(start, took, end, order >= calls, kind) for order, (start, took, kind) in enumerate(meant)]
-    left = [piece for piece in found if piece.is_gone and piece.kind in ENCLOSING]
-    for row in kept.spans:
-        if not is_gone(row):
-            others = (_piece(start, took, end, False, row.kind) for start, took in row.intervals)
-            # What a loader does goes with it.
-            found += [piece for piece in others if not any(_encloses(each, piece) for each in left)]
-    found.sort()
-    return [piece for at, piece in enumerate(found) if not _is_frame(piece, found, at)]
-
-
-def _piece(start: float, seconds: float, end: float, is_gone: bool, kind: str) -> _Piece:
-    """Return an interval, cut at the end of its exchange: what went on then kept nobody waiting."""
-    return _Piece(min(start, end), min(start + seconds, end), is_gone, kind)
-
-
-def _is_frame(piece: _Piece, found: list[_Piece], at: int) -> bool:
-    """Return True for a span that stays and encloses others: they stand for it."""
-    if piece.is_gone or piece.kind not in ENCLOSING:
-        return False
-    for other in found[at + 1 :]:
-        if other.start > piece.end:
-            break
-        if _encloses(piece, other):
-            return True
-    return False
-
-
-def _encloses(outer: _Piece, inner: _Piece) -> bool:
-    return outer.start - JITTER <= inner.start and inner.end <= outer.end + JITTER
-
-
-def _blocks(pieces: Iterable[_Piece]) -> Iterator[list[_Piece]]:
-    """Yield the pieces that overlap, directly or by others between."""
-    block: list[_Piece] = []
-    until = float("-inf")
+    pieces = pieces_of(kept, effect)
+    saved = sum(piece.saved for piece in pieces)
+    if saved <= 0.0:
+        return kept.seconds
+    shortest = max(0.0, kept.seconds - saved)
+    if is_thinned(kept) and sum(piece.end - piece.start for piece in pieces) <= kept.seconds:
+        # Of very many spans neighbours stand together and seem to overlap; these would have had room one by one.
+        return shortest
+    plan = _Plan(order)
     for piece in pieces:
-        if block and piece.start >= until - JITTER:
-            yield block
-            block = []
-        block.append(piece)
-        until = max(until, piece.end) if len(block) > 1 else piece.end
-    if block:
-        yield block
+        plan.place(piece)
+    return min(kept.seconds, max(shortest, kept.seconds - plan.saved))
 
 
-def _saved(block: list[_Piece]) -> float:
-    """Return the seconds that *block* is shorter without what is gone."""
-    if not any(piece.is_gone for piece in block):
-        return 0.0
-    begin, end = block[0].start, max(piece.end for piece in block)
-    tasks: list[tuple[float, float]] = []
-    # Of each task: when its last span ended, and when that would have been without what is gone.
-    for piece in block:
-        after = [at for at, (last, _) in enumerate(tasks) if last <= piece.start + JITTER]
-        took = 0.0 if piece.is_gone else piece.end - piece.start
-        if after:
-            at = max(after, key=lambda each: tasks[each][0])
-            last, moved = tasks[at]
-            tasks[at] = (piece.end, moved + max(0.0, piece.start - last) + took)
-        else:
-            tasks.append((piece.end, piece.start + took))
-    return max(0.0, end - max([begin, *(moved for _, moved in tasks)]))
+class _Ended(NamedTuple):
+    """A piece that is over: when it ended, and when it would have."""
+
+    end: float
+    moved: float
+    key: Key
+
+
+class _Plan:
+    """The pieces of one exchange, each with the end that it would have; they are placed by their start."""
+
+    def __init__(self, order: Order) -> None:
+        self._order = order
+        self._running: list[_Ended] = []
+        self._last: _Ended | None = None
+        # Of each key the latest end and the latest end as it would be; then all ends as they would be, sorted.
+        self._ended: dict[Key, tuple[float, float]] = {}
+        self._moved: list[float] = []
+        self._open: list[_Ended] = []
+        self._end = 0.0
+
+    @property
+    def saved(self) -> float:
+        """Seconds by which the last of them would end sooner."""
+        return self._end - self._moved[-1] if self._moved else 0.0
+
+    def place(self, piece: Piece) -> None:
+        self._pass(piece.start + JITTER)
+        ended = _Ended(piece.end, self._start(piece) + piece.left, piece.key)
+        heappush(self._running, ended)
+        insort(self._moved, ended.moved)
+        self._end = max(self._end, piece.end)
+
+    def _pass(self, now: float) -> None:
+        """Note what has ended until *now*."""
+        while self._running and self._running[0].end <= now:
+            self._last = ended = heappop(self._running)
+            end, moved = self._ended.get(ended.key, (0.0, 0.0))
+            self._ended[ended.key] = max(end, ended.end), max(moved, ended.moved)
+            self._open.append(ended)
+
+    def _start(self, piece: Piece) -> float:
+        """Return when *piece* would begin."""
+        last, met = self._last, self._order.met
+        if last is None:
+            return piece.start
+        waited = [ends for key, ends in self._ended.items() if (key, piece.key) not in met]
+        until, moved = max((end for end, _ in waited), default=0.0), max((end for _, end in waited), default=0.0)
+        if (last.key, piece.key) not in met:
+            self._continue(last)
+            return piece.start - (until - moved)
+        if piece.start - last.end <= HANDOVER:
+            self._continue(last)
+            places = len(self._running) + 1
+            free = self._moved[-places] if places <= len(self._moved) else 0.0
+            return max(moved, free) + max(0.0, piece.start - last.end)
+        like = max((each for each in self._open if self._order.is_unclear(each.key, piece.key)), default=None)
+        if like is not None and like.end > until:
+            self._continue(like)
+            return piece.start - (like.end - like.moved)
+        return piece.start - (until - moved)
+
+    def _continue(self, ended: _Ended) -> None:
+        """Note that something has gone on where *ended* was: nothing else does."""
+        if ended in self._open:
+            self._open.remove(ended)

@@ -101,8 +101,8 @@ class App:
         await asyncio.sleep(seconds if fixed else self._about(seconds))
         record_span(kind, name, start, self.loop.now - start, site)
 
-    async def query(self, name: str, seconds: float, *, site: str = "") -> None:
-        await self.span("sql", name, seconds, site=site)
+    async def query(self, name: str, seconds: float, *, site: str = "", fixed: bool = False) -> None:
+        await self.span("sql", name, seconds, site=site, fixed=fixed)
 
     async def in_thread(self, name: str, seconds: float) -> None:
         """Ask in one of the two threads of a pool."""

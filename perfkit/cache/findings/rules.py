@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from perfkit.cache.memory.traffic import MANY, Heavy, Storm, Traffic
 from perfkit.cache.shadow.snapshot import ShadowEstimate
 from perfkit.cache.snapshot import CacheSnapshot, NamespaceSnapshot
-from perfkit.core.findings import Finding, Priority
+from perfkit.core.findings import Effect, Finding, Priority
 
 if TYPE_CHECKING:
     from perfkit.cache.http.candidates import Candidate
@@ -37,8 +37,8 @@ GAIN = 0.03
 SAVED, MUCH_SAVED = 0.005, 0.05
 """Seconds of the app's work in each second that a response cache must save to be worth telling, and to be much."""
 
-LEAST_TTL, MOST_TTL = 1.0, 3600.0
-"""Seconds: a response that changes sooner is no candidate; and no longer time to live is advised."""
+LEAST_TTL = 1.0
+"""Seconds: a response that changes sooner is no candidate."""
 
 
 def find(cache: CacheSnapshot, traffic: Traffic) -> Iterator[Finding]:
@@ -239,25 +239,29 @@ def cacheable(candidates: Iterable[Candidate]) -> Iterator[Finding]:
     """Yield the routes whose responses are worth keeping, of *candidates*, which are what this worker sampled."""
     worth = [each for each in candidates if each.saved >= SAVED and each.ttl >= LEAST_TTL]
     for each in worth[:MOST]:
-        seconds = int(min(each.ttl, MOST_TTL))
+        seconds = int(each.keep_for)
         rule = json.dumps({each.route: seconds})
         yield _finding(
             "PK308",
             "cacheable_route",
             each.route,
             priority=Priority.MEDIUM if each.saved >= MUCH_SAVED else Priority.LOW,
-            message=f"{each.route} answered {each.repeat_ratio:.0%} of the sampled requests with the same as before; a "
-            f"response stays the same for {each.ttl:.0f} s on average.",
+            message=f"A cache would answer about {each.hit_ratio:.0%} of {each.route} if its responses were kept for "
+            f"{seconds} s; one stays the same for {each.ttl:.0f} s on average.",
             action=f"Keep its responses for {seconds} s, if they may be as old as that for those who ask: "
             "cache.http_cache.",
+            route=each.route,
             evidence={
                 "repeat_ratio": each.repeat_ratio,
                 "rate": each.rate,
                 "seconds": each.seconds,
-                "ttl": each.ttl,
+                "unchanged_seconds": each.ttl,
+                "keep_for_seconds": each.keep_for,
+                "outdated_ratio": each.outdated,
                 "samples": each.samples,
             },
             fix={"environment": f"PERFKIT_CACHE__HTTP_CACHE={rule}"},
             confidence="likely",
-            estimate={"seconds_saved_per_second": each.saved},
+            estimate={"seconds_saved_per_second": each.saved, "hit_ratio": each.hit_ratio},
+            effect=Effect(hit_ratio=each.hit_ratio),
         )

@@ -9,8 +9,9 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from perfkit.advice.ranking import TIME_SHARE, identity
-from perfkit.advice.wording import count, percent, significant
+from perfkit.advice.gains import gains_told
+from perfkit.advice.ranking import identity
+from perfkit.advice.wording import count, significant
 from perfkit.cli.console import Style, clean, is_coloured
 from perfkit.cli.reading.document import Overview, decoded
 from perfkit.cli.reading.service import Service
@@ -100,6 +101,8 @@ def _finding(number: int, finding: Finding, points: int, style: Style, *, explai
     for name, value in finding.evidence.items():
         said = significant(value) if isinstance(value, float) else _said(value)
         yield from _wrapped(f"{name.replace('_', ' ')}: {said}"[:600], indent="      ")
+    if finding.basis:
+        yield from _wrapped(f"estimated from: {finding.basis}", indent="      ")
     for language, fix in finding.fix.items():
         yield f"      {_LANGUAGES.get(language, language)}:"
         lines = fix.splitlines()
@@ -113,9 +116,7 @@ def _said(value: object) -> str:
 
 
 def _gains(finding: Finding, points: int) -> Iterator[str]:
-    saved = finding.estimate.get(TIME_SHARE)
-    if saved is not None:
-        yield f"saves about {percent(saved)} of all request time"
+    yield from gains_told(finding)
     if points:
         yield f"wins {count(points, 'point')}"
     if finding.confidence != "sure":

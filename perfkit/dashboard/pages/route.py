@@ -30,15 +30,14 @@ from perfkit.recorder.estimate import Estimate
 from perfkit.recorder.kept import KeptExchange
 
 if TYPE_CHECKING:
+    from perfkit.cache.http.candidates import Candidate
+    from perfkit.recorder.prospects import Prospects
     from perfkit.system import PerformanceSystem
 
 __all__ = ["ROUTE", "Outcome", "RouteFound"]
 
 MOST_KEPT = 10
 """Kept requests, the slowest."""
-
-MOST_LISTED = 500
-"""Kept requests of the route that are looked at."""
 
 MOST_OUTCOMES = 20
 """Rows of the table of how requests ended."""
@@ -100,7 +99,7 @@ class Route(Page[RouteFound]):
         name = route_text(method, route)
         ticks = system.store.history.read(length, shown.at, {name})
         boundaries, counts = _added(points)
-        kept = _kept(system, shown, name)
+        prospects = _prospects(system, shown, name)
         return RouteFound(
             window=seen.duration,
             method=method,
@@ -112,8 +111,8 @@ class Route(Page[RouteFound]):
             else Trend(step=length / POINTS),
             boundaries=boundaries,
             counts=counts,
-            kept=kept,
-            gains=gains_of(system, name, kept),
+            kept=tuple(sorted(prospects.exchanges, key=lambda each: -each.seconds)[:MOST_KEPT]) if prospects else (),
+            gains=gains_of(prospects, _candidate(system, shown, name)) if prospects else (),
         )
 
     def title(self, shown: OverviewData, found: RouteFound | None, given: Given) -> str:
@@ -156,12 +155,15 @@ class Route(Page[RouteFound]):
         }
 
 
-def _kept(system: PerformanceSystem, shown: OverviewData, name: str) -> tuple[KeptExchange, ...]:
-    """Return the slowest of the kept requests; none where the recorder is off or sleeps, as a look must not wake it."""
-    if "recorder" in (*shown.off, *shown.asleep):
-        return ()
-    found = system.recorder.list(route=name, limit=MOST_LISTED)
-    return tuple(sorted(found, key=lambda each: -each.seconds)[:MOST_KEPT])
+def _prospects(system: PerformanceSystem, shown: OverviewData, name: str) -> Prospects | None:
+    """Return what is kept of the route; None where the recorder is off or sleeps, as a look must not wake it."""
+    return None if "recorder" in (*shown.off, *shown.asleep) else system.recorder.prospects(name)[name]
+
+
+def _candidate(system: PerformanceSystem, shown: OverviewData, name: str) -> Candidate | None:
+    """Return what the response cache's sample knows of the route; None where there is none."""
+    candidates = None if "cache" in (*shown.off, *shown.asleep) else system.cache.candidates
+    return None if candidates is None else candidates.of(name, system.clock.monotonic())
 
 
 def _added(points: Sequence[Point]) -> tuple[tuple[float, ...], tuple[float, ...]]:

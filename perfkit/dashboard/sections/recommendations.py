@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 
-from perfkit.advice.ranking import TIME_SHARE, identity
+from perfkit.advice.gains import gains_told
+from perfkit.advice.ranking import identity
 from perfkit.advice.wording import count, percent, seconds, significant, size
 from perfkit.core.findings import Finding, Priority
 from perfkit.dashboard.actions.forms import action_form
@@ -123,9 +124,7 @@ def _facts(finding: Finding, points: int) -> list[Child]:
         facts.append(h("code", {"class": "site"}, breakable(_cut(finding.site))))
     if finding.object and finding.object != finding.site:
         facts.append(h("code", None, breakable(_cut(finding.object))))
-    share = finding.estimate.get(TIME_SHARE)
-    if share is not None:
-        facts.append(f"saves about {percent(share)} of all request time")
+    facts += gains_told(finding)
     if points:
         facts.append(f"wins {count(points, 'point')}")
     if finding.confidence != "sure":
@@ -135,7 +134,7 @@ def _facts(finding: Finding, points: int) -> list[Child]:
 
 
 def _details(finding: Finding, *, is_open: bool) -> Markup | None:
-    evidence = _evidence(finding.evidence)
+    evidence = _evidence(dict(list(finding.evidence.items())[:MOST_FIGURES]) | {"estimated_from": finding.basis})
     fixes = list(finding.fix.items())[:MOST_INSIDE]
     if not evidence and not fixes:
         return None
@@ -161,7 +160,7 @@ def _fix(language: str, text: str) -> Markup:
 
 
 def _evidence(evidence: Mapping[str, object]) -> list[Markup]:
-    told = [(name, _figure(name, value)) for name, value in list(evidence.items())[:MOST_FIGURES]]
+    told = [(name, _figure(name, value)) for name, value in evidence.items()]
     return [
         h(
             "div",

@@ -201,7 +201,7 @@ class Recorder:
             if reason in LOCKS:
                 self._note_locked(record, reason, site_of(sys._getframe(2)))
             if get_exchange() is not None:
-                record_span("sql", record.facts.shape.summary, start, seconds, "", name)
+                record_span("sql", record.facts.shape.summary, start, seconds, "", name, record.attributes)
             if seconds >= self._settings.slow_query_threshold:
                 self._keep_slow(record, seconds, -1, site_of(sys._getframe(2)), name)
         except Exception as failure:  # noqa: BLE001 - the app's own error must come through
@@ -278,7 +278,7 @@ class Recorder:
                         ):
                             site = note(record, frame_of(2))
                         where = "" if site is None else site.text
-                        spans.append(("sql", record.summary, start, seconds, where, "", ()))
+                        spans.append(("sql", record.summary, start, seconds, where, "", record.attributes))
                         work.queries.append((entry, hashes_of(parameters), rows, start, seconds, where))
                         if seconds >= threshold:
                             keep_slow(record, seconds, rows, site)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from perfkit.core.names import OTHER
-from perfkit.core.spans import Exchange
+from perfkit.core.spans import VARIANT, Attributes, Exchange
 from perfkit.database.callsites import Spot
 from perfkit.database.patterns.facts import Facts, Role
 from perfkit.database.patterns.observed import Relation
@@ -30,7 +30,7 @@ class ShapeRecord:
         count: Statements since the start, for choosing which ones are weighed.
         sites: Call site → (times seen, function).
         spot: Where its call site was met last on the stack.
-        summary: Of its shape.
+        summary, attributes: What its spans say of its shape.
         relations: Call site → what an ORM was loading there.
         routes: Route → [requests, statements, seconds], of the exchanges that were looked at.
         samples, fetched: Statements whose rows were counted as they were fetched, and these rows.
@@ -45,6 +45,7 @@ class ShapeRecord:
     """
 
     __slots__ = (
+        "attributes",
         "bytes",
         "columns",
         "count",
@@ -73,6 +74,7 @@ class ShapeRecord:
         """Begin with nothing counted."""
         self.facts, self.system, self.sample = facts, system, sample
         self.summary = facts.shape.summary
+        self.attributes: Attributes = ((VARIANT, facts.shape.id),)
         self.spot: Spot | None = None
         self.row, self.rows, self.slow = row, rows, slow
         self.count = self.samples = self.fetched = self.weighed = self.bytes = self.told = 0

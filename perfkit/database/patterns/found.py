@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from perfkit.core.findings import Finding, Priority
+from perfkit.core.findings import Effect, Finding, Priority
 from perfkit.database.kinds import CODES, PRIORITIES
 from perfkit.database.shapes.shape import QueryShape
 
@@ -27,6 +27,7 @@ def found(
     confidence: str = "sure",
     estimate: dict[str, float] | None = None,
     priority: Priority | None = None,
+    effect: Effect | None = None,
 ) -> Finding:
     """Return a finding of *kind* about *shape*; the fingerprint is made of the kind, the shape and the file."""
     told = dict(evidence or {})
@@ -47,5 +48,6 @@ def found(
         fix=fix or {},
         confidence=confidence,
         estimate=estimate or {},
+        effect=effect,
         fingerprint=f"{kind}:{about}:{path}",
     )

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator
 from statistics import fmean
 
-from perfkit.core.findings import Finding, Priority
+from perfkit.core.findings import Effect, Finding, Priority
 from perfkit.database.patterns import fixes
 from perfkit.database.patterns.facts import Role
 from perfkit.database.patterns.found import found
@@ -100,6 +100,7 @@ def _n_plus_one(site: str, members: list[Seen], total: float) -> Finding:
         fix=fixes.of_n_plus_one(relation, facts, column),
         estimate={"queries_saved": float(count - 1), "seconds_saved": seconds * (count - 1) / count},
         priority=Priority.HIGH if count >= 10 else Priority.MEDIUM,
+        effect=Effect(kind="sql", variant=facts.shape.id, site=site, stays=1),
     )
 
 
@@ -118,6 +119,7 @@ def _write_in_loop(site: str, members: list[Seen]) -> Finding:
         evidence={"count": count, "seconds": seconds},
         fix=fixes.of_write_in_loop(facts.verb, table or "table"),
         estimate={"queries_saved": float(count - 1), "seconds_saved": seconds * (count - 1) / count},
+        effect=Effect(kind="sql", variant=facts.shape.id, site=site, stays=1),
     )
 
 

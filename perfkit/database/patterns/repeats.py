@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator
 from itertools import pairwise
 from statistics import median
 
-from perfkit.core.findings import Finding, Priority
+from perfkit.core.findings import Effect, Finding, Priority
 from perfkit.database.patterns.found import found
 from perfkit.database.patterns.observed import Seen
 
@@ -92,4 +92,5 @@ def _duplicate(extra: list[Seen]) -> Finding:
         },
         estimate={"queries_saved": float(times), "seconds_saved": seconds},
         priority=Priority.MEDIUM if times > 1 else Priority.LOW,
+        effect=Effect(kind="sql", variant=facts.shape.id, stays=1, most=times),
     )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from perfkit.core.findings import Finding
+from perfkit.core.findings import Effect, Finding
 from perfkit.database.indexes.advice import IndexAdvice
 from perfkit.database.report.statistics import SlowQuery
 from perfkit.database.workload.followed import Figures, told_milliseconds
@@ -95,6 +95,7 @@ def with_figures(finding: Finding, advice: IndexAdvice, served: Sequence[SlowQue
             "seconds_per_call": figures.mean,
         },
         estimate={**finding.estimate, "load_seconds_saved": figures.seconds * ratio},
+        effect=Effect(kind="sql", variant=worst.id, left=1.0 - ratio),
     )
 
 

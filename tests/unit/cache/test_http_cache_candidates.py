@@ -36,8 +36,10 @@ def test_a_route_that_always_answers_the_same_is_one() -> None:
     assert found.route == "GET /page"
     assert found.repeat_ratio == 1.0
     assert found.rate == pytest.approx(1.0)
-    assert found.saved == pytest.approx(0.1)
     assert found.ttl == pytest.approx(99.0)
+    assert (found.keep_for, found.outdated) == (10.0, 0.0)
+    assert found.hit_ratio == pytest.approx(10 / 11, rel=0.02)
+    assert found.saved == pytest.approx(0.1 * found.hit_ratio)
 
 
 def test_a_route_that_always_answers_something_else_is_none() -> None:
@@ -100,7 +102,7 @@ def test_what_is_remembered_is_bounded() -> None:
     for now in range(20_000):
         candidates.note(f"/{now % 1000}", f"/{now}", b"x", 0.1, float(now))
     assert len(candidates._routes) == 200
-    assert all(len(route.urls) <= 32 for route in candidates._routes.values())
+    assert all(len(route.urls) <= 250 for route in candidates._routes.values())
 
 
 def serve(requests: int, *, takes: float = 0.02, body: str = "same", settings: dict[str, Any]) -> dict[str, Finding]:
