@@ -92,7 +92,7 @@ class Overview(Page[OverviewFound]):
                 content.append(section("blocked", "Blocked event loop", blocked_table(performance), note=since))
         else:
             content += [_first_steps(shown), recommendations(shown, given)]
-        content += [fixed_list(shown), *component_sections(shown)]
+        content += component_sections(shown)
         if "performance" not in shown.missing:
             content.append(section("workers", "Workers", workers_table(performance, shown.at)))
         if "health" in shown.missing:
@@ -169,8 +169,9 @@ def _verdict(data: OverviewData) -> Markup:
 
 
 def _advice(data: OverviewData, given: Given) -> Markup:
-    """What to do beside what it costs not to."""
-    return h("div", {"class": "advice"}, recommendations(data, given), ledger(data))
+    """What to do beside what it costs not to, and what it gained where it was done."""
+    costs = h("div", {"class": "beside"}, ledger(data), fixed_list(data))
+    return h("div", {"class": "advice"}, recommendations(data, given), costs)
 
 
 def _routes(data: OverviewData) -> Markup:

@@ -40,7 +40,7 @@ _MARKS = {
     Priority.MEDIUM: ("●", "plain"),
     Priority.LOW: ("○", "unknown"),
 }
-_LANGUAGES = {"sql": "SQL", "django": "Django", "sqlalchemy": "SQLAlchemy", "python": "Python"}
+_LANGUAGES = {"sql": "SQL", "django": "Django", "sqlalchemy": "SQLAlchemy", "python": "Python", "alembic": "Alembic"}
 
 
 def recommendations(data: OverviewData, given: Given) -> Markup | None:
@@ -105,8 +105,8 @@ def _item(data: OverviewData, given: Given, finding: Finding, points: int, *, is
         ),
         h("p", {"class": "do"}, _cut(finding.action)),
         h("p", {"class": "note"}, _facts(finding, points)),
-        _details(finding, is_open=is_first),
         _snooze(data, given, finding),
+        _details(finding, is_open=is_first),
     )
 
 
