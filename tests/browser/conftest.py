@@ -15,9 +15,12 @@ import pytest
 from visits import PATIENCE
 
 from perfkit.dashboard import ASSET_HEADERS, SECURITY_HEADERS, asset, given_of, live_interval, page_entry, render
-from tests.unit.dashboard import samples
+from tests.unit.dashboard import full_samples
 
-STATES = samples.states()
+STATES = full_samples.STATES
+
+READ_ONLY = "read-only-"
+"""What stands before the name of a state for a visitor who may look and not act."""
 
 
 class Pages(BaseHTTPRequestHandler):
@@ -27,7 +30,8 @@ class Pages(BaseHTTPRequestHandler):
     changes: dict[str, Any] = {}  # noqa: RUF012 - one for all requests: the test changes what the next one sees
 
     def do_GET(self) -> None:
-        state, _, rest = self.path.lstrip("/").partition("/deep/perfkit/")
+        said, _, rest = self.path.lstrip("/").partition("/deep/perfkit/")
+        state = said.removeprefix(READ_ONLY)
         static = re.match(r"static/([^/?]+)", rest)
         found = asset(static[1]) if static else None
         name, _, query = rest.partition("?")
@@ -40,11 +44,11 @@ class Pages(BaseHTTPRequestHandler):
             entry, given = page_entry(name), given_of(page_entry(name), query)
             shown = msgspec.structs.replace(
                 STATES[state],
-                action_token="f" * 64,
+                action_token="" if said.startswith(READ_ONLY) else "f" * 64,
                 live=live_interval(query),
                 **{name: value for name, value in self.changes.items() if name != "is_down"},
             )
-            body = render(entry, shown, samples.found(entry, shown, given), given)
+            body = render(entry, shown, full_samples.found(entry, shown, given), given)
             self._answer("text/html; charset=utf-8", SECURITY_HEADERS, body.encode())
 
     def _answer(self, content_type: str, headers: tuple[tuple[str, str], ...], body: bytes) -> None:

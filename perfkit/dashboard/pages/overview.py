@@ -24,7 +24,7 @@ from perfkit.dashboard.sections.fixed import fixed_list
 from perfkit.dashboard.sections.heat import heat_map
 from perfkit.dashboard.sections.ledger import arc, ledger
 from perfkit.dashboard.sections.recommendations import recommendations
-from perfkit.dashboard.sections.routes import routes_table
+from perfkit.dashboard.sections.routes import linked, routes_table
 from perfkit.dashboard.sections.tables import blocked_table, checks_table, trend_table, workers_table
 from perfkit.performance.requests import trend as over_time
 from perfkit.performance.snapshot import PerformanceSnapshot, Trend
@@ -92,7 +92,7 @@ class Overview(Page[OverviewFound]):
                 content.append(section("blocked", "Blocked event loop", blocked_table(performance), note=since))
         else:
             content += [_first_steps(shown), recommendations(shown, given)]
-        content += [fixed_list(shown), *component_sections(shown)]
+        content += component_sections(shown)
         if "performance" not in shown.missing:
             content.append(section("workers", "Workers", workers_table(performance, shown.at)))
         if "health" in shown.missing:
@@ -146,7 +146,7 @@ def notice(data: OverviewData) -> Markup | None:
 
 
 def _verdict(data: OverviewData) -> Markup:
-    verdict = data.verdict
+    verdict, routes = data.verdict, data.performance.routes
     return h(
         "section",
         {"class": f"card verdict {status_class(verdict.status)}", "aria-label": "Verdict"},
@@ -160,8 +160,8 @@ def _verdict(data: OverviewData) -> Markup:
                 status_mark(verdict.status, pill=True),
                 h("h1", None, verdict.headline),
             ),
-            h("p", {"class": "cause"}, verdict.cause) if verdict.cause else None,
-            h("p", {"class": "action"}, h("strong", None, "Do this first: "), verdict.action)
+            h("p", {"class": "cause"}, linked(verdict.cause, routes)) if verdict.cause else None,
+            h("p", {"class": "action"}, h("strong", None, "Do this first: "), linked(verdict.action, routes))
             if verdict.action
             else None,
         ),
@@ -169,8 +169,9 @@ def _verdict(data: OverviewData) -> Markup:
 
 
 def _advice(data: OverviewData, given: Given) -> Markup:
-    """What to do beside what it costs not to."""
-    return h("div", {"class": "advice"}, recommendations(data, given), ledger(data))
+    """What to do beside what it costs not to, and what it gained where it was done."""
+    costs = h("div", {"class": "beside"}, ledger(data), fixed_list(data))
+    return h("div", {"class": "advice"}, recommendations(data, given), costs)
 
 
 def _routes(data: OverviewData) -> Markup:

@@ -139,6 +139,7 @@ def _filter(given: Given) -> Markup:
             "name": "q",
             "value": given.text("q"),
             "maxlength": 100,
+            "placeholder": "Part of a route's name",
             "aria-label": "Part of a route's name",
         },
     )

@@ -34,7 +34,7 @@ def _row(kept: KeptExchange, timezone: tzinfo) -> list[Child]:
         cell(
             [
                 marked(str(kept.status or "none"), over=failed),
-                h("span", {"class": "tag"}, kept.error) if failed else None,
+                h("span", {"class": "tag"}, kept.error) if failed and kept.error != str(kept.status) else None,
             ],
             "",
         ),

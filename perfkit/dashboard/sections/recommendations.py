@@ -41,7 +41,7 @@ _MARKS = {
     Priority.MEDIUM: ("●", "plain"),
     Priority.LOW: ("○", "unknown"),
 }
-_LANGUAGES = {"sql": "SQL", "django": "Django", "sqlalchemy": "SQLAlchemy", "python": "Python"}
+_LANGUAGES = {"sql": "SQL", "django": "Django", "sqlalchemy": "SQLAlchemy", "python": "Python", "alembic": "Alembic"}
 
 
 def recommendations(data: OverviewData, given: Given) -> Markup | None:
@@ -106,8 +106,8 @@ def _item(data: OverviewData, given: Given, finding: Finding, points: int, *, is
         ),
         h("p", {"class": "do"}, _cut(finding.action)),
         h("p", {"class": "note"}, _facts(finding, points)),
-        _details(finding, is_open=is_first),
         _snooze(data, given, finding),
+        _details(finding, is_open=is_first),
     )
 
 
@@ -134,23 +134,17 @@ def _facts(finding: Finding, points: int) -> list[Child]:
 
 
 def _details(finding: Finding, *, is_open: bool) -> Markup | None:
+    """Return what is folded: the fix, then the evidence; of one that is open the evidence stays folded if it can."""
     evidence = _evidence(dict(list(finding.evidence.items())[:MOST_FIGURES]) | {"estimated_from": finding.basis})
-    fixes = list(finding.fix.items())[:MOST_INSIDE]
-    if not evidence and not fixes:
-        return None
-    words = " and ".join(word for word, is_there in (("Fix", fixes), ("evidence", evidence)) if is_there)
-    return h(
-        "details",
-        {"open": is_open},
-        h(
-            "summary",
-            None,
-            words[0].upper() + words[1:],
-            h("span", {"class": "hidden"}, f" of {_cut(finding.message)}"),
-        ),
-        [_fix(language, text) for language, text in fixes],
-        h("dl", {"class": "evidence"}, evidence) if evidence else None,
-    )
+    fixes = [_fix(language, text) for language, text in list(finding.fix.items())[:MOST_INSIDE]]
+    proof = h("dl", {"class": "evidence"}, evidence) if evidence else None
+    of = h("span", {"class": "hidden"}, f" of {_cut(finding.message)}")
+    if not fixes:
+        return h("details", {"open": is_open}, h("summary", None, "Evidence", of), proof) if proof else None
+    if proof and is_open:
+        proof = h("details", None, h("summary", None, "Evidence", of), proof)
+    words = "Fix and evidence" if proof and not is_open else "Fix"
+    return h("details", {"open": is_open}, h("summary", None, words, of), fixes, proof)
 
 
 def _fix(language: str, text: str) -> Markup:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from urllib.parse import urlencode
 
 from perfkit.advice import Targets
@@ -13,7 +14,7 @@ from perfkit.dashboard.html import Child, Markup, h
 from perfkit.dashboard.parts import breakable, cell, marked, table
 from perfkit.performance.snapshot import RouteSnapshot
 
-__all__ = ["COLUMNS", "findings_of", "route_link", "route_text", "routes_table"]
+__all__ = ["COLUMNS", "findings_of", "linked", "route_link", "route_text", "routes_table"]
 
 COLUMNS = (
     ("route", "Route", ""),
@@ -25,6 +26,9 @@ COLUMNS = (
     ("share", "Share of time", "share"),
 )
 """Word for the query, title and class of each column."""
+
+_PLACE = re.compile(r"[^\s,;()]{1,300}\.py:\d{1,7}|[A-Z]{3,10} /[^\s,;]{0,300}")
+"""A line of code, or what may be a route."""
 
 
 def routes_table(
@@ -63,6 +67,22 @@ def route_link(method: str, route: str, label: Child) -> Markup:
     """Return *label* as a link to the page of a route."""
     query = urlencode({"r": route_text(method, route)}, errors="replace")
     return h("a", {"href": f"./route?{query}"}, label)
+
+
+def linked(text: str, routes: Iterable[RouteSnapshot]) -> list[Child]:
+    """Return *text* with lines of code set as such, and those of *routes* that it names leading to their pages."""
+    known = {route_name(route.method, route.route): route for route in routes}
+    told: list[Child] = []
+    at = 0
+    for place in _PLACE.finditer(text):
+        name = place[0].rstrip(".:")
+        route = known.get(name)
+        if route is None and not re.search(r"\.py:\d+\Z", name):
+            continue
+        said = h("code", None, breakable(name))
+        told += [text[at : place.start()], route_link(route.method, route.route, said) if route else said]
+        at = place.start() + len(name)
+    return [*told, text[at:]]
 
 
 def findings_of(method: str, route: str, findings: Sequence[Finding]) -> tuple[Finding, ...]:

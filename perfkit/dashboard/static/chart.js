@@ -5,6 +5,7 @@
  */
 
 const LEFT = 56, RIGHT = 40, TOP = 8, BOTTOM = 20, HEIGHT = 228;
+const STEPS = [5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400];
 const STYLE = new CSSStyleSheet();
 STYLE.replaceSync(`
   :host { position: relative; }
@@ -21,6 +22,9 @@ function seconds(value) {
   const digits = Math.min(3, Math.max(0, 2 - Math.floor(Math.log10(Number(number.toPrecision(3))))));
   return `${number.toFixed(digits)} ${ms ? "ms" : "s"}`;
 }
+
+/** The time of the day of *seconds*, which are those of the server's zone already. */
+const clock = (seconds, short = false) => new Date(seconds * 1000).toISOString().slice(11, short ? 16 : 19);
 
 /** Round values from 0 to one not below *highest*. */
 function ticks(highest) {
@@ -202,12 +206,10 @@ class Chart extends HTMLElement {
       pen.stroke();
       pen.fillText(step ? seconds(step) : "0", LEFT - 8, place + 4);
     }
-    const [first, last] = this.bounds, count = Math.max(2, Math.min(6, Math.floor((right - LEFT) / 90)));
+    const [first, last] = this.bounds;
     pen.textAlign = "center";
-    for (let each = 0; each < count; each++) {
-      const at = first + ((last - first) * each) / (count - 1);
-      pen.fillText(this.when(at, (last - first) * this.data.step >= 600), Math.min(right - 14, Math.max(LEFT + 14, x(at))), foot + 15);
-    }
+    for (const [at, said] of this.times(first, last, Math.max(2, Math.min(6, Math.floor((right - LEFT) / 70)))))
+      pen.fillText(said, x(at), foot + 15);
   }
 
   line(pen, colour, { values, name }, first, last, x, y, width) {
@@ -265,10 +267,19 @@ class Chart extends HTMLElement {
     this.tip.style.right = isRight ? `${this.clientWidth - place + 10}px` : "auto";
   }
 
+  /** Up to *most* whole times of the clock between two points: where each lies among the points, and its words. */
+  times(first, last, most) {
+    const { end, step, offset, lines } = this.data, begin = end - (lines[0].values.length - 1) * step + offset;
+    const from = begin + first * step, to = begin + last * step, told = [];
+    const every = STEPS.find((each) => (to - from) / each <= most) ?? 86400 * Math.ceil((to - from) / 86400 / most);
+    for (let at = Math.ceil(from / every) * every; at <= to; at += every) told.push([(at - begin) / step, clock(at, every >= 60)]);
+    return told;
+  }
+
   /** The server's clock time of a point. */
-  when(at, short = false) {
-    const { end, step, offset, lines } = this.data, last = lines[0].values.length - 1;
-    return new Date((end - (last - at) * step + offset) * 1000).toISOString().slice(11, short ? 16 : 19);
+  when(at) {
+    const { end, step, offset, lines } = this.data;
+    return clock(end - (lines[0].values.length - 1 - at) * step + offset);
   }
 }
 

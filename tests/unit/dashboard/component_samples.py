@@ -57,10 +57,14 @@ def alerts(at: float, text: str = "") -> AlertsSnapshot:
             ReceiverSnapshot(name="log", kind="log"),
         ),
         rules=(
-            RuleSnapshot(name=text, severity=Severity.INFO, state=AlertState.INACTIVE, threshold=1.0),
+            RuleSnapshot(name=f"errors{text}", severity=Severity.INFO, state=AlertState.INACTIVE, threshold=1.0),
             RuleSnapshot(name="slow", severity=Severity.CRITICAL, state=AlertState.FIRING, threshold=0.3, value=0.488),
         ),
-        slos=(SloSnapshot(name=text, objective=0.999, period=2_592_000.0, events=10.0, bad=1.0, budget_left=-0.5),),
+        slos=(
+            SloSnapshot(
+                name=f"orders{text}", objective=0.999, period=2_592_000.0, events=10.0, bad=1.0, budget_left=-0.5
+            ),
+        ),
     )
 
 

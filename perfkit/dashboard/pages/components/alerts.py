@@ -260,12 +260,13 @@ def _receivers(shown: OverviewData, alerts: AlertsSnapshot) -> Markup | None:
         return None
     told = [msgspec.to_builtins(each) for each in alerts.receivers]
     titles = [name for name in told[0] if name != "name"]
+    kinds = {title: "number" if isinstance(told[0][title], int) else "text" for title in titles}
     columns: Columns = [
         ("Receiver", ""),
-        *((title.replace("_", " ").capitalize(), "text") for title in titles),
+        *((title.replace("_", " ").capitalize(), kinds[title]) for title in titles),
     ]
     rows: list[list[Child]] = [
-        [each["name"], *(cell(_said(shown, title, each[title]), "text") for title in titles)] for each in told
+        [each["name"], *(cell(_said(shown, title, each[title]), kinds[title]) for title in titles)] for each in told
     ]
     return section("receivers", "Receivers", table("Receivers", columns, rows))
 

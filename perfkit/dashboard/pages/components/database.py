@@ -129,6 +129,7 @@ def _shapes(queries: Sequence[SlowQuery], given: Given) -> Markup:
         "name": "q",
         "value": given.text("q"),
         "maxlength": 100,
+        "placeholder": "Part of a statement",
         "aria-label": "Part of a statement",
     }
     kept = h("input", {"type": "hidden", "name": "sort", "value": given.text("sort")})

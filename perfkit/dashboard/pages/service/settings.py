@@ -145,6 +145,7 @@ def _filter(given: Given) -> Markup:
             "name": "q",
             "value": given.text("q"),
             "maxlength": 100,
+            "placeholder": "Part of a setting's name",
             "aria-label": "Part of a setting's name",
         },
     )
