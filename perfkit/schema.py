@@ -19,7 +19,7 @@ from perfkit.health.snapshot import HealthSnapshot
 from perfkit.metrics.exposition.structured import FamilyDocument
 from perfkit.snapshot import SCHEMA_VERSION, PerformanceDashboard
 
-__all__ = ["SCHEMAS", "json_schema"]
+__all__ = ["SCHEMAS", "json_schema", "schemas_of"]
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 DEFINITIONS = "#/$defs/{name}"
@@ -55,7 +55,7 @@ def json_schema(name: str) -> dict[str, Any]:
 def _dashboard() -> tuple[dict[str, Any], dict[str, Any]]:
     """Each component's snapshot is what its class says that it returns."""
     words = {word: get_type_hints(registry.load(word).snapshot)["return"] for word in registry.COMPONENTS}
-    schemas, definitions = _schemas(PerformanceDashboard, *words.values())
+    schemas, definitions = schemas_of(PerformanceDashboard, *words.values())
     components = dict(zip(words, schemas[1:], strict=True))
     definitions["PerformanceDashboard"]["properties"]["components"] = {
         "type": "object",
@@ -67,17 +67,18 @@ def _dashboard() -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def _health() -> tuple[dict[str, Any], dict[str, Any]]:
-    schemas, definitions = _schemas(HealthSnapshot)
+    schemas, definitions = schemas_of(HealthSnapshot)
     return schemas[0], definitions
 
 
 def _metrics() -> tuple[dict[str, Any], dict[str, Any]]:
-    schemas, definitions = _schemas(list[FamilyDocument])
+    schemas, definitions = schemas_of(list[FamilyDocument])
     return schemas[0], definitions
 
 
-def _schemas(*types: Any) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    schemas, definitions = msgspec.json.schema_components(types, ref_template=DEFINITIONS)
+def schemas_of(*types: Any, reference: str = DEFINITIONS) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """Return the schemas of *types*, and by their names those that they refer to, as *reference* says."""
+    schemas, definitions = msgspec.json.schema_components(types, ref_template=reference)
     for definition in definitions.values():
         # Python 3.13 takes the indentation out of docstrings, and so do some releases of msgspec: the schema is one.
         if "description" in definition:

@@ -9,12 +9,10 @@ import msgspec
 from perfkit.advice import Outlook, Score, Verdict
 from perfkit.advice.ledger import Fixed, Release, Snoozed
 from perfkit.core.findings import Finding
+from perfkit.core.message import SCHEMA_VERSION
 from perfkit.core.status import Status
 
 __all__ = ["SCHEMA_VERSION", "DashboardSummary", "PerformanceDashboard"]
-
-SCHEMA_VERSION = 1
-"""Of all JSON: a field may join within a version; one that goes or changes its meaning raises it."""
 
 
 class DashboardSummary(msgspec.Struct, frozen=True, kw_only=True):

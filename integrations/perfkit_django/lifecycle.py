@@ -66,6 +66,12 @@ class Lifecycle:
                 self._site = Site(usable())
             return self._site
 
+    @property
+    def dashboard(self) -> str:
+        """The path of the dashboard that staff sees without a token; empty where there is none, or it is not served."""
+        site = self._site
+        return site.dashboard if site is not None else ""
+
     def prepare(self) -> None:
         """Have wrong settings told now, when the server starts, not at the first exchange."""
         _ = self.site

@@ -15,24 +15,27 @@ from perfkit_django.answers import hide_token, request_of, response_of
 from perfkit_django.settings import Given
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from perfkit.http.routes import Routes
+    from perfkit.http.access import Decision
     from perfkit.system import PerformanceSystem
 
 __all__ = ["Site"]
 
 
 class Site(Attachment):
-    """One system and what serves its paths to Django. Thread-safe."""
+    """One system and what serves its paths to Django. Thread-safe.
 
-    _staff_routes: Routes
+    Attributes:
+        is_staff_allowed: True where staff may see the dashboard without a token.
+        dashboard: The dashboard's path, once the site is served, where staff may see it; else empty.
+    """
+
+    _has_actions = False
 
     def __init__(self, found: Given) -> None:
         """Take *found*, which is usable."""
         super().__init__("django", system=found.system, settings=found.values)
-        self._is_staff_allowed = found.is_staff_allowed
-        self._dashboard = ""
+        self.is_staff_allowed = found.is_staff_allowed
+        self.dashboard = ""
 
     def system_now(self) -> PerformanceSystem:
         """Return the system, made now if it was not yet."""
@@ -47,9 +50,8 @@ class Site(Attachment):
         made = None
         with self.errors.guarded(self.adapter, "could not answer"):
             asked = request_of(request)
-            is_known = self._asks_staff(asked) and self._is_staff(request)
-            respond = self._respond_to_staff if is_known else self.respond
-            made = self._made(request, respond(asked, request.read))
+            known = self._known(request) if self._asks_staff(asked) else None
+            made = self._made(request, self.respond(asked, request.read, known=known))
         return made
 
     async def aanswer(self, request: Any) -> HttpResponse | None:
@@ -57,11 +59,8 @@ class Site(Attachment):
         made = None
         with self.errors.guarded(self.adapter, "could not answer"):
             asked = request_of(request)
-            if self._asks_staff(asked) and await sync_to_async(self._is_staff)(request):
-                response = await sync_to_async(self._respond_to_staff)(asked, request.read)
-            else:
-                response = await self.arespond(asked, sync_to_async(request.read))
-            made = self._made(request, response)
+            known = await sync_to_async(self._known)(request) if self._asks_staff(asked) else None
+            made = self._made(request, await self.arespond(asked, sync_to_async(request.read), known=known))
         return made
 
     def _made(self, request: Any, response: Response | None) -> HttpResponse | None:
@@ -70,31 +69,27 @@ class Site(Attachment):
         return None if response is None else response_of(response)
 
     def _make(self, system: PerformanceSystem) -> None:
-        if self._is_staff_allowed:
-            from perfkit.http.routes import Routes
-            from perfkit_django.staff import StaffFront
+        if self.is_staff_allowed:
+            from perfkit.http.dashboard.actions import are_enabled
 
-            self._staff_routes = Routes(StaffFront(system))
             http = system.config.http
-            self._dashboard = f"{http.prefix}{http.dashboard_path}" if http.dashboard_path else ""
+            self.dashboard = f"{http.prefix}{http.dashboard_path}" if http.dashboard_path else ""
+            self._has_actions = are_enabled(system.config)
         super()._make(system)
 
     def _asks_staff(self, asked: Request) -> bool:
         """True for a path of the dashboard where staff may see it; no other path ever touches a session."""
-        mount = self._dashboard
+        mount = self.dashboard
         return bool(mount) and (asked.path == mount or asked.path.startswith(f"{mount}/"))
 
-    def _is_staff(self, request: Any) -> bool:
-        is_known = False
+    def _known(self, request: Any) -> Decision | None:
+        """Return what staff may do; None for all others."""
+        known = None
         with self.errors.guarded(self.adapter, "could not look up who is logged in"):
-            from perfkit_django.staff import is_staff
+            from perfkit_django.staff import staff_decision
 
-            is_known = is_staff(request)
-        return is_known
-
-    def _respond_to_staff(self, asked: Request, read: Callable[[int], bytes]) -> Response | None:
-        self._ensure_started()
-        return self._staff_routes.respond(asked, read)
+            known = staff_decision(request, has_actions=self._has_actions)
+        return known
 
 
 def _facts() -> AppFacts:

@@ -1,4 +1,4 @@
-"""``flask perfkit check`` and ``flask perfkit config``.
+"""``flask perfkit``: what is wrong with the settings, which are in force, and what `perfkit` says of the running app.
 
 The group is a plugin of Flask's command line, beside being a command of each app: so it is there to say what is wrong
 with the settings of an app that cannot even be imported because of them.
@@ -6,14 +6,18 @@ with the settings of an app that cannot even be imported because of them.
 
 from __future__ import annotations
 
+import os
+import sys
 from typing import TYPE_CHECKING
 
 import click
+from flask import Flask
 from flask.cli import ScriptInfo
 
 from perfkit.config import PerformanceConfig, config_sources, validate_performance_config
 from perfkit.config.fields import leaves, render
 from perfkit.core.errors import ConfigurationError
+from perfkit.http.commands.passing import PASSED, pass_on
 
 if TYPE_CHECKING:
     from perfkit_flask.middleware import FlaskMiddleware
@@ -22,6 +26,10 @@ __all__ = ["perfkit"]
 
 WRONG = 2
 """The exit code where a setting cannot be used, or there is no perfkit."""
+
+
+PORT = 5000
+"""Where ``flask run`` listens, if nothing else is said."""
 
 
 @click.group()
@@ -52,6 +60,36 @@ def config(context: click.Context) -> None:
             value = getattr(value, name)
         shown = "<hidden>" if field.is_secret and value is not None else repr(value)
         click.echo(f"{render(path)} = {shown}  ({sources[render(path)]})")
+
+
+def _passing(name: str, purpose: str) -> click.Command:
+    """Return the command that is passed on to `perfkit` with everything that is written behind it."""
+
+    @click.command(name, help=purpose, context_settings={"ignore_unknown_options": True}, add_help_option=False)
+    @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+    @click.pass_context
+    def passing(context: click.Context, arguments: tuple[str, ...]) -> None:
+        config = _config(context)
+        app = context.ensure_object(ScriptInfo).load_app()
+        said = os.environ.get("FLASK_RUN_PORT", "")
+        port = int(said) if said.isascii() and said.isdigit() else PORT
+        context.exit(pass_on(name, arguments, config=config, port=port, app=_name_of(app)))
+
+    return passing
+
+
+for _name, _purpose in PASSED.items():
+    perfkit.add_command(_passing(_name, _purpose))
+
+
+def _name_of(app: Flask) -> str:
+    """Return *app* as ``module:attribute``; empty where no module has it, as behind a factory with arguments."""
+    module = sys.modules.get(app.import_name.partition(".__main__")[0])
+    for name, value in vars(module).items() if module is not None else ():
+        if value is app:
+            return f"{app.import_name}:{name}"
+    factories = [name for name in ("create_app", "make_app") if callable(getattr(module, name, None))]
+    return f"{app.import_name}:{factories[0]}()" if factories else ""
 
 
 def _config(context: click.Context) -> PerformanceConfig:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
-import msgspec
-
+from perfkit.core.message import json_bytes
 from perfkit.dashboard.data import OverviewData
 from perfkit.dashboard.frame import frame
 from perfkit.dashboard.html import Child, Markup, h
@@ -16,6 +14,7 @@ from perfkit.dashboard.parameters import Given, read
 from perfkit.dashboard.parts import section
 
 if TYPE_CHECKING:
+    from perfkit.dashboard.documents.contract import Envelope
     from perfkit.system import PerformanceSystem
 
 __all__ = ["encode", "gather", "given_of", "overview", "render"]
@@ -54,7 +53,7 @@ def encode(entry: Entry, shown: OverviewData, found: object = None, given: Given
     given = given or given_of(entry)
     state = _state(entry, shown)
     told = {"state": state} if state else entry.load().document(shown, found, given)
-    envelope = {
+    envelope: Envelope = {
         "version": SCHEMA_VERSION,
         "at": shown.at,
         "service": shown.service,
@@ -64,13 +63,7 @@ def encode(entry: Entry, shown: OverviewData, found: object = None, given: Given
         "is_shared": shown.is_shared,
         "degraded": shown.degraded,
     }
-    document = {**envelope, **told}
-    try:
-        return msgspec.json.encode(document)
-    except (TypeError, UnicodeEncodeError):
-        # A route or a file may have a name that is no text; the rest of the document is still good.
-        plain = json.dumps(msgspec.to_builtins(document, str_keys=True, enc_hook=repr), ensure_ascii=False)
-        return plain.encode("utf-8", "replace")
+    return json_bytes({**envelope, **told})
 
 
 def overview(shown: OverviewData) -> str:

@@ -21,9 +21,17 @@ from perfkit.core.clock import Clock, SystemClock
 from perfkit.core.errors import LOG_INTERVAL, ErrorLog
 from perfkit.core.message import Request
 from perfkit.http.credentials import Cookie, all_query_tokens, authorization_tokens, is_same, query_token, without_token
-from perfkit.http.peers import PeerWindow, is_foreign_page, is_forwarded, is_local_host, is_loopback, peer_group
+from perfkit.http.peers import (
+    UNGUESSABLE,
+    WRONG_TOKENS,
+    Guesses,
+    is_foreign_page,
+    is_forwarded,
+    is_local_host,
+    is_loopback,
+)
 
-__all__ = ["MOUNTS", "WRONG_TOKENS", "Access", "Area", "Decision", "RefusalLog"]
+__all__ = ["MOUNTS", "Access", "Area", "Decision", "RefusalLog"]
 
 logger = logging.getLogger("perfkit")
 
@@ -36,9 +44,6 @@ MOUNTS: Mapping[Area, str] = {
     "health_details": "/health",
 }
 """The path of each area if nothing else is said; a cookie is good for its area only."""
-
-WRONG_TOKENS = 10
-"""Wrong tokens of one peer within a minute after which none of it is checked."""
 
 _SEEN = ("GET", "HEAD")
 
@@ -67,7 +72,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
 class Access:
     """The gate in front of all our paths. Thread-safe; waits for nothing but the user's own function."""
 
-    __slots__ = ("_clock", "_errors", "_is_development", "_mounts", "_rules", "_tokens", "_wrong")
+    __slots__ = ("_clock", "_errors", "_guesses", "_is_development", "_mounts", "_rules", "_tokens")
 
     def __init__(
         self,
@@ -104,7 +109,8 @@ class Access:
             "load": main + _cookies(settings.metrics_token),
             "health_details": main,
         }
-        self._wrong = PeerWindow(limit=WRONG_TOKENS, seconds=60.0)
+        given = [each for each in (token, settings.metrics_token) if each]
+        self._guesses = Guesses(is_guessable=any(len(each) < UNGUESSABLE for each in given))
 
     def decide(self, request: Request, area: Area) -> Decision:
         """Return whether *request* may see *area*. Never raises; an access function that fails refuses."""
@@ -151,8 +157,8 @@ class Access:
         in_header = authorization_tokens(request)
         if in_query is None and not in_header:
             return _refused(distance, is_logged=area != "health_details")
-        group, now = peer_group(request.peer), self._clock.monotonic()
-        if self._wrong.is_full(group, now):
+        now = self._clock.monotonic()
+        if self._guesses.are_spent(request.peer, request.headers, now):
             return familiar or _refused(f"{WRONG_TOKENS} wrong tokens within a minute; for now none is checked")
         by_query = self._cookie_of((in_query,) if in_query is not None else (), area)
         if by_query is not None:
@@ -160,7 +166,7 @@ class Access:
         if self._cookie_of(in_header, area) is not None:
             return Decision(allowed=True, reason="token", may_act=True)
         if familiar is None:
-            self._wrong.add(group, now)
+            self._guesses.add(request.peer, request.headers, now)
         return familiar or _refused("the token is wrong")
 
     def _distance(self, request: Request) -> str:

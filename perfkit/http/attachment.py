@@ -20,6 +20,7 @@ from perfkit.health.accesslog import ProbeFilter
 
 if TYPE_CHECKING:
     from perfkit.cache.http import HttpCache
+    from perfkit.http.access import Decision
     from perfkit.http.front import Front
     from perfkit.http.instrumentation import Instrumentation
     from perfkit.http.recording.keeping import Keeping
@@ -174,27 +175,34 @@ class Attachment:
             self._quiet = ProbeFilter(self._routes.probes, base)
             self._quiet.add_to_loggers(self)
 
-    def respond(self, request: Request, read: Callable[[int], bytes] | None = None) -> Response | None:
+    def respond(
+        self, request: Request, read: Callable[[int], bytes] | None = None, *, known: Decision | None = None
+    ) -> Response | None:
         """Answer *request* to one of our `paths`; None if it is refused: the app shall answer. Never raises.
 
         Args:
             read: Returns so many bytes of the body, where a form is wanted.
+            known: What the framework itself says of the visitor, for the dashboard.
         """
         response = None
         with self.errors.guarded(self.adapter, "could not answer"):
             self._ensure_started()
-            response = self._routes.respond(request, read)
+            response = self._routes.respond(request, read, known=known)
         return response
 
     async def arespond(
-        self, request: Request, read: Callable[[int], Awaitable[bytes]] | None = None
+        self,
+        request: Request,
+        read: Callable[[int], Awaitable[bytes]] | None = None,
+        *,
+        known: Decision | None = None,
     ) -> Response | None:
         """Do what `respond` does, in the running loop."""
         response = None
         with self.errors.guarded(self.adapter, "could not answer"):
             self._ensure_started()
             self.instrumentation.system.loops.enter()
-            response = await self._routes.arespond(request, read)
+            response = await self._routes.arespond(request, read, known=known)
         return response
 
     def holds_secret(self, query: str) -> bool:

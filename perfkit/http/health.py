@@ -10,23 +10,29 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-import msgspec
-
-from perfkit.core.message import Request, Response
+from perfkit.core.message import Request, Response, json_bytes
 from perfkit.core.status import Status
 from perfkit.health.snapshot import CheckSnapshot, HealthSnapshot
 from perfkit.http.negotiate import fields
 from perfkit.http.responses import reply, text
 
-__all__ = ["HEALTH_JSON", "draining", "no_such_tag", "probe", "summary", "wanted_tags", "wants_health_json"]
+__all__ = [
+    "HEALTH_JSON",
+    "MOST_TAGS",
+    "draining",
+    "no_such_tag",
+    "probe",
+    "summary",
+    "wanted_tags",
+    "wants_health_json",
+]
 
 HEALTH_JSON = "application/health+json"
 _JSON = "application/json"
 _LONGEST_ACCEPT = 4096
 _MOST_ENTRIES = 64
-_MOST_TAGS = 16
-
-_encode = msgspec.json.Encoder().encode
+MOST_TAGS = 16
+"""Tags of a query that are looked at."""
 
 
 def probe(status: Status, *, accept: str = "", code: int | None = None) -> Response:
@@ -55,14 +61,14 @@ def is_started(health: HealthSnapshot, accept: str = "") -> Response:
 
 def draining(*, is_draining: bool) -> Response:
     """Answer that all workers were told to drain, or to take traffic again."""
-    return _document(_encode({"status": "draining" if is_draining else "serving"}), _JSON, 202)
+    return _document(json_bytes({"status": "draining" if is_draining else "serving"}), _JSON, 202)
 
 
 def wanted_tags(query: str) -> frozenset[str]:
     """Return the tags that *query* names, the first 16 of them; none means all checks."""
     if "tag" not in query:
         return frozenset()
-    return frozenset([value for name, value in fields(query) if name == "tag"][:_MOST_TAGS])
+    return frozenset([value for name, value in fields(query) if name == "tag"][:MOST_TAGS])
 
 
 def no_such_tag(tags: Iterable[str], known: Iterable[str]) -> Response:
@@ -80,11 +86,11 @@ def summary(
     if not is_detailed:
         return probe(health.status, accept=accept)
     if wants_health_json(accept):
-        body = _encode({"status": health.status.health_json, **_health_json(health, service, release)})
+        body = json_bytes({"status": health.status.health_json, **_health_json(health, service, release)})
         return _document(body, HEALTH_JSON, _code(health.status))
     # The struct is encoded as it is, as building dictionaries of it takes several times as long.
-    about = _encode({"service": service, "release": release})
-    return _document(about[:-1] + b"," + _encode(health)[1:], _JSON, _code(health.status))
+    about = json_bytes({"service": service, "release": release})
+    return _document(about[:-1] + b"," + json_bytes(health)[1:], _JSON, _code(health.status))
 
 
 def wants_health_json(accept: str) -> bool:
@@ -171,7 +177,9 @@ def _time(at: float) -> str:
 # All that a probe may say, made once: it is asked every few seconds for ever.
 _PROBES = {
     (status, code, is_standard): _document(
-        _encode({"status": status.health_json if is_standard and code == 200 else "fail" if is_standard else status}),
+        json_bytes(
+            {"status": status.health_json if is_standard and code == 200 else "fail" if is_standard else status}
+        ),
         HEALTH_JSON if is_standard else _JSON,
         code,
     )

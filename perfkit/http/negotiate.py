@@ -16,7 +16,18 @@ import msgspec
 
 from perfkit.metrics.exposition.formats import Escaping, Format, content_type
 
-__all__ = ["VARY", "BadQuery", "Choice", "accepted", "accepts_gzip", "choose", "fields", "gzipped", "wanted_names"]
+__all__ = [
+    "VARY",
+    "BadQuery",
+    "Choice",
+    "accepted",
+    "accepts_gzip",
+    "choose",
+    "fields",
+    "gzipped",
+    "speaks",
+    "wanted_names",
+]
 
 VARY = "Accept, Accept-Encoding"
 """The value of the header ``Vary`` of every answer that was negotiated here."""
@@ -41,6 +52,7 @@ _VERSIONS = {
     (_OPENMETRICS, "1.0.0"): (Format.OPENMETRICS, "1.0.0"),
 }
 _WILD = {"*/*": (_TEXT, _OPENMETRICS), "text/*": (_TEXT,), "application/*": (_OPENMETRICS,)}
+_ANY_JSON = ("*/*", "application/*")
 _weight = re.compile(r"0(?:\.[0-9]{0,9})?|1(?:\.0{0,9})?").fullmatch
 
 
@@ -132,6 +144,19 @@ def accepts_gzip(accept_encoding: str) -> bool:
     weights = {entry.value: entry.weight for entry in reversed(list(_entries(accept_encoding)))}
     gzip = weights.get("gzip", weights.get("x-gzip", weights.get("*", 0.0)))
     return gzip > 0 and gzip >= weights.get("identity", 0.0)
+
+
+def speaks(accept: str, version: int) -> bool:
+    """Return False if the header *accept* wants JSON in other versions alone, such as ``application/json; version=2``.
+
+    Who names no version takes what there is, whatever else he accepts.
+    """
+    if "version" not in accept.lower():
+        return True
+    entries = [entry for entry in _entries(accept) if entry.weight > 0]
+    asked = [entry.parameters.get("version") for entry in entries if entry.value == "application/json"]
+    is_choosy = any(each is not None for each in asked)
+    return not is_choosy or bool({None, str(version)} & {*asked}) or any(each.value in _ANY_JSON for each in entries)
 
 
 def gzipped(body: bytes) -> bytes:

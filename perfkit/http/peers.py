@@ -8,7 +8,16 @@ import threading
 from collections import OrderedDict, deque
 from collections.abc import Mapping
 
-__all__ = ["PeerWindow", "is_foreign_page", "is_forwarded", "is_local_host", "is_loopback", "peer_group"]
+__all__ = ["Guesses", "PeerWindow", "is_foreign_page", "is_forwarded", "is_local_host", "is_loopback", "peer_group"]
+
+WRONG_TOKENS = 10
+"""Wrong tokens of one visitor within a minute after which none of it is checked."""
+
+WRONG_TOKENS_OF_A_PROXY = 100
+"""The same of all visitors that one proxy names, where the token is short enough to be guessed at all."""
+
+UNGUESSABLE = 32
+"""Characters of a token that nobody guesses, however often he tries: those made here have as many, random ones."""
 
 _FORWARDING = frozenset(
     {
@@ -29,7 +38,9 @@ _LOCAL_HOST = re.compile(
     r"(?:localhost|127\.0\.0\.1|\[::1\]|(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.){1,8}localhost)(?::[0-9]{1,5})?",
     re.ASCII | re.IGNORECASE,
 )
+_FOR = re.compile(r"(?:^|[;,])\s*for=\"?([^;,\"]+)", re.ASCII | re.IGNORECASE)
 _LONGEST_HOST = 260
+_LONGEST_FORWARDED = 4096
 _LONGEST_PEER = 64
 
 
@@ -131,3 +142,57 @@ class PeerWindow:
 
     def _is_full(self, times: deque[float] | None, now: float) -> bool:
         return times is not None and len(times) == self._limit and now - times[0] < self._seconds
+
+
+class Guesses:
+    """The wrong tokens of the last minute, by who brought them. Thread-safe, bounded.
+
+    Behind a proxy all the world has one address, and whoever guesses there would shut out those who know the token. So
+    visitors of a peer within the own network are told apart by the address that the proxy has added last, which no
+    visitor chooses where the proxy adds one. Where he does choose it, a token that is short enough to be guessed is
+    kept by a bound on all visitors of the proxy together; a longer one needs none.
+    """
+
+    __slots__ = ("_of_proxies", "_wrong")
+
+    def __init__(self, *, is_guessable: bool) -> None:
+        """Keep guesses few; *is_guessable* is True where a token has fewer than `UNGUESSABLE` characters."""
+        self._wrong = PeerWindow(limit=WRONG_TOKENS, seconds=60.0)
+        self._of_proxies = PeerWindow(limit=WRONG_TOKENS_OF_A_PROXY, seconds=60.0) if is_guessable else None
+
+    def are_spent(self, peer: str | None, headers: Mapping[str, str], now: float) -> bool:
+        """Return True if no token that comes from *peer* with these *headers* is to be checked at *now*."""
+        group, visitor = _visitor(peer, headers)
+        if self._of_proxies is not None and visitor != group and self._of_proxies.is_full(group, now):
+            return True
+        return self._wrong.is_full(visitor, now)
+
+    def add(self, peer: str | None, headers: Mapping[str, str], now: float) -> None:
+        """Count a wrong token."""
+        group, visitor = _visitor(peer, headers)
+        self._wrong.add(visitor, now)
+        if self._of_proxies is not None and visitor != group:
+            self._of_proxies.add(group, now)
+
+
+def _visitor(peer: str | None, headers: Mapping[str, str]) -> tuple[str, str]:
+    """Return the groups of *peer* and of the visitor behind it; both are one where the peer is no proxy of ours."""
+    group, address = peer_group(peer), _parse(peer)
+    if peer and (address is None or address.is_global):
+        return group, group
+    claimed = _claimed(headers)
+    return group, f"{group} for {claimed}" if claimed else group
+
+
+def _claimed(headers: Mapping[str, str]) -> str:
+    """Return the group of the address that the nearest proxy says it has the request from; empty if it says none."""
+    listed = headers.get("x-forwarded-for", "")[-_LONGEST_FORWARDED:]
+    if not listed.strip():
+        named = _FOR.findall(headers.get("forwarded", "")[-_LONGEST_FORWARDED:])
+        listed = named[-1] if named else headers.get("x-real-ip", "")
+    last = listed.rpartition(",")[2].strip()
+    if last.startswith("["):
+        last = last[1:].partition("]")[0]
+    elif last.count(":") == 1:
+        last = last.partition(":")[0]
+    return peer_group(last)

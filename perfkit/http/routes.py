@@ -6,35 +6,32 @@ request on to the app, whose own 404 tells nothing.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Iterable
-from typing import TYPE_CHECKING, Protocol
+import math
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import quote
 
 import msgspec
 
-from perfkit.config.performance_config import PerformanceConfig
-from perfkit.config.sections import HttpSettings
-from perfkit.core.clock import Clock
-from perfkit.core.errors import ErrorLog
-from perfkit.core.message import Request, Response
+from perfkit.core.message import SCHEMA_VERSION, Request, Response
 from perfkit.core.shells import offload
 from perfkit.core.status import Status
 from perfkit.dashboard import PAGES, asset, asset_names
-from perfkit.health.snapshot import HealthSnapshot
 from perfkit.http import health
 from perfkit.http.access import Access, Area, Decision, RefusalLog
+from perfkit.http.answers import Answers, served
 from perfkit.http.credentials import without_token
 from perfkit.http.dashboard.actions import LONGEST_FORM, Actions, are_enabled
-from perfkit.http.dashboard.pages import RATE, Pages
-from perfkit.http.negotiate import VARY, BadQuery, accepts_gzip, choose, gzipped, wanted_names
-from perfkit.http.recording.answers import KeptAnswers, KeptRequests
+from perfkit.http.dashboard.kept import Computed
+from perfkit.http.dashboard.pages import RATE, Pages, answered
+from perfkit.http.negotiate import VARY, BadQuery, accepts_gzip, choose, gzipped, speaks, wanted_names
+from perfkit.http.recording.answers import KeptRequests
 from perfkit.http.responses import FAILED, METHODS, NOT_ALLOWED, reply, text, without_body
-from perfkit.metrics.exposition import Escaping, Format
 
 if TYPE_CHECKING:
-    from perfkit.dashboard import Done, Entry, Given, OverviewData
+    from perfkit.dashboard import Done, Given
 
-__all__ = ["API_RATE", "Answers", "Routes"]
+__all__ = ["API_RATE", "Routes"]
 
 API_RATE = RATE
 """Requests a second that one peer may make to the JSON API."""
@@ -42,66 +39,7 @@ API_RATE = RATE
 _SMALLEST_GZIP = 512
 
 
-class Answers(KeptAnswers, Protocol):
-    """What the routes ask of a system. All answers come at once, without I/O."""
-
-    @property
-    def config(self) -> PerformanceConfig:
-        """The settings in force."""
-        ...
-
-    @property
-    def clock(self) -> Clock:
-        """The time."""
-        ...
-
-    @property
-    def errors(self) -> ErrorLog:
-        """Where internal errors end."""
-        ...
-
-    @property
-    def token(self) -> str:
-        """The token that opens; read at each request, as it may come with the start. Empty for none."""
-        ...
-
-    def health_snapshot(self, tags: Collection[str] = ()) -> HealthSnapshot:
-        """Return what health knows; only the checks that have one of *tags*, where some are given."""
-        ...
-
-    def drain(self) -> None:
-        """Have all workers say that they are not ready."""
-        ...
-
-    def resume(self) -> None:
-        """Have all workers take traffic again."""
-        ...
-
-    def expose(
-        self, format: Format, *, names: Iterable[str] | None = None, escaping: Escaping = Escaping.UNDERSCORES
-    ) -> bytes:
-        """Return the metrics of those *names*, or all."""
-        ...
-
-    def load_report(self) -> bytes:
-        """Return the service's own load as an ORCA report in JSON."""
-        ...
-
-    def overview_data(self) -> OverviewData:
-        """Return what all pages show."""
-        ...
-
-    def act(self, what: str, given: Given, who: str) -> Done:
-        """Do what a button asks for, and keep who did."""
-        ...
-
-    def find_done(self, name: str) -> Done | None:
-        """Return the action of that id, by whichever worker; None if it is not known."""
-        ...
-
-    def found(self, entry: Entry, shown: OverviewData, given: Given) -> object:
-        """Return what one view of the page *entry* shows beyond *shown*."""
-        ...
+Answer: TypeAlias = Callable[[Request, Decision], "Response | None"]
 
 
 class _Route(msgspec.Struct, frozen=True):
@@ -118,7 +56,7 @@ class _Route(msgspec.Struct, frozen=True):
     """
 
     area: Area | None
-    answer: Callable[[Request, Decision], Response | None]
+    answer: Answer
     is_public: bool = False
     fallback: Response = FAILED
     methods: tuple[str, ...] = METHODS
@@ -127,6 +65,13 @@ class _Route(msgspec.Struct, frozen=True):
 
 Read = Callable[[int], bytes]
 ARead = Callable[[int], Awaitable[bytes]]
+
+NOT_ACCEPTABLE = text(
+    f"This perfkit speaks version {SCHEMA_VERSION} of its JSON. The Accept header must allow it. "
+    f"Send 'Accept: application/json; version={SCHEMA_VERSION}', or no version at all.",
+    status=406,
+    headers=(("vary", "Accept"),),
+)
 
 _SHUT = Decision(allowed=False, reason="not decided", is_logged=False)
 # A fault of ours must not take an app out of traffic: the probes of a process that answers say so.
@@ -142,15 +87,15 @@ def _form_length(request: Request, route: _Route, decision: Decision) -> int:
     return length if length <= LONGEST_FORM else 0
 
 
-def _served(config: PerformanceConfig) -> HttpSettings:
-    """Return the paths that have an answer: of a component that is switched off the app keeps them."""
-    http = config.http
-    return msgspec.structs.replace(
-        http,
-        health_path=http.health_path if config.health.enabled else None,
-        metrics_path=http.metrics_path if config.metrics.enabled else None,
-        load_path=http.load_path if config.load_balancer.enabled else None,
-    )
+def _versioned(answer: Answer) -> Answer:
+    """Return *answer* for those who want the version of the JSON that it has."""
+
+    def answered_if_spoken(request: Request, decision: Decision) -> Response | None:
+        if not speaks(request.headers.get("accept", ""), SCHEMA_VERSION):
+            return NOT_ACCEPTABLE
+        return answer(request, decision)
+
+    return answered_if_spoken
 
 
 class Routes:
@@ -165,6 +110,7 @@ class Routes:
         "_access",
         "_actions",
         "_answers",
+        "_contract",
         "_mounts",
         "_pages",
         "_refusals",
@@ -176,7 +122,7 @@ class Routes:
 
     def __init__(self, answers: Answers) -> None:
         """Answer for the system *answers*; nothing is asked of it yet but its settings, clock and error log."""
-        http = _served(answers.config)
+        http = served(answers.config)
         self._answers = answers
         self._pages = Pages(answers.overview_data, answers.found, answers.find_done, http=http, clock=answers.clock)
         self._refusals = RefusalLog(clock=answers.clock)
@@ -186,6 +132,7 @@ class Routes:
             "load": f"{http.prefix}{http.load_path or ''}",
             "health_details": f"{http.prefix}{http.health_path or ''}",
         }
+        self._contract = Computed(None, math.inf)
         self._actions: Actions | None = None
         if http.dashboard_path is not None and are_enabled(answers.config):
             mount, clock = self._mounts["dashboard"], answers.clock
@@ -216,8 +163,9 @@ class Routes:
                 paths[f"{mount}/act"] = _Route("dashboard", self._actions.answer, methods=("POST",), takes_form=True)
             if self._answers.config.recorder.enabled:
                 kept = KeptRequests(self._answers)
-                paths[f"{mount}/api/requests"] = _Route("dashboard", kept.several)
-                paths[f"{mount}/api/request"] = _Route("dashboard", kept.one)
+                paths[f"{mount}/api/requests"] = _Route("dashboard", _versioned(kept.several))
+                paths[f"{mount}/api/request"] = _Route("dashboard", _versioned(kept.one))
+            paths[f"{mount}/api/openapi.json"] = _Route("dashboard", self._openapi)
             paths.update((f"{mount}/static/{name}", _Route("dashboard", self._asset)) for name in asset_names())
         if has_metrics:
             paths[self._mounts["metrics"]] = _Route("metrics", self._metrics)
@@ -231,12 +179,14 @@ class Routes:
             paths[f"{mount}/drain"] = _Route("health_details", self._drain, methods=("POST", "DELETE"))
         return paths
 
-    def respond(self, request: Request, read: Read | None = None) -> Response | None:
+    def respond(self, request: Request, read: Read | None = None, *, known: Decision | None = None) -> Response | None:
         """Answer *request*; None if it is not ours or refused: the app shall answer it.
 
         Args:
             read: Returns so many bytes of the body; called only for a form of somebody who is allowed, so that the app
                 finds the body of all else as it came.
+            known: What the framework itself says of the visitor, for the dashboard: what he brings along may give
+                him more, never less.
         """
         route = self._table.get(request.path)
         if route is None:
@@ -244,13 +194,15 @@ class Routes:
         decision = _SHUT
         if route.area is not None:
             with self._answers.errors.guarded("http", "could not decide who may see a page"):
-                decision = self._gate().decide(request, route.area)
+                decision = self._decided(request, route.area, known)
         length = _form_length(request, route, decision)
         if length and read is not None:
             request = msgspec.structs.replace(request, body=read(length))
         return self._answer(request, route, decision)
 
-    async def arespond(self, request: Request, read: ARead | None = None) -> Response | None:
+    async def arespond(
+        self, request: Request, read: ARead | None = None, *, known: Decision | None = None
+    ) -> Response | None:
         """Do what `respond` does, and await the user's access function where it is async.
 
         Health is answered at once, as it only reads the last results; pages and metrics are made in a thread, as
@@ -262,7 +214,7 @@ class Routes:
         decision = _SHUT
         if route.area is not None:
             with self._answers.errors.guarded("http", "could not decide who may see a page"):
-                decision = await self._gate().adecide(request, route.area)
+                decision = await self._adecided(request, route.area, known)
         if route.is_public or not decision.allowed:
             return self._answer(request, route, decision)
         length = _form_length(request, route, decision)
@@ -285,6 +237,19 @@ class Routes:
         with self._answers.errors.guarded("http", "could not look for a token"):
             is_secret = self._gate().knows(query)
         return is_secret
+
+    def _decided(self, request: Request, area: Area, known: Decision | None) -> Decision:
+        if known is None or area != "dashboard":
+            return self._gate().decide(request, area)
+        if known.may_act:
+            return known
+        own = self._gate().decide(request, area)
+        return own if own.allowed else known
+
+    async def _adecided(self, request: Request, area: Area, known: Decision | None) -> Decision:
+        if known is None or area != "dashboard":
+            return await self._gate().adecide(request, area)
+        return self._decided(request, area, known)
 
     def _gate(self) -> Access:
         """Return the gate for the token in force; it is made anew when the start brings another token."""
@@ -377,7 +342,7 @@ class Routes:
         self._pages.forget()
         return done
 
-    def _page(self, name: str) -> Callable[[Request, Decision], Response]:
+    def _page(self, name: str) -> Answer:
         actions = self._actions
 
         def answer(request: Request, decision: Decision) -> Response:
@@ -385,8 +350,13 @@ class Routes:
 
         return answer
 
-    def _document(self, name: str) -> Callable[[Request, Decision], Response]:
-        return lambda request, _: self._pages.document(request, name)
+    def _document(self, name: str) -> Answer:
+        return _versioned(lambda request, _: self._pages.document(request, name))
+
+    def _openapi(self, request: Request, decision: Decision) -> Response:
+        from perfkit.http.openapi.document import encoded
+
+        return answered(request, self._contract, "openapi", lambda: encoded(self._answers.config), "application/json")
 
     def _asset(self, request: Request, decision: Decision) -> Response | None:
         found = asset(request.path.rpartition("/")[2])

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from asgi_driver import scope_of
+from django.apps import apps
 from django.contrib.auth import get_user_model
 from django.contrib.sessions.models import Session
 from django.core.handlers.asgi import ASGIHandler
@@ -108,14 +111,17 @@ def test_no_session_is_touched_but_for_the_dashboard(is_async: bool, path: str) 
     assert len(queries) == 0
 
 
-def test_the_dashboard_costs_a_session_and_a_user_and_changes_neither() -> None:
+def test_the_dashboard_costs_a_session_a_user_and_the_permissions_and_changes_none() -> None:
     cookie = login(is_staff=True)
     before = list(Session.objects.values())
     with CaptureQueriesContext(connection) as queries:
         assert get("/perfkit/", cookie, is_async=False).status == 200
-    assert len(queries) == 2
+    assert len(queries) == 2 + 2  # a session and a user; the user's permissions and those of the user's groups
     assert all(query["sql"].startswith("SELECT") for query in queries)
     assert list(Session.objects.values()) == before
+    with configured(PERFKIT={**STAFF, "environment": "production"}), CaptureQueriesContext(connection) as queries:
+        assert get("/perfkit/", cookie, is_async=False).status == 200
+    assert len(queries) == 2  # where nothing can be done, nobody is asked who may
 
 
 def test_a_session_signed_with_an_older_key_is_known_and_stays() -> None:
@@ -166,3 +172,81 @@ def test_a_dashboard_elsewhere_is_found_there() -> None:
         cookie = login(is_staff=True)
         assert get("/internal/dash/", cookie, is_async=False).status == 200
         assert get("/perfkit/", cookie, is_async=False).status == 404
+
+
+def post(path: str, cookie: str, fields: dict[str, str], *, is_async: bool, site: str = "same-origin") -> Any:
+    body = urlencode(fields).encode()
+    form = {"content-type": "application/x-www-form-urlencoded", "sec-fetch-site": site}
+    headers = {**form, "cookie": f"sessionid={cookie}"}
+    if is_async:
+        scope = scope_of("POST", path, headers={**headers, "content-length": str(len(body))})
+        return asyncio.run(acall(ASGIHandler(), scope, body))
+    environ = environ_of("POST", path, body=body, headers=headers)
+    return call(WSGIHandler(), {**environ, "CONTENT_TYPE": form["content-type"]})
+
+
+def form_token(cookie: str, *, is_async: bool) -> str:
+    page = get("/perfkit/actions", cookie, is_async=is_async)
+    assert page.status == 200
+    found = re.search(rb'name="token" value="([0-9a-f]{64})"', page.body)
+    return found[1].decode() if found else ""
+
+
+def permitted() -> str:
+    """The session cookie of a new user of the staff who has the permission to act, given as Django gives any."""
+    from django.contrib.auth.models import Permission
+    from django.contrib.contenttypes.models import ContentType
+
+    place, _ = ContentType.objects.get_or_create(app_label="perfkit_django", model="dashboard")
+    act, _ = Permission.objects.get_or_create(codename="act", content_type=place, defaults={"name": "Act"})
+    cookie = login(is_staff=True)
+    get_user_model().objects.get().user_permissions.add(act)
+    return cookie
+
+
+@both
+def test_staff_looks_and_does_not_act(is_async: bool) -> None:
+    foreign = form_token(login(is_staff=True, is_superuser=True), is_async=is_async)
+    cookie = login(is_staff=True)
+    assert not form_token(cookie, is_async=is_async)
+    for token in ("", "0" * 64, foreign):
+        answer = post("/perfkit/act", cookie, {"do": "service-drain", "token": token}, is_async=is_async)
+        assert answer.status == 403, token
+    assert not apps.get_app_config("perfkit_django").system.health.snapshot().is_draining
+
+
+@both
+@pytest.mark.parametrize("who", ["superuser", "permitted"])
+def test_superusers_and_who_has_the_permission_act(is_async: bool, who: str) -> None:
+    cookie = permitted() if who == "permitted" else login(is_staff=True, is_superuser=True)
+    token = form_token(cookie, is_async=is_async)
+    assert token
+    system = apps.get_app_config("perfkit_django").system
+    for site in ("cross-site", "same-site", "none"):
+        fields = {"do": "service-drain", "token": token}
+        assert post("/perfkit/act", cookie, fields, is_async=is_async, site=site).status == 403
+    assert not system.health.snapshot().is_draining
+    assert post("/perfkit/act", cookie, {"do": "service-drain", "token": token}, is_async=is_async).status == 303
+    assert system.health.snapshot().is_draining
+    assert post("/perfkit/act", cookie, {"do": "service-resume", "token": token}, is_async=is_async).status == 303
+
+
+def test_the_token_of_one_session_is_of_no_use_in_another() -> None:
+    first = form_token(login(is_staff=True, is_superuser=True), is_async=False)
+    cookie = login(is_staff=True, is_superuser=True)
+    assert form_token(cookie, is_async=False) != first
+    assert post("/perfkit/act", cookie, {"do": "service-drain", "token": first}, is_async=False).status == 403
+
+
+def test_staff_with_the_token_acts_as_any_who_has_it() -> None:
+    cookie = login(is_staff=True)
+    page = get("/perfkit/actions", cookie, is_async=False, authorization=f"Bearer {TOKEN}")
+    assert b'name="token"' in page.body
+
+
+def test_a_user_model_without_permissions_looks_and_does_not_act(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Plain:
+        is_active = is_staff = True
+
+    monkeypatch.setattr("django.contrib.auth.get_user", lambda request: Plain())
+    assert not form_token("any", is_async=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from importlib import import_module
@@ -23,6 +24,8 @@ ADD = {
     "Flask": "Perfkit(app), from perfkit_flask",
     "Django": '"perfkit_django" in INSTALLED_APPS and "perfkit_django.PerfkitMiddleware" first in MIDDLEWARE',
 }
+
+LONG_NAME = "PERFKIT_ACCESS__TOKEN"
 
 HOOKED = {
     "sqlalchemy": "SQLAlchemy",
@@ -88,7 +91,8 @@ def answers(wrapped: Wrapped, config: PerformanceConfig, token: str) -> Iterator
     if path is None or config.access.access == "off":
         return
     mount = f"{config.http.prefix}{path}".rstrip("/")
-    inside = Inside(wrapped.app, wrapped.interface, config.access.token or token)
+    # The variable is stronger than what the code says, and its long name is stronger than the one the app was given.
+    inside = Inside(wrapped.app, wrapped.interface, os.environ.get(LONG_NAME, "").strip() or token)
     try:
         yield from dashboard(inside, mount)
         yield from strangers(inside, mount, is_development=False)

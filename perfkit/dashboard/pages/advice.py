@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from perfkit.advice.ranking import identity
 from perfkit.advice.wording import NOTHING, count
@@ -18,6 +18,9 @@ from perfkit.dashboard.sections.fixed import fixed_list
 from perfkit.dashboard.sections.ledger import ledger
 from perfkit.dashboard.sections.recommendations import MOST, finding_list
 from perfkit.dashboard.times import stamp
+
+if TYPE_CHECKING:
+    from perfkit.dashboard.documents.contract import AdviceDocument
 
 __all__ = ["ADVICE"]
 
@@ -41,7 +44,7 @@ class Advice(Page[None]):
             _releases(shown),
         ]
 
-    def document(self, shown: OverviewData, found: None, given: Given) -> Mapping[str, object]:
+    def document(self, shown: OverviewData, found: None, given: Given) -> AdviceDocument:
         """Return the same findings, all of them; and the score."""
         return {
             "score": shown.score,

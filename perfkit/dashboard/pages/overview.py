@@ -32,6 +32,7 @@ from perfkit.store.history.columns import TOTAL
 from perfkit.store.history.slices import Slice
 
 if TYPE_CHECKING:
+    from perfkit.dashboard.documents.contract import OverviewDocument
     from perfkit.system import PerformanceSystem
 
 __all__ = ["OVERVIEW"]
@@ -102,7 +103,7 @@ class Overview(Page[OverviewFound]):
             content.append(section("checks", "Health checks", checks, note=_probes(shown)))
         return content
 
-    def document(self, shown: OverviewData, found: OverviewFound | None, given: Given) -> Mapping[str, object]:
+    def document(self, shown: OverviewData, found: OverviewFound | None, given: Given) -> OverviewDocument:
         """Return everything that is known, each component's snapshot under its word."""
         return {
             "targets": shown.targets,

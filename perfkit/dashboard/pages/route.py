@@ -31,6 +31,7 @@ from perfkit.recorder.kept import KeptExchange
 
 if TYPE_CHECKING:
     from perfkit.cache.http.candidates import Candidate
+    from perfkit.dashboard.documents.contract import RouteDocument
     from perfkit.recorder.prospects import Prospects
     from perfkit.system import PerformanceSystem
 
@@ -138,7 +139,7 @@ class Route(Page[RouteFound]):
         own = findings_of(found.method, found.route, shown.recommendations)
         return [top, _numbers(shown, found, found.summary), _charts(shown, found), *_about(shown, found, own, given)]
 
-    def document(self, shown: OverviewData, found: RouteFound | None, given: Given) -> Mapping[str, object]:
+    def document(self, shown: OverviewData, found: RouteFound | None, given: Given) -> RouteDocument:
         """Return the same; `route` is null where there was no request."""
         if found is None or found.summary is None:
             return {"route": None}

@@ -19,6 +19,7 @@ from perfkit.performance.requests import summarize
 from perfkit.performance.snapshot import RouteSnapshot
 
 if TYPE_CHECKING:
+    from perfkit.dashboard.documents.contract import RoutesDocument
     from perfkit.system import PerformanceSystem
 
 __all__ = ["ROUTES", "RoutesFound"]
@@ -84,7 +85,7 @@ class Routes(Page[RoutesFound]):
             section("routes", "Routes", _filter(given), body, _parts(given, len(chosen)), note=note),
         ]
 
-    def document(self, shown: OverviewData, found: RoutesFound | None, given: Given) -> Mapping[str, object]:
+    def document(self, shown: OverviewData, found: RoutesFound | None, given: Given) -> RoutesDocument:
         """Return the same part of the same list."""
         found = found or _of(shown)
         chosen = _chosen(found, given)

@@ -14,11 +14,9 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, quote, urlsplit
 
-import msgspec
-
 from perfkit.config import PerformanceConfig
 from perfkit.core.clock import Clock
-from perfkit.core.message import Request, Response
+from perfkit.core.message import Request, Response, json_bytes
 from perfkit.http.access import Decision
 from perfkit.http.peers import PeerWindow, peer_group
 from perfkit.http.responses import reply, text
@@ -28,7 +26,7 @@ if TYPE_CHECKING:
 
     Act = Callable[[str, Given, str], Done]
 
-__all__ = ["ACTION_HEADER", "LONGEST_FORM", "Actions", "are_enabled", "is_same_origin"]
+__all__ = ["ACTION_HEADER", "FORM", "LONGEST_FORM", "Actions", "are_enabled", "is_same_origin"]
 
 ACTION_HEADER = "x-perfkit-action"
 """The header by which a script asks for JSON instead of a redirect."""
@@ -43,7 +41,8 @@ RATE_SECONDS = 10.0
 
 DAY = 86_400
 
-_FORM = "application/x-www-form-urlencoded"
+FORM = "application/x-www-form-urlencoded"
+"""The one media type of a form that is read."""
 
 
 def are_enabled(config: PerformanceConfig) -> bool:
@@ -101,7 +100,7 @@ class Actions:
         values = {name: parameter.read(fields.get(name, "")) for name, parameter in action.fields.items()}
         done = self._act(what, read("act", action.fields).with_values(values), _who(request, decision))
         if ACTION_HEADER in request.headers:
-            body = msgspec.json.encode(done)
+            body = json_bytes(done)
             return reply(body, content_type="application/json", status=200 if done.is_done else 409)
         return text("", status=303, headers=(("location", _back(fields.get("back", ""), done.id)),))
 
@@ -131,7 +130,7 @@ class Actions:
 def _fields(request: Request) -> dict[str, str]:
     """Return what the form says, each field once; nothing where it is no form of ours."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != _FORM or len(request.body) > LONGEST_FORM:
+    if kind != FORM or len(request.body) > LONGEST_FORM:
         return {}
     try:
         fields = parse_qs(request.body.decode("latin-1"), max_num_fields=20, errors="replace")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     Gather = Callable[[Entry, OverviewData, Given], object]
 
-__all__ = ["RATE", "TOO_MANY", "Pages"]
+__all__ = ["RATE", "TOO_MANY", "Pages", "answered"]
 
 RATE = 20
 """Requests a second that one peer may make to the JSON, and views that it may have computed."""
@@ -101,7 +101,7 @@ class Pages:
             here = msgspec.structs.replace(shown, live=live, action_token=token, done=done, **own, **self._links)
             return render(entry, here, found, given).encode("utf-8", "replace")
 
-        return _reply(request, view, (live, url, token, done.id if done else ""), make, "text/html; charset=utf-8")
+        return answered(request, view, (live, url, token, done.id if done else ""), make, "text/html; charset=utf-8")
 
     def forget(self) -> None:
         """Compute everything anew: the visitor has changed something and wants to see it."""
@@ -118,7 +118,7 @@ class Pages:
         view = self._view(request, entry, given)
         if view is None:
             return TOO_MANY
-        return _reply(request, view, "json", lambda: encode(entry, *view.data, given), "application/json")
+        return answered(request, view, "json", lambda: encode(entry, *view.data, given), "application/json")
 
     def _done(self, query: str) -> Done | None:
         """Return the action that led here, None if none did.
@@ -165,9 +165,9 @@ TOO_MANY = text(
 )
 
 
-def _reply(
+def answered(
     request: Request,
-    view: Computed[tuple[OverviewData, object]],
+    view: Computed[Any],
     key: object,
     make: Callable[[], bytes],
     content_type: str,

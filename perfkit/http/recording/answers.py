@@ -9,7 +9,7 @@ from urllib.parse import parse_qs
 import msgspec
 
 from perfkit.core.clock import Clock
-from perfkit.core.message import Request, Response
+from perfkit.core.message import SCHEMA_VERSION, Request, Response, json_bytes
 from perfkit.http.access import Decision
 from perfkit.http.dashboard.pages import RATE, TOO_MANY
 from perfkit.http.negotiate import accepts_gzip, gzipped
@@ -19,16 +19,30 @@ from perfkit.http.responses import reply, text
 if TYPE_CHECKING:
     from perfkit.recorder.kept import KeptExchange
 
-__all__ = ["KeptAnswers", "KeptRequests", "Wanted"]
-
-VERSION = 1
-"""Of these documents: a field may join within a version; one that goes or changes its meaning raises it."""
+__all__ = [
+    "LONGEST_ROUTE",
+    "LONGEST_WAIT",
+    "MOST_LISTED",
+    "UNTOLD",
+    "KeptAnswers",
+    "KeptKind",
+    "KeptRequests",
+    "Wanted",
+]
 
 MOST_FIELDS = 16
 MOST_LISTED = 500
 LONGEST_ROUTE = 1024
-_is_status = re.compile(r"[1-5](?:\d\d|xx)|0").fullmatch
+LONGEST_WAIT = 86_400
+LONGEST_QUERY = 8192
+
+UNTOLD = ("spans", "headers", "exception")
+"""Fields of a kept exchange that a list leaves out."""
+
+_is_status = re.compile(r"[1-5](?:[0-9][0-9]|xx)|0").fullmatch
 _is_id = re.compile(r"[0-9a-f]{16}").fullmatch
+_is_whole = re.compile(r"[0-9]{1,9}").fullmatch
+_is_number = re.compile(r"(?:[0-9]{1,9}(?:\.[0-9]{0,9})?|\.[0-9]{1,9})(?:e-?[0-9]{1,2})?").fullmatch
 _SMALLEST_GZIP = 512
 
 
@@ -39,6 +53,13 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     status: str | None = None
     min_seconds: float = 0.0
     limit: int = 100
+
+
+class KeptKind(msgspec.Struct, frozen=True, kw_only=True):
+    """The spans of one kind: how many, and the seconds in which at least one of them ran."""
+
+    count: int
+    seconds: float
 
 
 class KeptAnswers(Protocol):
@@ -79,7 +100,8 @@ class KeptRequests:
         if isinstance(wanted, str):
             return text(wanted, status=400)
         return _json(
-            request, {"version": VERSION, "requests": [_short(each) for each in self._answers.kept_exchanges(wanted)]}
+            request,
+            {"version": SCHEMA_VERSION, "requests": [_short(each) for each in self._answers.kept_exchanges(wanted)]},
         )
 
     def one(self, request: Request, decision: Decision) -> Response:
@@ -95,7 +117,7 @@ class KeptRequests:
         found = self._answers.kept_exchange(name)
         if found is None:
             return text("This request is not kept (any more). Older ones make room for newer ones.", status=404)
-        return _json(request, {"version": VERSION, "request": found})
+        return _json(request, {"version": SCHEMA_VERSION, "request": found})
 
     def _may_ask(self, request: Request) -> bool:
         return self._asked.add(peer_group(request.peer), self._answers.clock.monotonic())
@@ -111,40 +133,41 @@ def _wanted(query: str) -> Wanted | str:
         return "status is three digits, or a class of them such as 5xx."
     if len(fields.get("route", "")) > LONGEST_ROUTE:
         return f"route has more than {LONGEST_ROUTE} characters."
-    try:
-        limit, least = int(fields.get("limit", "100")), float(fields.get("min_seconds", "0"))
-    except ValueError:
+    said = fields.get("limit", "100"), fields.get("min_seconds", "0")
+    if not (_is_whole(said[0]) and _is_number(said[1])):
         return "limit is a whole number, min_seconds a number of seconds."
-    if not 1 <= limit <= MOST_LISTED or not 0.0 <= least <= 86_400.0:
-        return f"limit is from 1 to {MOST_LISTED}, min_seconds from 0 to 86400."
+    limit, least = int(said[0]), float(said[1])
+    if not 1 <= limit <= MOST_LISTED or not 0.0 <= least <= LONGEST_WAIT:
+        return f"limit is from 1 to {MOST_LISTED}, min_seconds from 0 to {LONGEST_WAIT}."
     return Wanted(route=fields.get("route"), status=status, min_seconds=least, limit=limit)
 
 
 def _fields(query: str) -> dict[str, str] | None:
+    """Return the fields of *query*, of repeated ones the last; None where there are too many or it is far too long."""
+    if len(query) > LONGEST_QUERY:
+        return None
     try:
-        return {name: values[-1] for name, values in parse_qs(query, max_num_fields=MOST_FIELDS).items()}
+        found = parse_qs(query, max_num_fields=MOST_FIELDS, errors="replace")
     except ValueError:
         return None
+    return {name: values[-1] for name, values in found.items()}
 
 
 def _short(kept: KeptExchange) -> dict[str, Any]:
     """Return *kept* without what only its own page shows."""
     from perfkit.recorder.folding import busy
 
-    kinds: dict[str, dict[str, float]] = {}
-    for span in kept.spans:
-        known = kinds.setdefault(span.kind, {"count": 0, "seconds": 0.0})
-        known["count"] += span.count
-    for kind, known in kinds.items():
-        intervals = [each for span in kept.spans if span.kind == kind for each in span.intervals]
-        known["seconds"] = round(busy(intervals), 6)
-    fields = msgspec.structs.asdict(kept)
-    del fields["spans"], fields["headers"], fields["exception"]
+    kinds = {}
+    for kind in dict.fromkeys(span.kind for span in kept.spans):
+        spans = [span for span in kept.spans if span.kind == kind]
+        seconds = busy([each for span in spans for each in span.intervals])
+        kinds[kind] = KeptKind(count=sum(span.count for span in spans), seconds=round(seconds, 6))
+    fields = {name: value for name, value in msgspec.structs.asdict(kept).items() if name not in UNTOLD}
     return {**fields, "kinds": kinds}
 
 
 def _json(request: Request, document: dict[str, Any]) -> Response:
-    body = msgspec.json.encode(document)
+    body = json_bytes(document)
     headers: tuple[tuple[str, str], ...] = (("vary", "Accept-Encoding"),)
     if len(body) >= _SMALLEST_GZIP and accepts_gzip(request.headers.get("accept-encoding", "")):
         body, headers = gzipped(body), (*headers, ("content-encoding", "gzip"))

@@ -20,6 +20,7 @@ from perfkit.dashboard.sections.found import found_card
 from perfkit.dashboard.times import stamp
 
 if TYPE_CHECKING:
+    from perfkit.dashboard.documents.contract import AlertsDocument
     from perfkit.system import PerformanceSystem
 
 __all__ = ["ALERTS", "AlertsFound"]
@@ -67,7 +68,7 @@ class Alerts(Page[AlertsFound]):
             _receivers(shown, alerts),
         ]
 
-    def document(self, shown: OverviewData, found: AlertsFound | None, given: Given) -> Mapping[str, object]:
+    def document(self, shown: OverviewData, found: AlertsFound | None, given: Given) -> AlertsDocument:
         """Return the component's snapshot and the history."""
         return {"alerts": shown.alerts, "history": (found or AlertsFound()).history}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from perfkit.advice.wording import NOTHING, count, percent, seconds, size
 from perfkit.cache.shadow.snapshot import ShadowEstimate, ShadowSnapshot
@@ -16,6 +16,9 @@ from perfkit.dashboard.parameters import Choice, Given, Parameter
 from perfkit.dashboard.parts import Columns, cell, empty, section, table
 from perfkit.dashboard.sections.components import lookups
 from perfkit.dashboard.sections.found import figures, found_card, sort_link
+
+if TYPE_CHECKING:
+    from perfkit.dashboard.documents.contract import CacheDocument
 
 __all__ = ["CACHE"]
 
@@ -60,7 +63,7 @@ class Cache(Page[None]):
             _shadow(cache.shadow, cache.strategy) if cache.shadow is not None else None,
         ]
 
-    def document(self, shown: OverviewData, found: None, given: Given) -> Mapping[str, object]:
+    def document(self, shown: OverviewData, found: None, given: Given) -> CacheDocument:
         """Return the component's snapshot."""
         return {"cache": shown.cache}
 

@@ -22,6 +22,7 @@ from perfkit.database.report.statistics import SlowQuery
 from perfkit.store.quantiles import quantile
 
 if TYPE_CHECKING:
+    from perfkit.dashboard.documents.contract import DatabaseDocument, QueryDocument
     from perfkit.system import PerformanceSystem
 
 __all__ = ["DATABASE", "QUERY", "PoolRow", "PoolsFound", "QueryFound"]
@@ -101,7 +102,7 @@ class Database(Page[PoolsFound]):
             _state(shown),
         ]
 
-    def document(self, shown: OverviewData, found: PoolsFound | None, given: Given) -> Mapping[str, object]:
+    def document(self, shown: OverviewData, found: PoolsFound | None, given: Given) -> DatabaseDocument:
         """Return the same shapes and pools, and the component's snapshot."""
         found = found or PoolsFound()
         return {"database": shown.database, "queries": found.queries, "pools": found.pools}
@@ -286,7 +287,7 @@ class Query(Page[QueryFound]):
             _routes(query),
         ]
 
-    def document(self, shown: OverviewData, found: QueryFound | None, given: Given) -> Mapping[str, object]:
+    def document(self, shown: OverviewData, found: QueryFound | None, given: Given) -> QueryDocument:
         """Return the same."""
         query = None if found is None else found.query
         about = [each for each in shown.recommendations if query is not None and each.evidence.get("shape") == query.id]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from perfkit.advice.wording import NOTHING, age, count, seconds
 from perfkit.dashboard.data import OverviewData
@@ -14,6 +15,9 @@ from perfkit.dashboard.sections.found import found_card
 from perfkit.dashboard.sections.tables import checks_table
 from perfkit.dashboard.times import stamp
 from perfkit.health.snapshot import CheckSnapshot, HealthSnapshot
+
+if TYPE_CHECKING:
+    from perfkit.dashboard.documents.contract import HealthDocument
 
 __all__ = ["HEALTH"]
 
@@ -37,7 +41,7 @@ class Health(Page[None]):
             _workers(shown, health),
         ]
 
-    def document(self, shown: OverviewData, found: None, given: Given) -> Mapping[str, object]:
+    def document(self, shown: OverviewData, found: None, given: Given) -> HealthDocument:
         """Return the component's snapshot."""
         return {"health": shown.health}
 

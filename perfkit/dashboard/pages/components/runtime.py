@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from perfkit.advice.wording import NOTHING, age, count, percent, seconds, size
 from perfkit.dashboard.data import OverviewData
@@ -13,6 +13,9 @@ from perfkit.dashboard.parts import Columns, breakable, cell, section, table
 from perfkit.dashboard.sections.found import figures, found_card
 from perfkit.dashboard.sections.tables import blocked_table, workers_table
 from perfkit.performance.snapshot import Latency, PerformanceSnapshot
+
+if TYPE_CHECKING:
+    from perfkit.dashboard.documents.contract import RuntimeDocument
 
 __all__ = ["RUNTIME"]
 
@@ -46,7 +49,7 @@ class Runtime(Page[None]):
             _waits(performance),
         ]
 
-    def document(self, shown: OverviewData, found: None, given: Given) -> Mapping[str, object]:
+    def document(self, shown: OverviewData, found: None, given: Given) -> RuntimeDocument:
         """Return the figures of the workers, without those of the routes."""
         performance = shown.performance
         return {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -24,6 +23,7 @@ from perfkit.load_balancer.snapshot import LoadBalancerSnapshot, ServerSnapshot
 from perfkit.store.quantiles import quantile
 
 if TYPE_CHECKING:
+    from perfkit.dashboard.documents.contract import UpstreamsDocument
     from perfkit.system import PerformanceSystem
 
 __all__ = ["UPSTREAMS", "HostRow", "UpstreamsFound"]
@@ -84,7 +84,7 @@ class Upstreams(Page[UpstreamsFound]):
         parts.append(_hosts_card(found.hosts))
         return parts
 
-    def document(self, shown: OverviewData, found: UpstreamsFound | None, given: Given) -> Mapping[str, object]:
+    def document(self, shown: OverviewData, found: UpstreamsFound | None, given: Given) -> UpstreamsDocument:
         """Return the same."""
         found = found or UpstreamsFound()
         return {"load_balancer": shown.load_balancer, "explanation": found.explanation, "hosts": found.hosts}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -17,6 +16,7 @@ from perfkit.dashboard.parts import cell, section, state, table
 from perfkit.dashboard.times import stamp
 
 if TYPE_CHECKING:
+    from perfkit.dashboard.documents.contract import ActionsDocument
     from perfkit.system import PerformanceSystem
 
 __all__ = ["ACTIONS", "ActionsFound"]
@@ -40,7 +40,7 @@ class Actions(Page[ActionsFound]):
         title = h("h1", {"class": "hidden"}, "Actions")
         return [title, _buttons(shown, given), _list(shown, found or ActionsFound())]
 
-    def document(self, shown: OverviewData, found: ActionsFound | None, given: Given) -> Mapping[str, object]:
+    def document(self, shown: OverviewData, found: ActionsFound | None, given: Given) -> ActionsDocument:
         """Return the list."""
         return {"done": (found or ActionsFound()).done}
 

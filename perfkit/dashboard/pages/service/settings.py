@@ -17,6 +17,7 @@ from perfkit.dashboard.parts import cell, section, table
 
 if TYPE_CHECKING:
     from perfkit.config import PerformanceConfig
+    from perfkit.dashboard.documents.contract import SettingsDocument
     from perfkit.system import PerformanceSystem
 
 __all__ = ["SETTINGS", "SettingRow", "SettingsFound"]
@@ -79,7 +80,7 @@ class SettingsPage(Page[SettingsFound]):
             section("settings", "Settings in force", _filter(given), body, note=note),
         ]
 
-    def document(self, shown: OverviewData, found: SettingsFound | None, given: Given) -> Mapping[str, object]:
+    def document(self, shown: OverviewData, found: SettingsFound | None, given: Given) -> SettingsDocument:
         """Return the same list."""
         return {"settings": _chosen(found, given) if found else ()}
 

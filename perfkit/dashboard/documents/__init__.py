@@ -1,0 +1,1 @@
+"""What the JSON beside the pages holds, in types."""
