@@ -3,14 +3,14 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-SOURCES := perfkit integrations example_apps tests benchmarks noxfile.py
+SOURCES := perfkit integrations example_apps tests benchmarks docs/build.py noxfile.py
 QUICK_TESTS := tests/unit tests/property tests/architecture tests/typing
 
 # Compiled tests are kept whatever the shell says: to compile them anew each time takes a third of a check.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check check-code check-tests acceptance bench screenshots format
+.PHONY: help demo test check check-code check-tests acceptance bench docs docs-serve screenshots format
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -53,6 +53,12 @@ acceptance: test ## The full proof: fleets under kill, hostile load, every bench
 
 bench: $(STAMP) ## Run one benchmark: make bench NAME=overhead
 	$(BIN)/python -m benchmarks.$(NAME) $(ARGS)
+
+docs: $(STAMP) ## Build the documentation site into build/site; a broken link ends it
+	$(BIN)/python docs/build.py
+
+docs-serve: $(STAMP) ## Show the site at 127.0.0.1:8001 while you write
+	$(BIN)/python docs/build.py --serve
 
 screenshots: $(STAMP) ## Take the pictures of the documentation anew
 	$(BIN)/python docs/pictures/take.py

@@ -16,6 +16,7 @@ PerfkitError
 ├── FindingNotFoundError    (LookupError)   no finding of that fingerprint was told
 ├── TimerError              (LookupError)   no timer of that name runs, or it has ended
 ├── UnknownEventError       (LookupError)   no such event
+├── UnknownCodeError        (LookupError)   no such code of findings
 ├── LifecycleError          (RuntimeError)  a call at a moment that does not allow it
 ├── StoreError              (OSError)       the store's directory cannot be used
 └── MissingDependencyError  (ImportError)   an optional package is not installed
@@ -51,6 +52,7 @@ __all__ = [
     "ServerNotFoundError",
     "StoreError",
     "TimerError",
+    "UnknownCodeError",
     "UnknownEventError",
 ]
 
@@ -138,6 +140,10 @@ class TimerError(PerfkitError, LookupError):
 
 class UnknownEventError(PerfkitError, LookupError):
     """There is no such event."""
+
+
+class UnknownCodeError(PerfkitError, LookupError):
+    """There is no such code of findings."""
 
 
 class LifecycleError(PerfkitError, RuntimeError):

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 from typing import Any
 
 import msgspec
 
 __all__ = ["Effect", "Finding", "Priority", "State"]
+
+
+_OURS = re.compile(r"PK\d{3}")
 
 
 class Priority(StrEnum):
@@ -79,6 +83,8 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
         seen: How often it was met since the start, all workers together; a number that only rises. None for a state
             (an index is missing, a pool is too small), which is told only while it lasts.
         state: Filled in by `perfkit.advice`, as are `first_seen` and `last_seen` (Unix seconds).
+        help: The page that explains the code, in the documentation: ``docs/reference/findings/PK101.md``. Filled in by
+            itself; empty for a code that is none of perfkit's.
     """
 
     code: str
@@ -101,3 +107,9 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     state: State = State.OPEN
     first_seen: float | None = None
     last_seen: float | None = None
+    help: str = ""
+
+    def __post_init__(self) -> None:
+        """Name the page of the code."""
+        if not self.help and _OURS.fullmatch(self.code):
+            msgspec.structs.force_setattr(self, "help", f"docs/reference/findings/{self.code}.md")

@@ -6,6 +6,7 @@ belongs to it, wherever it is sent from.
 
 from __future__ import annotations
 
+import gc
 import importlib
 import sys
 import threading
@@ -142,8 +143,9 @@ class Capture:
 
     def _hook(self) -> None:
         """Hook into what has been imported since."""
-        if not self._sqlalchemy.is_active:
-            self._sqlalchemy.start()
+        if not self._sqlalchemy.is_active and self._sqlalchemy.start():
+            for engine in _living_engines():
+                self._sqlalchemy.watch(engine)
         if not self._asyncpg.is_active:
             self._asyncpg.start()
         if self._django is None and "django.db" in sys.modules and _is_django_ready():
@@ -158,6 +160,12 @@ class Capture:
     def find_with(self, find: Callable[[FrameType], FrameType | None]) -> None:
         """Ask *find* where work comes from whose outermost frame is a library's. For adapters."""
         callsites.find_with(find)
+
+
+def _living_engines() -> list[Any]:
+    """Return the engines there are: a fixture may have taken a connection before, and never gives it back."""
+    kind = sys.modules["sqlalchemy.engine"].Engine
+    return [each for each in gc.get_objects() if issubclass(type(each), kind)]
 
 
 def _is_django_ready() -> bool:

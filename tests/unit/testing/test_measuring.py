@@ -15,6 +15,7 @@ from sqlalchemy.pool import StaticPool
 
 from perfkit.system import PerformanceSystem
 from perfkit.testing import LimitExceededError, Measurement, assert_scales, best_of, measure
+from perfkit.testing.measuring.capture import Capture
 from perfkit.testing.measuring.limits import Excess, Limits
 from perfkit.testing.measuring.report import FORMATS, written
 from perfkit.testing.measuring.session import Collector, Session, told
@@ -81,6 +82,19 @@ def test_statements_of_other_threads_are_counted(engine: Engine) -> None:
         thread.start()
         thread.join()
     assert measured.queries == 3
+
+
+def test_a_connection_that_was_out_before_anything_was_measured_is_seen(engine: Engine) -> None:
+    first = Capture()  # as the one of the process is at its first measurement
+    with engine.connect() as connection:
+        connection.execute(text("SELECT 1"))
+        sent = first.begin()
+        try:
+            connection.execute(text("SELECT 2"))
+        finally:
+            first.end(sent)
+            first._sqlalchemy.stop()
+    assert sent.count == 1
 
 
 def test_a_statement_that_fails_was_sent_too(engine: Engine) -> None:

@@ -1,0 +1,1 @@
+"""The shop of the examples for Django: an app with its models."""
