@@ -3,14 +3,14 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-SOURCES := perfkit integrations example_apps tests benchmarks docs/build.py noxfile.py
+SOURCES := perfkit integrations example_apps tests benchmarks docs/build.py docs/references.py noxfile.py
 QUICK_TESTS := tests/unit tests/property tests/architecture tests/typing
 
 # Compiled tests are kept whatever the shell says: to compile them anew each time takes a third of a check.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check check-code check-tests acceptance bench docs docs-serve screenshots format
+.PHONY: help demo test check check-code check-tests acceptance bench docs docs-serve references screenshots format
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -59,6 +59,12 @@ docs: $(STAMP) ## Build the documentation site into build/site; a broken link en
 
 docs-serve: $(STAMP) ## Show the site at 127.0.0.1:8001 while you write
 	$(BIN)/python docs/build.py --serve
+
+references: $(STAMP) ## Write anew what the documentation takes from the code
+	$(BIN)/python -m perfkit.config.reference > docs/reference/settings.md
+	$(BIN)/python -m perfkit.schema --directory docs/reference/schemas
+	$(BIN)/python -m perfkit.advice.codes
+	$(BIN)/python docs/references.py
 
 screenshots: $(STAMP) ## Take the pictures of the documentation anew
 	$(BIN)/python docs/pictures/take.py

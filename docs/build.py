@@ -19,7 +19,7 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 PUBLISHED = ("*.md", "*.png", "*.json", "*.yml", "*.yaml")
-LISTS = ("README.md", "codes.md")
+LISTS = ("README.md", "codes.md", "modules.md")
 """Pages that list the others of their folder."""
 
 _HEADING = re.compile(r"^## (.+)$")

@@ -72,7 +72,7 @@ def page(overview: Overview, findings: Sequence[Finding], total: int, style: Sty
     yield from _past(overview, style)
     if not explains:
         yield ""
-        yield "--explain shows the evidence and the text of each fix."
+        yield f"--explain shows evidence and text of each fix; perfkit explain {findings[0].code} says what it means."
 
 
 def _past(overview: Overview, style: Style) -> Iterator[str]:
