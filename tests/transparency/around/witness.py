@@ -14,10 +14,19 @@ from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
 
+import perfkit.advice
+import perfkit.alerts
+import perfkit.dashboard
+import perfkit.database
+import perfkit.recorder
 import perfkit.system
 from perfkit.core.errors import ErrorLog
 from perfkit.http.attachment import Attachment
 from perfkit.store.layout import FINISHED, STARTED
+
+# What leaders import late is imported here at once: pytest rewrites each module, and parsing in several threads together
+# fails in CPython 3.11 ("AST constructor recursion depth mismatch").
+LATE = (perfkit.advice, perfkit.alerts, perfkit.dashboard, perfkit.database, perfkit.recorder)
 
 FOLDER = "TRANSPARENCY_FOLDER"
 """The environment variable that names the folder for everything that a run leaves."""
