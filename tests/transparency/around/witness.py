@@ -24,7 +24,7 @@ from perfkit.core.errors import ErrorLog
 from perfkit.http.attachment import Attachment
 from perfkit.store.layout import FINISHED, STARTED
 
-# What leaders import late is imported here at once: pytest rewrites each module, and parsing in several threads together
+# What leaders import late is imported here at once: pytest rewrites each module, and parsing in several threads at once
 # fails in CPython 3.11 ("AST constructor recursion depth mismatch").
 LATE = (perfkit.advice, perfkit.alerts, perfkit.dashboard, perfkit.database, perfkit.recorder)
 
