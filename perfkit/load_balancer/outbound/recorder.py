@@ -8,9 +8,9 @@ from time import perf_counter
 
 from perfkit.core.errors import ErrorLog
 from perfkit.core.families import Definition, MetricType
-from perfkit.core.findings import Finding, Priority
+from perfkit.core.findings import Effect, Finding, Priority
 from perfkit.core.names import HTTP_BOUNDARIES, KNOWN_METHODS, OTHER, OTHER_METHOD
-from perfkit.core.spans import record_span
+from perfkit.core.spans import VARIANT, Attributes, record_span
 from perfkit.store import Store
 
 __all__ = ["CALLS", "Recorder", "outcome_of", "outcome_of_status"]
@@ -38,6 +38,7 @@ WINDOW = 300.0
 """Seconds after which older calls begin to be forgotten."""
 
 FAILURES = frozenset({"5xx", "timeout", "unreachable", "error"})
+FAILED: Attributes = ((VARIANT, "failed"),)
 UNREACHABLE = frozenset(
     {
         "ConnectionRefusedError",
@@ -108,7 +109,7 @@ class Recorder:
             seconds,
             "",
             outcome,
-            (("server.address", label), ("http.request.method", method)),
+            (("server.address", label), ("http.request.method", method), *(FAILED if outcome in FAILURES else ())),
         )
 
     def _label(self, host: str) -> str:
@@ -138,5 +139,7 @@ class Recorder:
                 action="Give calls to it a timeout and an answer for when it fails; look at that service.",
                 object=host,
                 evidence={"calls": calls, "failures": failures},
+                # An answer for when it fails is there at once; calls that succeed take as long as before.
+                effect=Effect(kind="outbound", name=host, variant="failed"),
                 fingerprint=f"failing_dependency:{host}",
             )

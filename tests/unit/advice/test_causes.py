@@ -8,13 +8,14 @@ from typing import Any
 import msgspec
 import pytest
 from hypothesis import given
-from hypothesis.strategies import floats, lists, sampled_from, tuples
+from hypothesis.strategies import builds, dictionaries, floats, integers, lists, sampled_from, tuples
 
-from perfkit.advice import Targets, causes
-from perfkit.advice.score import Cause
+from perfkit.advice import Load, Targets, causes, rank
+from perfkit.advice.ranking import TIME_SHARE
+from perfkit.advice.score import Cause, outlook, score
 from perfkit.cache.snapshot import CacheSnapshot
 from perfkit.core.families import Histogram, Point
-from perfkit.core.findings import Finding, Priority
+from perfkit.core.findings import Effect, Finding, Priority
 from perfkit.database.report.statistics import Caller, SlowQuery
 from perfkit.database.snapshot import DatabaseSnapshot
 from perfkit.performance.snapshot import Breach, Latency, PerformanceSnapshot
@@ -75,6 +76,17 @@ def test_of_several_findings_on_a_route_the_dearest_is_the_cause_and_a_cheap_one
     assert speed(requests(2.0, route="/reports"), findings=found) == [("large.", 1.0)]
     slower = "GET /reports is slower than its target of 250 ms"
     assert speed(requests(2.0, route="/reports"), findings=found[:1]) == [(slower, 1.0)]
+
+
+def test_a_cache_that_would_help_is_the_cause_only_where_nothing_else_is() -> None:
+    def on_the_route(name: str, share: float, effect: Effect) -> Finding:
+        more = {"estimate": {"request_time_share": share}, "route": "GET /reports", "effect": effect}
+        return a_finding(name, message=f"{name}.", **more)
+
+    cached = on_the_route("cached", 0.9, Effect(hit_ratio=0.9))
+    slow = on_the_route("slow", 0.3, Effect(variant="a1"))
+    assert speed(requests(2.0, route="/reports"), findings=(cached, slow)) == [("slow.", 1.0)]
+    assert speed(requests(2.0, route="/reports"), findings=(cached,)) == [("cached.", 1.0)]
 
 
 def test_five_routes_are_named_and_the_others_are_one_cause() -> None:
@@ -234,3 +246,51 @@ def test_what_blocks_the_loop_or_grows_or_waits_is_the_cause() -> None:
 
 def test_what_blocked_the_loop_while_it_answers_in_time_costs_nothing_here() -> None:
     assert runtime(a_runtime(event_loop_lag=Latency(p95=0.01)), a_finding(kind="blocked_loop")) == []
+
+
+@given(
+    lists(
+        tuples(
+            sampled_from(("/a", "/b", "/c", "/d", "/e", "/f", "/g")),
+            sampled_from(FINE[:-1]),
+            sampled_from(("", "", "500")),
+        ),
+        min_size=1,
+        max_size=40,
+    ),
+    lists(
+        builds(
+            an_n_plus_one,
+            sampled_from("wxyz"),
+            requests=integers(0, 50),
+            seconds=floats(0, 10),
+            route=sampled_from((None, "GET /a", "GET /b")),
+            effect=sampled_from((None, Effect(variant="a1"), Effect(hit_ratio=0.9))),
+            estimate=dictionaries(sampled_from((TIME_SHARE, "seconds_saved", "p95_to")), floats(0, 1), max_size=3),
+        ),
+        max_size=6,
+    ),
+)
+def test_with_whatever_is_foretold_each_lost_point_has_a_finding_or_a_named_rest(
+    seen: list[tuple[str, float, str]], findings: list[Finding]
+) -> None:
+    """All of the way from requests and findings to points: nothing is lost twice, and nothing without a reason."""
+    total = sum(seconds for _, seconds, _ in seen)
+    ranked = rank(findings, Load(requests=max(50, len(seen)), seconds=total))
+    tallied = causes.tally([requests(took, route=route, error=error) for route, took, error in seen], TARGETS)
+    found = {
+        "speed": causes.speed(tallied, ranked),
+        "errors": [],
+        "database": causes.database(a_database(), len(seen), ranked),
+    }
+    made = score(found)
+    assert made is not None
+    lost = [loss for part in made.parts for loss in part.losses]
+    assert made.value + sum(loss.points for loss in lost) == 100
+    assert all(part.points + sum(loss.points for loss in part.losses) == part.maximum for part in made.parts)
+    assert all(loss.reason and loss.points > 0 for loss in lost)
+    known = {each.fingerprint for each in ranked}
+    assert all(loss.fingerprint in known for loss in lost if loss.code)
+    ahead = outlook(made, ranked, most=len(ranked))
+    of_findings = sum(loss.points for loss in lost if loss.fingerprint)
+    assert (made.value if ahead is None else ahead.score) == made.value + of_findings

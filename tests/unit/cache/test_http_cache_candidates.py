@@ -139,3 +139,45 @@ def test_routes_not_worth_it_are_no_finding() -> None:
     assert "PK308" not in serve(100, takes=0.0001, settings=sampled)  # nothing to save
     assert "PK308" not in serve(100, settings={"http": {"sample": 0}})  # nobody looks
     assert "PK308" not in serve(100, settings={**sampled, "http_cache": {"GET /items/{item}": 30}})
+
+
+@pytest.mark.parametrize(("one_in", "rate", "urls"), [(1, 5.0, 20), (10, 20.0, 40), (20, 50.0, 200)])
+def test_the_hit_ratio_that_is_foretold_is_that_of_a_cache(one_in: int, rate: float, urls: int) -> None:
+    """By a cache that really keeps each URL for its time, asked by chance, of which a part is looked at."""
+    chance, candidates, now = random.Random(3), Candidates(one_in), 0.0
+    weights = [1.0 / (number + 1) for number in range(urls)]
+    asked = []
+    while now < 900.0:
+        now += chance.expovariate(rate)
+        url = chance.choices(range(urls), weights)[0]
+        asked.append((now, url))
+        if chance.random() < 1.0 / one_in:
+            if chance.random() < 0.1:
+                candidates.pass_by("/page", now)
+            else:
+                candidates.note("/page", f"/page/{url}", b"same", 0.1, now)
+    (found,) = candidates.found(now)
+    kept_until, hits = [0.0] * urls, 0
+    for at, url in asked:
+        if chance.random() < 0.1:
+            continue
+        hits += at < kept_until[url]
+        kept_until[url] = kept_until[url] if at < kept_until[url] else at + found.keep_for
+    assert found.hit_ratio == pytest.approx(hits / len(asked), rel=0.15)
+    assert found.saved == pytest.approx(0.1 * rate * hits / len(asked), rel=0.15)
+
+
+def test_what_changes_is_kept_for_half_as_long_at_most_and_it_says_how_often_it_is_outdated() -> None:
+    (found,) = fed({"/page": [str(n // 20).encode() for n in range(2000)]}).found(2000.0)
+    assert found.ttl == pytest.approx(20.0, rel=0.1)
+    assert found.keep_for <= 10.0
+    assert found.outdated == pytest.approx(found.keep_for / found.ttl / 2.0, abs=0.05)
+
+
+def test_one_route_is_known_by_its_name_whether_it_would_gain_or_not() -> None:
+    candidates = fed({"/page": [str(n).encode() for n in range(100)]})
+    found = candidates.of("GET /page", 100.0)
+    assert found is not None
+    assert found.repeat_ratio == 0.0
+    assert candidates.of("POST /page", 100.0) is None
+    assert candidates.of("GET /other", 100.0) is None
