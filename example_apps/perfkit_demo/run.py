@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import os
 import secrets
 import signal
@@ -34,6 +35,23 @@ STORY = "n1"
 
 RELEASE_AFTER = 60.0
 """Seconds after which that is out."""
+
+RULES = {
+    "RouteFails": {
+        "metric": "http_server_request_duration_seconds",
+        "measure": "ratio",
+        "where": {"error_type": "!~|client_disconnected|_other"},
+        "by": ["http_request_method", "http_route"],
+        "above": 0.08,
+        "clear": 0.05,
+        "window": 60,
+        "for": 5,
+        "minimum_traffic": 30,
+        "unit": "ratio",
+        "summary": "{http_request_method} {http_route} failed {value} of its requests in {window}",
+    }
+}
+"""What the demo alerts of, beside the rules that every service has: the flaky dependency shows there."""
 
 START_TIMEOUT = 30.0
 """Seconds that the server may take until it listens."""
@@ -152,6 +170,7 @@ def environment_of(demo: Demo, database: Path, environ: Mapping[str, str], *, st
         "PERFKIT_ENVIRONMENT": named,
         "PERFKIT_RELEASE": environ.get("PERFKIT_RELEASE", RELEASE),
         "PERFKIT_TOKEN": environ.get("PERFKIT_TOKEN") or secrets.token_urlsafe(24),
+        **{name: environ.get(name, value) for name, value in quick(demo.workers).items()},
     }
     if demo.workers > 1 or demo.framework != "fastapi":
         # The numbers that worker processes share go into the folder that is removed at the end.
@@ -166,6 +185,25 @@ def environment_of(demo: Demo, database: Path, environ: Mapping[str, str], *, st
         has_workbench=named == "development",
     )
     return {**wanted, **shop.environment}
+
+
+def quick(workers: int) -> dict[str, str]:
+    """Return the settings with which a demonstration of minutes shows what takes hours in production.
+
+    The score looks back one minute, so that it follows the buttons, and wants pages within 0.1 s; an alert waits for
+    seconds, and so does the watch over the memory, which goes by the objects of the shop's own types then.
+    """
+    memory = "PERFKIT_PERFORMANCE__MEMORY__"
+    return {
+        "PERFKIT_ALERTS__INTERVAL": "2",
+        "PERFKIT_ALERTS__RULES": json.dumps(RULES),
+        "PERFKIT_PERFORMANCE__THRESHOLDS__RESPONSE_TIME": "0.1",
+        "PERFKIT_PERFORMANCE__WINDOW": "60",
+        f"{memory}WINDOW": "36",
+        f"{memory}WARM_UP": "3",
+        f"{memory}GROWTH": str(max(1, 3 // workers) * 1024 * 1024),
+        f"{memory}TYPES": "true",
+    }
 
 
 @contextmanager

@@ -58,12 +58,12 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
 def rank(findings: Iterable[Finding], load: Load = Load(), *, most: int = MOST) -> list[Finding]:  # noqa: B008 - frozen
     """Return *findings* without repetitions, the most urgent first: by priority, time saved, confidence, code.
 
-    What is snoozed or fixed, has no evidence, or is cheap and rare, is left out. Where the time saved is known it is
-    told in `Finding.estimate` under `TIME_SHARE`, and may change the priority.
+    What is snoozed, fixed or gone, has no evidence, or is cheap and rare, is left out. Where the time saved is known it
+    is told in `Finding.estimate` under `TIME_SHARE`, and may change the priority.
     """
     kept: dict[str, Finding] = {}
     for finding in findings:
-        if finding.state in (State.SNOOZED, State.FIXED) or not finding.evidence:
+        if finding.state is State.SNOOZED or finding.state.is_over or not finding.evidence:
             continue
         weighed = _weighed(_encodable(finding), load)
         if weighed is None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 from perfkit.cache.arguments import text
 from perfkit.cache.construction import choose, context_of, make_engine, policy_of
 from perfkit.cache.findings.rules import cacheable, find
+from perfkit.cache.memory import traffic
 from perfkit.cache.namespace import Namespace
 from perfkit.cache.policies import Policy
 from perfkit.cache.policies.foreign import is_foreign
@@ -22,6 +23,7 @@ from perfkit.core.component import Component
 from perfkit.core.context import Context
 from perfkit.core.findings import Finding
 from perfkit.store.backing.fork import watch
+from perfkit.store.checkpoints import Shares
 
 if TYPE_CHECKING:
     from perfkit.cache.http.candidates import Candidates
@@ -106,6 +108,7 @@ class CacheManager(Namespace, Component):
             rng=rng,
         )
         self._numbers = engine.numbers
+        self._storms = Shares(context.store, "cache.storm", traffic.Storm, most=traffic.MOST)
         self._is_sized = self.settings.max_bytes is not None or sizeof is not None
         self._server = None
         if self.settings.redis_url is not None:
@@ -157,6 +160,13 @@ class CacheManager(Namespace, Component):
         self._tier.sweep()
         self._move_numbers()
         self._watch()
+        self._tell_storms()
+
+    def _tell_storms(self) -> None:
+        """Tell all workers of storms that this one saw."""
+        now = self._store.clock.monotonic()
+        for storm in self._tier.traffic.storms:
+            self._storms.tell(f"{storm.namespace}: {storm.key}", storm, now)
 
     def _watch(self) -> None:
         """Let the shadow begin when it is time, and tell what it knows."""
@@ -194,7 +204,9 @@ class CacheManager(Namespace, Component):
 
     def findings(self) -> Iterable[Finding]:
         """Return what is wrong with how the cache is used, and what another size, strategy or route would gain."""
-        yield from find(self.get_stats(), self._tier.traffic)
+        self._tell_storms()
+        storms = [traffic.merged(each) for each in self._storms.read().values()]
+        yield from find(self.get_stats(), storms, list(self._tier.traffic.heavy.values()))
         if self.candidates is not None:
             yield from cacheable(self.candidates.found(self._engine.now()))
 

@@ -37,7 +37,13 @@ class State(StrEnum):
     OPEN = "open"
     SNOOZED = "snoozed"
     FIXED = "fixed"
+    GONE = "gone"
     RETURNED = "returned"
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it is not there any more, so that there is nothing to do about it."""
+        return self in (State.FIXED, State.GONE)
 
 
 class Effect(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,6 +11,7 @@ from typing import Any, Self, TypeVar
 
 from perfkit.core import shells
 from perfkit.core.clock import Clock, SystemClock
+from perfkit.core.code import sites
 from perfkit.core.component import Component
 from perfkit.core.context import Context
 from perfkit.core.findings import Finding
@@ -329,7 +330,7 @@ class DatabaseOptimizer(Component):
 
     def find_with(self, find: Callable[[FrameType], FrameType | None]) -> None:
         """Ask *find* where work comes from whose outermost frame is a library's. For adapters."""
-        callsites.find_with(find)
+        sites.find_with(find)
 
     def test_capture(self, name: str, send: Callable[[str], object]) -> None:
         """Find out whether a statement that *send* sends is captured, and say so loudly if not. For adapters.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
+from perfkit.core.code.places import is_users
 from perfkit.core.findings import Finding, Priority
 
 if TYPE_CHECKING:
@@ -17,6 +18,9 @@ __all__ = ["blocked", "collected", "growing", "stuck"]
 
 MOST = 20
 """Call sites told."""
+
+SELDOM, SHORT = 3, 0.5
+"""Times, and seconds, below which a call that blocked the loop may have been chance: a machine that was busy."""
 
 LONG_PAUSE = 0.05
 """Seconds of a collection from which people notice."""
@@ -35,7 +39,7 @@ def blocked(sites: Iterable[BlockedSite]) -> Iterator[Finding]:
             code="PK401",
             kind="blocked_loop",
             component="performance",
-            priority=Priority.HIGH if site.longest >= 1.0 or site.waiting >= 10 else Priority.MEDIUM,
+            priority=_priority(site),
             message=f"{site.function} blocked the event loop {_how_long(site)}; nothing else could run meanwhile.",
             action="Await an async call instead, or run it in a thread (asyncio.to_thread, or a plain def endpoint).",
             site=site.site,
@@ -49,10 +53,40 @@ def blocked(sites: Iterable[BlockedSite]) -> Iterator[Finding]:
                 "code": last.code,
                 "blocked_in": last.blocked_in,
             },
+            fix=_unblocked(last.code),
             confidence="sure",
             fingerprint=f"blocked_loop:{site.site.rpartition(':')[0]}:{site.function}",
             seen=site.count,
         )
+
+
+def _priority(site: BlockedSite) -> Priority:
+    if site.longest >= 1.0 or site.waiting >= 10:
+        return Priority.HIGH
+    return Priority.LOW if site.count < SELDOM and site.longest < SHORT else Priority.MEDIUM
+
+
+def _unblocked(code: str) -> dict[str, str]:
+    """Return the line *code* as it does not block: its call in a thread, or asyncio's own sleep."""
+    import ast
+
+    try:
+        statement = ast.parse(code).body[0]
+    except (SyntaxError, ValueError, IndexError):  # part of a statement over several lines
+        statement = ast.Pass()
+    call = getattr(statement, "value", None)
+    if not isinstance(statement, (ast.Expr, ast.Assign, ast.Return)) or not isinstance(call, ast.Call):
+        return {"python": "await asyncio.to_thread(blocking_call, ...)"}
+    function, arguments = ast.unparse(call.func), [*call.args, *call.keywords]
+    told = ", ".join(ast.unparse(each) for each in arguments)
+    if function in ("time.sleep", "sleep"):
+        text = f"await asyncio.sleep({told})"
+    elif any(isinstance(each, ast.Call) for each in ast.walk(call.func)):
+        text = f"await asyncio.to_thread(lambda: {ast.unparse(call)})"
+    else:
+        text = f"await asyncio.to_thread({', '.join(filter(None, (function, told)))})"
+    statement.value = ast.parse(text, mode="eval").body
+    return {"python": ast.unparse(statement)}
 
 
 def _how_long(site: BlockedSite) -> str:
@@ -64,15 +98,18 @@ def _how_long(site: BlockedSite) -> str:
 def growing(suspects: Iterable[MemoryGrowth]) -> Iterator[Finding]:
     """Yield a finding for each worker among *suspects*."""
     for each in suspects:
+        site, what = _what_grows(each)
         yield Finding(
             code="PK402",
             kind="memory_growth",
             component="performance",
             priority=Priority.MEDIUM,
             message=f"The worker {each.pid} grows by {each.bytes_per_hour / MIB:.1f} MiB an hour and has done so for "
-            f"{each.seconds / 60:.0f} minutes.",
-            action="Look for a cache or a list without bound; performance.memory.types and .tracemalloc tell more.",
-            object=next(iter(each.lines or each.types), None),
+            f"{_lasting(each.seconds)}.{what}",
+            action="Look for a cache or a list without bound"
+            + ("." if site else "; performance.memory.types and .tracemalloc tell more."),
+            site=site,
+            object=next(iter(each.homes or each.lines or each.types), None),
             evidence={
                 "bytes_per_hour": each.bytes_per_hour,
                 "low": each.low,
@@ -81,9 +118,28 @@ def growing(suspects: Iterable[MemoryGrowth]) -> Iterator[Finding]:
                 "types": each.types,
                 "lines": each.lines,
             },
+            fix={"python": "collections.deque(maxlen=10_000)  # in place of a list that only grows"},
             confidence="likely" if each.confidence >= 0.97 else "guess",
             fingerprint="memory_growth",
         )
+
+
+def _what_grows(growth: MemoryGrowth) -> tuple[str | None, str]:
+    """Return the line of the user's code that allocates most, else where the type is defined of which there are more.
+
+    And the sentence that tells of it.
+    """
+    for line, size in growth.lines.items():
+        if is_users(line.rpartition(":")[0]):
+            return line, f" {size / MIB:.1f} MiB more were allocated at {line}."
+    for name, count in growth.types.items():
+        if name in growth.homes:
+            return growth.homes[name], f" There are {count:,} more of {name}."
+    return None, ""
+
+
+def _lasting(seconds: float) -> str:
+    return f"{seconds / 60:.0f} minutes" if seconds >= 120.0 else f"{seconds:.0f} seconds"
 
 
 def stuck(requests: Iterable[StuckRequest]) -> Iterator[Finding]:

@@ -70,13 +70,26 @@ class Stuck(Settings, frozen=True):
     ] = 30.0
 
 
+LEAST_WINDOW = 600.0
+"""Seconds of a memory window from which on memory that grows is suspicious by itself."""
+
+
 class MemoryWatch(Settings, frozen=True):
     """The watch over the memory of each worker: does it grow without end?"""
 
     enabled: Annotated[bool, Meta(description="Look whether the memory of a worker keeps growing.")] = True
     window: Annotated[
-        float, Meta(ge=600, le=86_400, description="Seconds of growth that are judged; a third is the least.")
+        float,
+        Meta(
+            ge=30,
+            le=86_400,
+            description="Seconds of growth that are judged; a third is the least. Below 600, which is for "
+            "demonstrations, a type of the app's own must become steadily more too: every program grows for a while.",
+        ),
     ] = 3600.0
+    warm_up: Annotated[
+        float, Meta(ge=0, le=3600, description="Seconds after the start of a worker that are not looked at.")
+    ] = 120.0
     growth: Annotated[
         int, Meta(ge=1_048_576, description="Bytes by which a worker must have grown in the window to be suspected.")
     ] = 16_777_216
@@ -88,6 +101,20 @@ class MemoryWatch(Settings, frozen=True):
         bool,
         Meta(description="Trace where memory is allocated; every allocation costs more from the start on."),
     ] = False
+
+    @property
+    def is_short(self) -> bool:
+        """Whether the window is too short to go by the memory alone."""
+        return self.window < LEAST_WINDOW
+
+    def conflicts(self) -> Iterator[tuple[tuple[str, ...], str]]:
+        """Yield a short window in which nobody counts types."""
+        if self.is_short and not self.types:
+            yield (
+                ("window", "types"),
+                f"{{0}} is {self.window:g}, but {{1}} is off. In less than {LEAST_WINDOW:g} seconds only the types "
+                "that grow tell a leak from a start. Raise {0}, or switch {1} on.",
+            )
 
 
 class PerformanceSettings(Settings, frozen=True):

@@ -21,6 +21,9 @@ pytestmark = [pytest.mark.acceptance, pytest.mark.server, pytest.mark.timeout(40
 FOUND = 30.0
 """Seconds within which all problems are found, on a quiet machine."""
 
+GOOD = 90
+"""The score that the shop has when all is mended: a payment is declined now and then, and that is an error."""
+
 VISITORS = 6
 """Who send requests at once to make up for those that the demo's own visitors would send in minutes."""
 
@@ -31,22 +34,31 @@ class Seeded(NamedTuple):
     name: str
     code: str
     file: str
-    word: str
-    """What stands in the line that is named; empty where no line can be."""
+    """How the path of the line ends; ``{shop}`` is the framework's own."""
+    words: tuple[str, ...]
+    """One of these stands in the line that is named."""
     targets: tuple[str, ...]
     count: int = 160
     needs_loop: bool = False
 
 
 PROBLEMS = (
-    Seeded("n1", "PK101", "catalogue.py", "rating", ("/products?page=1", "/products?page=2")),
-    Seeded("index", "PK201", "catalogue.py", "found", ("/search?q=SK-0007", "/search?q=SK-0042")),
-    Seeded("dup", "PK102", "sales.py", "total", ("/cart?cart=3", "/cart?cart=9")),
-    Seeded("cols", "PK103", "catalogue.py", "product", ("/products/3", "/products/7", "/products/11")),
-    Seeded("storm", "PK301", "", "", ("/home", "/about"), count=1_500),
-    Seeded("flaky", "PK503", "", "", ("/products/7/stock",), count=400),
-    Seeded("block", "PK401", "sales.py", "sleep", ("/reports/daily",), needs_loop=True),
+    Seeded("n1", "PK101", "{shop}/catalogue.py", ("rating",), ("/products?page=1", "/products?page=2")),
+    Seeded(
+        "index",
+        "PK201",
+        "{shop}/catalogue.py",
+        ("found", "list(", "values_list"),
+        ("/search?q=SK-0007", "/search?q=SK-0042"),
+    ),
+    Seeded("dup", "PK102", "{shop}/sales.py", ("total",), ("/cart?cart=3", "/cart?cart=9")),
+    Seeded("cols", "PK103", "{shop}/catalogue.py", ("product",), ("/products/3", "/products/7", "/products/11")),
+    Seeded("storm", "PK301", "{shop}/entrance.py", ('.set("home"',), ("/home", "/about"), count=1_500),
+    Seeded("block", "PK401", "{shop}/sales.py", ("sleep",), ("/reports/daily",), needs_loop=True),
+    Seeded("leak", "PK402", "shop/audit.py", ("class auditentry",), ("/about",)),
+    Seeded("flaky", "PK503", "perfkit_demo/stock.py", ("open(",), ("/products/7/stock",), count=400),
 )
+"""All that are seeded but the slow function, which waits for the component that looks into functions."""
 
 
 @pytest.fixture(params=FRAMEWORKS)
@@ -104,26 +116,40 @@ def check_place(finding: dict[str, Any], seeded: Seeded, framework: str) -> None
     assert finding["message"]
     assert finding["action"]
     assert finding["evidence"]
-    if not seeded.file:
-        return
-    path, _, _ = finding["site"].rpartition(":")
-    assert path.endswith(f"{framework}_shop/{seeded.file}"), finding["site"]
-    words = {seeded.word, "list(", "values_list"} if seeded.name == "index" else {seeded.word}
-    assert any(word in line_of(finding["site"]) for word in words), finding["site"]
-    if seeded.name != "block":
+    assert any(word in line_of(finding["site"]) for word in seeded.words), finding["site"]
+    if finding["component"] == "database":
         orm = "django" if framework == "django" else "alembic" if seeded.name == "index" else "sqlalchemy"
         assert finding["fix"][orm]
         assert finding["fix"]["sql"]
+    else:
+        assert finding["fix"]["python"]
+
+
+def check_proof(proved: dict[str, Any]) -> None:
+    code, before, after = proved["code"], proved["before"], proved["after"]
+    assert proved["proof"], code
+    assert after["requests"] >= 100, code
+    assert proved["since"] < proved["fixed_at"], code
+    if not proved["route"] or code in ("PK101", "PK103"):
+        assert before["requests"] >= 20, code
+    if code in ("PK301", "PK401", "PK503"):
+        assert proved["route"], code
+        assert after["mean"] < before["mean"], code
+    if code == "PK503":
+        assert after["errors"] == 0.0 < before["errors"]
+    if code == "PK402":
+        assert proved["proof"].startswith("memory +")
+        assert after["growth"] < before["growth"] / 2.0
 
 
 def test_every_problem_is_found_at_its_line_and_each_fix_is_measured(demo: RunningDemo, framework: str) -> None:
     problems = wanted(framework)
     started = time.monotonic()
     expected = {each.code for each in problems}
-    told = until(lambda: overview(demo), lambda seen: expected <= codes(seen["recommendations"]))
+    assert until(lambda: expected - codes(overview(demo)["recommendations"]), lambda missing: not missing) == set()
     took = time.monotonic() - started
-    assert expected <= codes(told["recommendations"]), sorted(expected - codes(told["recommendations"]))
     assert took < FOUND, f"it took {took:.1f} s"
+    told = overview(demo)
     findings = told["recommendations"]
     assert [each for each in findings if "about" in f"{each['route']} {each['object']}"] == []
     for seeded in problems:
@@ -132,28 +158,24 @@ def test_every_problem_is_found_at_its_line_and_each_fix_is_measured(demo: Runni
         check_place(shown[0], seeded, framework)
     before = told["score"]["value"]
 
-    for seeded in problems:
-        flip(demo, seeded.name, on=True)
+    for name in (*(each.name for each in problems), "cpu"):
+        flip(demo, name, on=True)
     for seeded in problems:
         ask(demo, seeded.targets, seeded.count)
-    told = until(lambda: overview(demo), lambda seen: expected <= codes(seen["fixed"]))
-    fixed = {each["code"]: each for each in told["fixed"]}
-    assert expected <= set(fixed), sorted(expected - set(fixed))
+    assert until(lambda: expected - codes(overview(demo)["fixed"]), lambda missing: not missing) == set()
+    told = overview(demo)
     assert not expected & codes(told["recommendations"])
+    fixed = {each["code"]: each for each in told["fixed"]}
     for code in expected:
-        proved = fixed[code]
-        assert proved["after"]["requests"] >= 100, code
-        assert proved["since"] < proved["fixed_at"], code
-        if not proved["route"] or code in ("PK101", "PK103"):
-            assert proved["before"]["requests"] >= 20, code
-        assert proved["proof"], code
+        check_proof(fixed[code])
     n1, dup = fixed["PK101"], fixed["PK102"]
     assert n1["before"]["queries"] > 40.0
     assert n1["after"]["queries"] == pytest.approx(2.0, abs=0.2)
     assert n1["after"]["mean"] < n1["before"]["mean"]
     assert n1["route"] == "GET /products"
     assert dup["after"]["queries"] < dup["before"]["queries"] - 0.5
-    assert told["score"]["value"] >= before
+    climbed = until(lambda: overview(demo)["score"]["value"], lambda value: value >= GOOD)
+    assert climbed > before
 
     flip(demo, "n1", on=False)
     ask(demo, ("/products?page=1",), 30)
@@ -176,4 +198,5 @@ def test_the_next_release_brings_the_problem_of_the_story_and_is_marked(tmp_path
 
 
 def _is_seeded(finding: dict[str, Any], seeded: Seeded, framework: str) -> bool:
-    return not seeded.file or f"{framework}_shop/{seeded.file}" in (finding["site"] or "")
+    path, _, _ = (finding["site"] or "").rpartition(":")
+    return path.endswith(seeded.file.format(shop=f"{framework}_shop"))

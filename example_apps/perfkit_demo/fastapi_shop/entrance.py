@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from http import HTTPStatus
 from typing import Any
 
@@ -14,7 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from perfkit_demo.database import statements
 from perfkit_demo.fastapi_shop.dependencies import DatabaseSession, TheShop, audited, new_session, system_of
 from perfkit_demo.shop import answers, workbench
-from perfkit_demo.shop.pages import CONTENT_DELAY, Pages, SharedPages
+from perfkit_demo.shop.pages import CONTENT_DELAY, STALE, Pages, until_round
 
 __all__ = ["router"]
 
@@ -45,16 +44,17 @@ async def home(request: Request, shop: TheShop, session: DatabaseSession) -> dic
         return answers.home_page(best)
 
     system = system_of(request)
-    pages: Pages = shop.pages if system is None else SharedPages(system.cache)
-    if isinstance(pages, SharedPages) and shop.fixes.has("storm"):
-        mended: dict[str, Any] = await pages.aload("home", made)
-        return mended
-    page: dict[str, Any] | None = pages.get("home", time.monotonic())
+    if system is not None and shop.fixes.has("storm"):
+        mended = system.cache.amemoize("home", made, ttl=until_round(), stale_while_revalidate=STALE)
+        once: dict[str, Any] = await mended
+        return once
+    pages: Pages = shop.pages if system is None else system.cache
+    page: dict[str, Any] | None = pages.get("home")
     if page is None:
         best = (await session.execute(statements.best_sellers())).all()
         await asyncio.sleep(CONTENT_DELAY)
         page = answers.home_page(best)
-        pages.put("home", page, time.monotonic())
+        pages.set("home", page, ttl=until_round())
     return page
 
 

@@ -12,7 +12,7 @@ from sqlalchemy import Engine
 from perfkit_demo.database import statements
 from perfkit_demo.flask_shop.state import audit, parts, session, the_shop, the_system
 from perfkit_demo.shop import answers, workbench
-from perfkit_demo.shop.pages import CONTENT_DELAY, Pages, SharedPages
+from perfkit_demo.shop.pages import CONTENT_DELAY, STALE, Pages, until_round
 
 __all__ = ["pages"]
 
@@ -36,16 +36,17 @@ def home() -> dict[str, Any]:
     """Show the best sellers. Problem 4: when the page expires, all who ask in that moment build it anew."""
     audit()
     shop, system = the_shop(), the_system()
-    kept: Pages = shop.pages if system is None else SharedPages(system.cache)
-    if isinstance(kept, SharedPages) and shop.fixes.has("storm"):
-        mended: dict[str, Any] = kept.load("home", partial(make_home, parts().engine))
+    if system is not None and shop.fixes.has("storm"):
+        make = partial(make_home, parts().engine)
+        mended: dict[str, Any] = system.cache.memoize("home", make, ttl=until_round(), stale_while_revalidate=STALE)
         return mended
-    page: dict[str, Any] | None = kept.get("home", time.monotonic())
+    kept: Pages = shop.pages if system is None else system.cache
+    page: dict[str, Any] | None = kept.get("home")
     if page is None:
         best = session().execute(statements.best_sellers()).all()
         time.sleep(CONTENT_DELAY)
         page = answers.home_page(best)
-        kept.put("home", page, time.monotonic())
+        kept.set("home", page, ttl=until_round())
     return page
 
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
-__all__ = ["CONTENT_DELAY", "HOME_TTL", "STALE", "PageCache", "Pages", "SharedPages"]
+__all__ = ["CONTENT_DELAY", "HOME_TTL", "STALE", "PageCache", "Pages", "until_round"]
 
 HOME_TTL = 5.0
 """Seconds for which the home page is kept."""
@@ -22,39 +22,15 @@ CONTENT_DELAY = 0.2
 
 
 class Pages(Protocol):
-    """Pages with a lifetime, without a lock."""
+    """Pages with a lifetime, without a lock: perfkit's cache, so that it sees the storm, or the one below."""
 
-    def get(self, key: str, now: float) -> Any:
-        """Return the page of *key*, or None if there is none that is fresh at *now* (monotonic seconds)."""
-        ...
-
-    def put(self, key: str, page: Any, now: float) -> None:
-        """Keep *page* from *now* (monotonic seconds)."""
-        ...
-
-
-class SharedPages:
-    """The same in perfkit's cache, so that it sees the storm. Thread-safe."""
-
-    def __init__(self, cache: Any) -> None:
-        """Keep pages in *cache*."""
-        self._cache = cache
-
-    def get(self, key: str, now: float) -> Any:
+    def get(self, key: str) -> Any:
         """Return the page of *key*, or None if there is none that is fresh."""
-        return self._cache.get(key)
+        ...
 
-    def put(self, key: str, page: Any, now: float) -> None:
-        """Keep *page* for its time."""
-        self._cache.set(key, page, ttl=until_round())
-
-    def load(self, key: str, make: Callable[[], Any]) -> Any:
-        """Return the page of *key*, made once for all who ask: problem 4, mended."""
-        return self._cache.memoize(key, make, ttl=until_round(), stale_while_revalidate=STALE)
-
-    async def aload(self, key: str, make: Callable[[], Any]) -> Any:
-        """Do what `load` does for a coroutine function *make*."""
-        return await self._cache.amemoize(key, make, ttl=until_round(), stale_while_revalidate=STALE)
+    def set(self, key: str, value: Any, *, ttl: float) -> object:
+        """Keep *value* for *ttl* seconds."""
+        ...
 
 
 def until_round() -> float:
@@ -66,28 +42,28 @@ def until_round() -> float:
 
 
 class PageCache:
-    """Pages with a lifetime. Whoever misses builds the page, however many others are building it already.
+    """Pages with a lifetime, where perfkit does not watch.
 
     Attributes:
         hits: How often a page was found.
         misses: How often it was not.
     """
 
-    def __init__(self, ttl: float = HOME_TTL) -> None:
-        """Keep each page for *ttl* seconds."""
-        self._ttl = ttl
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        """Take the time from *clock* (monotonic seconds)."""
+        self._clock = clock
         self._pages: dict[str, tuple[float, Any]] = {}
         self.hits = self.misses = 0
 
-    def get(self, key: str, now: float) -> Any:
-        """Return the page of *key*, or None if there is none that is fresh at *now* (monotonic seconds)."""
+    def get(self, key: str) -> Any:
+        """Return the page of *key*, or None if there is none that is fresh."""
         expires, page = self._pages.get(key, (0.0, None))
-        if page is None or now >= expires:
+        if page is None or self._clock() >= expires:
             self.misses += 1
             return None
         self.hits += 1
         return page
 
-    def put(self, key: str, page: Any, now: float) -> None:
-        """Keep *page* from *now* (monotonic seconds)."""
-        self._pages[key] = (now + self._ttl, page)
+    def set(self, key: str, value: Any, *, ttl: float) -> None:
+        """Keep *value* for *ttl* seconds."""
+        self._pages[key] = (self._clock() + ttl, value)

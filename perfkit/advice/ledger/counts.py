@@ -13,6 +13,7 @@ import msgspec
 from perfkit.advice.wording import route_name
 from perfkit.core.families import Histogram, Point
 from perfkit.core.names import REQUEST_DURATION
+from perfkit.performance.requests import is_error
 from perfkit.store.quantiles import quantile
 from perfkit.store.series.rows import bounds_of
 
@@ -36,6 +37,9 @@ class Counts(msgspec.Struct, frozen=True, array_like=True):
         service: The time that all requests of the service took.
         queries: Statements that they sent; None where nobody counts them.
         buckets: Requests by bucket of the duration; those that hold none are left out.
+        failed: Requests that failed.
+        memory: Resident bytes of all workers, of the service alone; between two moments, what they have become more.
+        at: Unix seconds; between two moments, the time from one to the other.
     """
 
     requests: float = 0.0
@@ -43,6 +47,9 @@ class Counts(msgspec.Struct, frozen=True, array_like=True):
     service: float = 0.0
     queries: float | None = None
     buckets: dict[int, float] = {}
+    failed: float = 0.0
+    memory: float | None = None
+    at: float = 0.0
 
     def since(self, then: Counts) -> Counts:
         """Return what was counted after *then*; all of it where the numbers began anew in between."""
@@ -56,6 +63,9 @@ class Counts(msgspec.Struct, frozen=True, array_like=True):
             max(0.0, self.service - then.service),
             queries,
             {at: count for at, count in buckets.items() if count > 0.0},
+            max(0.0, self.failed - then.failed),
+            None if self.memory is None or then.memory is None else self.memory - then.memory,
+            self.at - then.at,
         )
 
 
@@ -68,6 +78,8 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
         mean: Seconds; None where there was none.
         share: Part of the service's request time, 0-1.
         queries: Statements a request; None where nobody counts them.
+        errors: Part of the requests that failed, 0-1.
+        growth: Bytes a second by which the workers' memory grew; None where that is not known, and of a route.
     """
 
     requests: int
@@ -75,6 +87,8 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     mean: float | None = None
     share: float | None = None
     queries: float | None = None
+    errors: float | None = None
+    growth: float | None = None
 
 
 def figures(counts: Counts) -> Figures:
@@ -91,29 +105,45 @@ def figures(counts: Counts) -> Figures:
         mean=counts.seconds / requests,
         share=min(1.0, counts.seconds / counts.service) if counts.service > 0.0 else None,
         queries=None if counts.queries is None else counts.queries / requests,
+        errors=min(1.0, counts.failed / requests),
+        growth=counts.memory / counts.at if counts.memory is not None and counts.at > 0.0 else None,
     )
 
 
-def counts_of(points: Iterable[Point], queries: Mapping[str, float]) -> dict[str, Counts]:
+def counts_of(
+    points: Iterable[Point], queries: Mapping[str, float], *, memory: float | None = None, at: float = 0.0
+) -> dict[str, Counts]:
     """Return the counts of each route, and of all together as `SERVICE`.
 
     Args:
         points: The request durations of all workers since the start, with all buckets.
         queries: Statements by route.
+        memory: Resident bytes of all workers; None where that is not known.
+        at: Unix seconds.
     """
-    sums: dict[str, tuple[list[float], dict[int, float]]] = {SERVICE: ([0.0, 0.0], {})}
+    sums: dict[str, tuple[list[float], dict[int, float]]] = {SERVICE: ([0.0, 0.0, 0.0], {})}
     for point in points:
         if isinstance(point.value, Histogram) and point.value.count:
             for name in (SERVICE, route_name(*point.labels[:2])):
-                totals, buckets = sums.setdefault(name, ([0.0, 0.0], {}))
+                totals, buckets = sums.setdefault(name, ([0.0, 0.0, 0.0], {}))
                 totals[0] += point.value.count
                 totals[1] += point.value.sum
-                for at, count in enumerate(point.value.counts):
+                totals[2] += point.value.count if is_error(point.labels) else 0.0
+                for place, count in enumerate(point.value.counts):
                     if count:
-                        buckets[at] = buckets.get(at, 0.0) + count
+                        buckets[place] = buckets.get(place, 0.0) + count
     service = sums[SERVICE][0][1]
     asked = {**queries, SERVICE: sum(queries.values())} if queries else {}
     return {
-        name: Counts(totals[0], totals[1], service, asked.get(name, 0.0) if asked else None, buckets)
+        name: Counts(
+            totals[0],
+            totals[1],
+            service,
+            asked.get(name, 0.0) if asked else None,
+            buckets,
+            totals[2],
+            memory if name == SERVICE else None,
+            at,
+        )
         for name, (totals, buckets) in sums.items()
     }

@@ -19,7 +19,7 @@ from perfkit.core.context import Context
 from perfkit.core.errors import FindingNotFoundError
 from perfkit.core.families import Histogram, Point
 from perfkit.core.findings import Finding, State
-from perfkit.core.names import REQUEST_DURATION, ROUTE_STATEMENTS
+from perfkit.core.names import PROCESS_MEMORY, REQUEST_DURATION, ROUTE_STATEMENTS
 
 __all__ = ["LONGEST", "Keeper", "Told"]
 
@@ -101,7 +101,7 @@ class Keeper:
             if found is not None:
                 asked.add(component)
                 # What a component itself saw mended (an index that is there now) is not told any more.
-                findings.update((identity(each), each) for each in found if each.state is not State.FIXED)
+                findings.update((identity(each), each) for each in found if not each.state.is_over)
         is_reopened = self._reopen(now)
         if not findings and not self._ledger.records:
             return
@@ -169,7 +169,7 @@ class Keeper:
         if finding.state is State.FIXED:
             state = State.FIXED
         snooze = self.journal.snoozes.get(name)
-        if snooze is not None and now < snooze.until and state is not State.FIXED:
+        if snooze is not None and now < snooze.until and not state.is_over:
             state = State.SNOOZED
         return msgspec.structs.replace(
             finding,
@@ -226,14 +226,17 @@ class Keeper:
     def _counts(self) -> dict[str, Counts]:
         points: list[Point] = []
         queries: dict[str, float] = {}
-        names = {REQUEST_DURATION.name, ROUTE_STATEMENTS.name}
+        memory: float | None = None
+        names = {REQUEST_DURATION.name, ROUTE_STATEMENTS.name, PROCESS_MEMORY.name}
         for family in self._store.families(names, detailed=True, polite=True):
             for point in family.points:
                 if isinstance(point.value, Histogram):
                     points.append(point)
+                elif isinstance(point.value, float) and family.definition.name == PROCESS_MEMORY.name:
+                    memory = point.value
                 elif isinstance(point.value, float):
                     queries[point.labels[0]] = point.value
-        return counts_of(points, queries)
+        return counts_of(points, queries, memory=memory, at=self._clock.time())
 
     def _tell(self, now: float, *, is_new: bool) -> None:
         if not is_new and now - self._told_at < TELL_INTERVAL:

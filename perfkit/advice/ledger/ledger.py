@@ -5,6 +5,9 @@ in none of them, and *returned* when it is met again. A hundred is not enough fo
 passed that seven meetings were to be expected (if it were still there, none in all of them would be a chance of one in
 a thousand, exp(-7), as meetings that do not depend on each other follow Poisson's law).
 
+What was met once or twice, or for a moment only, may never have been a problem: a call that blocked the loop while the
+app was being loaded. That it is not met any more is no proof of a fix; it is *gone*, and open again when it is met.
+
 Two sorts of findings: those that count how often they were met are alive when that number rises; states are alive while
 they are told.
 """
@@ -34,14 +37,23 @@ QUIET = 15.0
 STATE_QUIET = 30.0
 """The same for a state, which may flicker."""
 
+SIGHTINGS = 3
+"""Meetings below which it is not known to have been a problem."""
+
+LASTED = 5.0
+"""Seconds from the first to the last meeting from which it was one."""
+
+MANY = 20
+"""Meetings from which it was one however short it was."""
+
 SETTLED = 1_000.0
 """Requests after which what it is like afterwards is no longer refined."""
 
 MOST = 200
-"""Problems remembered; what was fixed first goes first, then what was not seen for longest."""
+"""Problems remembered; of what is fixed or gone the oldest goes first, then what was not seen for longest."""
 
 REMEMBERED = 30 * 86_400.0
-"""Seconds for which a fixed problem is shown."""
+"""Seconds for which a problem that is fixed or gone is remembered."""
 
 
 class Ledger:
@@ -141,7 +153,9 @@ class Ledger:
         changes |= {"latest": latest, "is_settled": False}
         is_enough = record.state is not State.FIXED and earlier.since(record.base).requests >= ENOUGH
         changes["until"] = earlier if is_enough else latest
-        if record.state is State.FIXED:
+        if record.state is State.GONE:
+            changes |= {"state": State.OPEN, "changed_at": now}
+        elif record.state is State.FIXED:
             base, met = earlier, record.seen or 0
             changes |= {"state": State.RETURNED, "changed_at": now, "base": base, "met": met, "fixed_in": ""}
             changes |= {"before": None, "after": None}
@@ -164,12 +178,16 @@ class Ledger:
         if not record.is_settled:
             return msgspec.structs.replace(record, latest=current, is_settled=True)
         passed = current.since(record.latest)
+        if record.state is State.GONE:
+            return record
         if record.state is State.FIXED:
             if record.after is None or record.after.requests >= min(SETTLED, passed.requests):
                 return record
             return msgspec.structs.replace(record, after=figures(passed))
         if not self._is_gone(record, passed.requests, now):
             return record
+        if not _was_a_problem(record):
+            return msgspec.structs.replace(record, state=State.GONE, changed_at=now)
         before = record.until.since(record.base)
         if not before.requests:
             # It was told before its first request had ended: all that the route ever counted is what there is.
@@ -198,6 +216,16 @@ class Ledger:
         return counts.get(route) or Counts(service=counts.get(SERVICE, Counts()).service)
 
 
+def _was_a_problem(record: Record) -> bool:
+    """Return whether *record* was met so often, and for so long, that its end proves something; or was fixed before."""
+    if record.state is State.RETURNED:
+        return True
+    if record.seen is None:
+        return True  # whoever tells a state looks twice
+    met = record.seen - record.met
+    return met >= MANY or (met >= SIGHTINGS and record.last_seen - record.first_seen >= LASTED)
+
+
 def _slim(identity: str, finding: Finding) -> Finding:
     """Return *finding* as it is remembered: bounded, and without what only matters while it is there."""
     return Finding(
@@ -216,12 +244,8 @@ def _slim(identity: str, finding: Finding) -> Finding:
 
 
 def _bounded(records: dict[str, Record], now: float) -> dict[str, Record]:
-    kept = {
-        key: each
-        for key, each in records.items()
-        if each.state is not State.FIXED or now - each.changed_at < REMEMBERED
-    }
+    kept = {key: each for key, each in records.items() if not each.state.is_over or now - each.changed_at < REMEMBERED}
     if len(kept) <= MOST:
         return kept
-    order = sorted(kept.items(), key=lambda item: (item[1].state is not State.FIXED, item[1].last_seen))
+    order = sorted(kept.items(), key=lambda item: (not item[1].state.is_over, item[1].last_seen))
     return dict(order[len(kept) - MOST :])

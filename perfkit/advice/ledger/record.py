@@ -5,10 +5,16 @@ from __future__ import annotations
 import msgspec
 
 from perfkit.advice.ledger.counts import Counts, Figures
-from perfkit.advice.wording import seconds, significant
+from perfkit.advice.wording import percent, seconds, significant
 from perfkit.core.findings import Finding, State
 
 __all__ = ["Fixed", "Record", "Release", "Snoozed", "fixed_of", "proof"]
+
+
+FEWER = 0.01
+"""Part of the requests that must fail less than before for that to be told."""
+
+MIB = 1024.0 * 1024.0
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
@@ -16,7 +22,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         finding: As it was last told, without its evidence and fix.
-        state: ``open``, ``fixed`` or ``returned``; that it is snoozed is said apart, by people.
+        state: ``open``, ``fixed``, ``gone`` or ``returned``; that it is snoozed is said apart, by people.
         first_seen, last_seen: Unix seconds.
         changed_at: Unix seconds of the last change of the state.
         release: Of the app when it was last seen.
@@ -104,6 +110,9 @@ def fixed_of(record: Record) -> Fixed:
         # Of the whole service: statements a request are those of whatever was asked for then.
         before = msgspec.structs.replace(before, queries=None)
         after = msgspec.structs.replace(after, queries=None)
+    if finding.kind != "memory_growth":
+        before = msgspec.structs.replace(before, growth=None)
+        after = msgspec.structs.replace(after, growth=None)
     return Fixed(
         fingerprint=finding.fingerprint,
         code=finding.code,
@@ -124,15 +133,23 @@ def fixed_of(record: Record) -> Fixed:
 
 
 def proof(before: Figures, after: Figures) -> str:
-    """Say what changed: queries a request where they changed, then p95, or the mean where requests are few."""
+    """Say what changed: of a leak memory; else queries where they did, fewer errors, then p95, of few the mean."""
+    if before.growth is not None and after.growth is not None:
+        return f"memory {_growth(before.growth)} → {_growth(after.growth)}"
     told = []
     if before.queries is not None and after.queries is not None and _queries(before) != _queries(after):
         told.append(f"{_queries(before)} → {_queries(after)} queries")
+    if before.errors is not None and after.errors is not None and after.errors < before.errors - FEWER:
+        told.append(f"{percent(before.errors)} → {percent(after.errors)} errors")
     if before.p95 is not None and after.p95 is not None:
         told.append(f"p95 {seconds(before.p95)} → {seconds(after.p95)}")
     elif before.mean is not None and after.mean is not None:
         told.append(f"mean {seconds(before.mean)} → {seconds(after.mean)}")
     return ", ".join(told)
+
+
+def _growth(bytes_per_second: float) -> str:
+    return f"{bytes_per_second * 60.0 / MIB:+.1f} MiB/min"
 
 
 def _queries(figures: Figures) -> str:

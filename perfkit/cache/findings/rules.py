@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from perfkit.cache.memory.traffic import MANY, Heavy, Storm, Traffic
+from perfkit.cache.memory.traffic import MANY, Heavy, Storm
 from perfkit.cache.shadow.snapshot import ShadowEstimate
 from perfkit.cache.snapshot import CacheSnapshot, NamespaceSnapshot
 from perfkit.core.findings import Effect, Finding, Priority
@@ -41,19 +41,19 @@ LEAST_TTL = 1.0
 """Seconds: a response that changes sooner is no candidate."""
 
 
-def find(cache: CacheSnapshot, traffic: Traffic) -> Iterator[Finding]:
-    """Yield what is wrong with *cache*, of all workers; *traffic* is what this worker saw of single keys."""
+def find(cache: CacheSnapshot, storms: Iterable[Storm] = (), heavies: Iterable[Heavy] = ()) -> Iterator[Finding]:
+    """Yield what is wrong with *cache* and its *storms*, of all workers; *heavies* are what this worker saw."""
     names = sorted(cache.namespaces, key=lambda name: -_lookups(cache.namespaces[name]))[:MOST]
     shadows = {} if cache.shadow is None else cache.shadow.namespaces
     useless = set()
-    for storm in _first(list(traffic.storms.values()), lambda each: max(each.waited, each.repeated)):
+    for storm in _first(storms, lambda each: max(each.waited, each.repeated)):
         yield from _stampede(storm)
     for name in names:
         space = cache.namespaces[name]
         if _lookups(space) >= ENOUGH and space.hit_ratio is not None and space.hit_ratio < USELESS:
             useless.add(name)
             yield _useless(name, space)
-    for heavy in _first(list(traffic.heavy.values()), lambda each: each.largest * each.count):
+    for heavy in _first(heavies, lambda each: each.largest * each.count):
         yield _oversized(heavy, cache)
     for name, shadow in shadows.items():
         space = cache.namespaces.get(name, NamespaceSnapshot())
@@ -80,6 +80,7 @@ def _finding(code: str, kind: str, about: str, **details: Any) -> Finding:
 
 def _stampede(storm: Storm) -> Iterator[Finding]:
     about = f"{storm.namespace}: {storm.key}"
+    place = {"site": storm.site or None, "route": storm.route or None}
     if storm.repeated >= MANY:
         yield _finding(
             "PK301",
@@ -93,6 +94,7 @@ def _stampede(storm: Storm) -> Iterator[Finding]:
             fix={"python": f"cache.memoize({storm.key!r}, load, ttl=60, stale_while_revalidate=30)"},
             confidence="likely",
             estimate={"loads_saved": float(storm.repeated)},
+            **place,
         )
     elif storm.waited >= MANY:
         yield _finding(
@@ -106,6 +108,7 @@ def _stampede(storm: Storm) -> Iterator[Finding]:
             seen=storm.count,
             fix={"python": "@cache.memoized(ttl=60, stale_while_revalidate=30, early_refresh=1)"},
             estimate={"waits_saved": float(storm.waited)},
+            **place,
         )
 
 

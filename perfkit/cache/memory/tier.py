@@ -80,7 +80,6 @@ class Tier:
         self.hears_elsewhere = False
         self.tags = Tags()
         self.spaces: dict[str, Space] = {}
-        self.traffic = Traffic()
         self.ticks: list[float] = []
         self._begin()
 
@@ -93,6 +92,7 @@ class Tier:
         self.seen = self.slots[EPOCH]
         self.shadow: Watcher | None = None
         self._is_littered = False
+        self.traffic = Traffic()
 
     def _empty(self) -> None:
         self.policy = self._make_policy()

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import re
+import sys
+from collections.abc import Iterable
 from typing import Any
 
-from perfkit.cache.entry import Entry
+import msgspec
 
-__all__ = ["MANY", "Heavy", "Storm", "Traffic"]
+from perfkit.cache.entry import Entry
+from perfkit.core.code.sites import site_of
+from perfkit.core.spans import Exchange, get_exchange, route_of
+
+__all__ = ["MANY", "Heavy", "Storm", "Traffic", "merged"]
 
 MANY = 10
 """Callers at once, for one missing key, that make a storm."""
@@ -22,21 +28,59 @@ LONGEST = 80
 CHANGING = re.compile(r"[0-9a-fA-F]{8,}(?:-[0-9a-fA-F]+)*|\d+")
 
 
-class Storm:
+class Storm(msgspec.Struct, frozen=True, kw_only=True):
     """Callers that all wanted one missing key at the same time.
 
     Attributes:
         waited: Callers at once that waited for one load, at most.
         repeated: Times that its value was stored again within a second of its coming, at most.
         count: Times that there were `MANY` or more.
+        site, function: The line of the user's code that asked for it, or stored it, in the last storm; empty where
+            that is not known, as is the route.
     """
 
-    __slots__ = ("count", "key", "namespace", "repeated", "waited")
+    namespace: str
+    key: str
+    waited: int = 0
+    repeated: int = 0
+    count: int = 0
+    site: str = ""
+    function: str = ""
+    route: str = ""
+
+
+class _Brewing:
+    """A storm as it is counted; its exchange tells the route once the request is over."""
+
+    __slots__ = ("count", "exchange", "function", "key", "namespace", "repeated", "route", "site", "waited")
 
     def __init__(self, namespace: str, key: str) -> None:
-        """Begin with nothing."""
         self.namespace, self.key = namespace, key
         self.waited = self.repeated = self.count = 0
+        self.site = self.function = self.route = ""
+        self.exchange: Exchange | None = None
+
+    def note_place(self) -> None:
+        """Note who asks: called once a storm, so that no look-up pays for it."""
+        site = site_of(sys._getframe(1))
+        if site is not None:
+            self.site, self.function = site.text, site.function
+        self.exchange = get_exchange() or self.exchange
+
+    def told(self) -> Storm:
+        """Return what is known by now."""
+        if self.exchange is not None and self.exchange[0]:
+            self.route, self.exchange = route_of(self.exchange) or self.route, None
+        return Storm(
+            namespace=self.namespace,
+            key=self.key,
+            waited=self.waited,
+            repeated=self.repeated,
+            count=self.count,
+            site=self.site,
+            function=self.function,
+            route=self.route,
+        )
 
 
 class Heavy:
@@ -55,15 +99,22 @@ class Traffic:
 
     def __init__(self) -> None:
         """Know nothing."""
-        self.storms: dict[tuple[str, str], Storm] = {}
+        self._storms: dict[tuple[str, str], _Brewing] = {}
         self.heavy: dict[tuple[str, str], Heavy] = {}
         self._running: dict[tuple[str, Any], int] = {}
+
+    @property
+    def storms(self) -> list[Storm]:
+        """What is known of storms by now."""
+        return [each.told() for each in list(self._storms.values())]
 
     def wait(self, namespace: str, key: Any, waiting: int) -> None:
         """*waiting* callers wait for one load of *key*."""
         storm = self._storm(namespace, key)
         if storm is not None:
-            storm.count += waiting == MANY
+            if waiting == MANY:
+                storm.count += 1
+                storm.note_place()
             storm.waited = max(storm.waited, waiting)
 
     def store_again(self, entry: Entry, fresh_until: float) -> None:
@@ -82,7 +133,9 @@ class Traffic:
         if count >= MANY:
             storm = self._storm(namespace, key)
             if storm is not None:
-                storm.count += count == MANY
+                if count == MANY:
+                    storm.count += 1
+                    storm.note_place()
                 storm.repeated = max(storm.repeated, count)
 
     def weigh(self, namespace: str, key: Any, size: int, *, is_refused: bool) -> None:
@@ -97,12 +150,28 @@ class Traffic:
         heavy.refused += is_refused
         heavy.largest = max(heavy.largest, size)
 
-    def _storm(self, namespace: str, key: Any) -> Storm | None:
+    def _storm(self, namespace: str, key: Any) -> _Brewing | None:
         text = shape(key)
-        storm = self.storms.get((namespace, text))
-        if storm is None and len(self.storms) < MOST:
-            storm = self.storms.setdefault((namespace, text), Storm(namespace, text))
+        storm = self._storms.get((namespace, text))
+        if storm is None and len(self._storms) < MOST:
+            storm = self._storms.setdefault((namespace, text), _Brewing(namespace, text))
         return storm
+
+
+def merged(storms: Iterable[Storm]) -> Storm:
+    """Return one storm of what the workers know of it, what was told last first."""
+    newest, *others = storms
+    for each in others:
+        newest = msgspec.structs.replace(
+            newest,
+            waited=max(newest.waited, each.waited),
+            repeated=max(newest.repeated, each.repeated),
+            count=newest.count + each.count,
+            site=newest.site or each.site,
+            function=newest.function or each.function,
+            route=newest.route or each.route,
+        )
+    return newest
 
 
 def shape(key: Any) -> str:

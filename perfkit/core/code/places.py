@@ -19,6 +19,7 @@ HOME = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 _ADAPTERS = tuple(
     f"{os.sep}{name}{os.sep}" for name in ("perfkit_asgi", "perfkit_wsgi", "perfkit_flask", "perfkit_django")
 )
+_DEMO = f"{os.sep}perfkit_demo{os.sep}"
 _PACKAGES = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
 
 
@@ -40,7 +41,9 @@ class Place(NamedTuple):
 
 @lru_cache(4096)
 def is_users(filename: str) -> bool:
-    """Return True if *filename* is neither Python's, nor an installed package's, nor perfkit's."""
+    """Return True if *filename* is neither Python's, nor an installed package's, nor perfkit's; the demo's shop is."""
+    if _DEMO in filename:
+        return True
     if filename.startswith("<") or any(part in filename for part in _PACKAGES):
         return False
     if filename.startswith(HOME) or any(part in filename for part in _ADAPTERS):

@@ -16,11 +16,12 @@ from itertools import count
 from time import perf_counter
 from typing import Any, NamedTuple, TypeAlias
 
+from perfkit.core.code.sites import Site, Spot, found_from, site_of
 from perfkit.core.context import Context
 from perfkit.core.locks import OwnLock
 from perfkit.core.names import OTHER
 from perfkit.core.spans import MAX_SPANS, Exchange, get_exchange, record_span
-from perfkit.database.callsites import Site, Spot, found_from, relation_of, site_of
+from perfkit.database.callsites import relation_of
 from perfkit.database.capture.failures import LOCKS, reason_of
 from perfkit.database.capture.metrics import ERRORS, ROWS, SLOW, UNWATCHED, statements
 from perfkit.database.capture.scale import Scale

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from perfkit.core.code.sites import Spot
 from perfkit.core.names import OTHER
 from perfkit.core.spans import VARIANT, Attributes, Exchange
-from perfkit.database.callsites import Spot
 from perfkit.database.patterns.facts import Facts, Role
 from perfkit.database.patterns.observed import Relation
 from perfkit.store import Row

@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator
 from time import perf_counter
 from typing import Any
 
+from perfkit.core.code.sites import site_of
 from perfkit.core.context import Context
 from perfkit.core.findings import Finding
 from perfkit.core.spans import get_exchange, spans_of
-from perfkit.database.callsites import site_of
 from perfkit.database.patterns.found import found
 from perfkit.database.pool.metrics import CONNECTIONS, HELD, PENDING, WAITED
 from perfkit.database.pool.queueing import demand_of, replayed_waits, sufficient_size

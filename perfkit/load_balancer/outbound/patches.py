@@ -18,7 +18,8 @@ from urllib.parse import urlsplit
 
 from perfkit.core.lazy import imported
 from perfkit.core.locks import OwnLock
-from perfkit.load_balancer.outbound.recorder import Recorder, outcome_of, outcome_of_status
+from perfkit.load_balancer.outbound.calls import outcome_of, outcome_of_status
+from perfkit.load_balancer.outbound.recorder import Recorder
 
 __all__ = ["PLACES", "add", "look", "remove"]
 
@@ -177,4 +178,4 @@ def _tell(place: Place, args: tuple[Any, ...], kwargs: dict[str, Any], outcome: 
     for recorder in _Patched.recorders:
         with recorder.errors.guarded("load_balancer", "a call to another service could not be recorded"):
             host, method = place.describe(args, kwargs)
-            recorder.record(host, method, outcome, start)
+            recorder.record(host, method, outcome, start, place.module)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from perfkit.performance.memory.contents import Allocations, grown, types
+from perfkit.performance.memory.contents import Allocations, OwnTypes, grown, home_of, types
 
 if TYPE_CHECKING:
     from perfkit.performance.memory.slope import Slope
@@ -21,17 +21,20 @@ __all__ = ["KIND", "MemoryGrowth", "MemoryWatcher", "suspects"]
 KIND = "memory_growth"
 """The kind of these texts in the store."""
 
-WARM_UP = 120.0
-"""Seconds after the start in which every program grows."""
-
 SAMPLES = 600
 """Samples kept of a window."""
 
 JUDGED_EVERY = 60.0
-"""Seconds between two judgements; what a worker says is good for three of them."""
+"""Seconds between two judgements at most; what a worker says is good for three of them."""
+
+JUDGEMENTS = 30.0
+"""Judgements in the time of the window at least."""
+
+TOLD_EVERY = 10.0
+"""Seconds between two texts while nothing changes but the numbers."""
 
 LOOKED_AFTER = 300.0
-"""Seconds between the two looks at what is in the memory."""
+"""Seconds between two looks at what is in the memory."""
 
 
 class MemoryGrowth(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,6 +47,7 @@ class MemoryGrowth(msgspec.Struct, frozen=True, kw_only=True):
         seconds: Time that was looked at.
         confidence: Part of the pairs of points that rise, 0-1.
         types: Objects more of each type, between two looks; empty unless `performance.memory.types` is on.
+        homes: Where these types are defined, as far as they are the user's own: ``path:line``.
         lines: Bytes more by line of code; empty unless `performance.memory.tracemalloc` is on.
     """
 
@@ -58,6 +62,7 @@ class MemoryGrowth(msgspec.Struct, frozen=True, kw_only=True):
     is_suspect: bool = True
     types: dict[str, int] = msgspec.field(default_factory=dict)
     lines: dict[str, int] = msgspec.field(default_factory=dict)
+    homes: dict[str, str] = msgspec.field(default_factory=dict)
 
 
 class MemoryWatcher:
@@ -71,10 +76,12 @@ class MemoryWatcher:
         self._begun_at: float | None = None
         self._judged_at = float("-inf")
         self._is_suspect = False
+        self._told_at = float("-inf")
         self._allocations = Allocations()
-        self._types: dict[str, int] = {}
+        self._types: dict[str, int] | None = None
         self._looked_at: float | None = None
         self._contents: tuple[dict[str, int], dict[str, int]] = ({}, {})
+        self._own = OwnTypes(settings.window) if settings.is_short else None
 
     def start(self) -> None:
         """Begin to trace allocations, if the settings say so."""
@@ -89,24 +96,34 @@ class MemoryWatcher:
         """Take the *resident* bytes at *now* (monotonic seconds) in, and judge them once a minute."""
         if self._begun_at is None:
             self._begun_at = now
-        if now - self._begun_at < WARM_UP:
+        if now - self._begun_at < self._settings.warm_up:
             return
+        if self._types is None and self._settings.types:
+            self._types = types()  # so that the first suspicion has something to compare with
         if not self._points or now - self._points[-1][0] >= self._settings.window / SAMPLES:
             self._points.append((now, resident))
-        if now - self._judged_at >= JUDGED_EVERY:
+        if now - self._judged_at >= min(JUDGED_EVERY, self._settings.window / JUDGEMENTS):
             self._judged_at = now
             self._judge(resident, now)
 
     def _judge(self, resident: float, now: float) -> None:
         from perfkit.performance.memory.slope import floor_of, slope
 
+        steady: dict[str, int] = {}
         line = slope(floor_of(self._points, self._settings.window))
         is_suspect = line is not None and self._grows(line)
+        if self._own is not None:
+            # Every program grows for a while: in a short time only a type that becomes steadily more is a proof.
+            self._own.look(now)
+            steady = self._own.steady() if is_suspect else {}
+            is_suspect = bool(steady)
         if line is not None and is_suspect:
-            self._look(now)
-            self._tell(line, resident, is_suspect=True)
+            is_news = self._look(now, steady) or not self._is_suspect
+            if is_news or now - self._told_at >= TOLD_EVERY:
+                self._told_at = now
+                self._tell(line, resident, is_suspect=True)
         elif line is not None and self._is_suspect:
-            self._looked_at, self._contents = None, ({}, {})
+            self._looked_at, self._types, self._contents = None, None, ({}, {})
             self._tell(line, resident, is_suspect=False)
         self._is_suspect = is_suspect
 
@@ -120,19 +137,23 @@ class MemoryWatcher:
             and line.growth >= least * min(1.0, line.seconds / window)
         )
 
-    def _look(self, now: float) -> None:
-        """Look at what is in the memory when the suspicion begins, and again later."""
-        settings = self._settings
+    def _look(self, now: float, steady: Mapping[str, int]) -> bool:
+        """Look at what is in the memory when the suspicion begins, and again later; return whether it did.
+
+        The first look compares with what was there when the worker had warmed up, the later ones with the first.
+        """
+        settings, is_first = self._settings, self._looked_at is None
         if not (settings.types or settings.tracemalloc):
-            return
-        if self._looked_at is None:
-            self._looked_at = now
-            self._types = types() if settings.types else {}
+            return False
+        if self._looked_at is not None and now - self._looked_at < LOOKED_AFTER:
+            return False
+        self._looked_at = now
+        found = types() if settings.types else {}
+        self._contents = {**steady, **grown(self._types or found, found)}, self._allocations.grown()
+        if is_first:
+            self._types = found
             self._allocations.mark()
-        elif now - self._looked_at >= LOOKED_AFTER:
-            self._looked_at = now
-            found = types() if settings.types else {}
-            self._contents = grown(self._types, found), self._allocations.grown()
+        return True
 
     def _tell(self, line: Slope, resident: float, *, is_suspect: bool) -> None:
         growth = MemoryGrowth(
@@ -147,6 +168,7 @@ class MemoryWatcher:
             is_suspect=is_suspect,
             types=self._contents[0],
             lines=self._contents[1],
+            homes={name: home for name in self._contents[0] if (home := home_of(name))},
         )
         self._store.texts.append(KIND, msgspec.to_builtins(growth))
 

@@ -15,6 +15,7 @@ from time import perf_counter
 from types import FrameType
 from typing import Any
 
+from perfkit.core.code import sites
 from perfkit.core.context import Context
 from perfkit.core.spans import get_exchange
 from perfkit.database import callsites
@@ -159,7 +160,7 @@ class Capture:
 
     def find_with(self, find: Callable[[FrameType], FrameType | None]) -> None:
         """Ask *find* where work comes from whose outermost frame is a library's. For adapters."""
-        callsites.find_with(find)
+        sites.find_with(find)
 
 
 def _living_engines() -> list[Any]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from perfkit.advice.ledger.counts import SERVICE, Counts, Figures, counts_of, figures
 from perfkit.advice.ledger.ledger import MOST, REMEMBERED, Ledger
-from perfkit.advice.ledger.record import Record, proof
+from perfkit.advice.ledger.record import Record, fixed_of, proof
 from perfkit.core.families import Histogram, Point
 from perfkit.core.findings import Finding, Priority, State
 from perfkit.core.names import REQUEST_DURATION
@@ -184,7 +185,7 @@ def test_a_problem_told_before_its_request_has_ended_has_figures_too() -> None:
     shop = Shop()
     shop.serve(30, seconds=0.3)
     shop.look()
-    shop.met = 1
+    shop.met = 20
     shop.look_again()
     shop.look_again()
     shop.serve(250, seconds=0.01)
@@ -192,6 +193,41 @@ def test_a_problem_told_before_its_request_has_ended_has_figures_too() -> None:
     before = shop.record().before
     assert before is not None
     assert (before.requests, before.p95) == (30, pytest.approx(0.3, rel=0.07))
+
+
+@pytest.mark.parametrize(("met", "apart"), [(1, 0.0), (2, 60.0), (19, 2.0)], ids=["once", "twice", "for a moment"])
+def test_what_was_met_too_seldom_to_be_a_problem_is_gone_and_no_fix(met: int, apart: float) -> None:
+    """An import that blocks the loop once, while the first requests come."""
+    shop = Shop()
+    shop.look()
+    shop.serve(1, seconds=0.4, meets=True)
+    shop.look_again()
+    shop.serve(met - 1, seconds=0.4, meets=True)
+    shop.look_again(after=apart)
+    shop.look_again()
+    shop.serve(500 * met, seconds=0.01)
+    assert shop.look_again(after=20.0)
+    record = shop.record()
+    assert (record.state, record.before, record.after) == (State.GONE, None, None)
+    assert not shop.look_again(after=600.0)
+
+
+def test_what_was_gone_and_is_met_again_is_open_and_its_meetings_add_up() -> None:
+    shop = Shop()
+    shop.look()
+    for _ in range(4):
+        shop.serve(1, seconds=0.4, meets=True)
+        shop.look_again()
+        assert shop.record().state is State.OPEN
+        shop.look_again()
+        shop.serve(2_000, seconds=0.01)
+        shop.look_again(after=20.0)
+    record = shop.record()
+    assert record.state is not State.GONE
+    shop.serve(20_000, seconds=0.01)
+    shop.look_again(after=20.0)
+    assert shop.record().state is State.FIXED
+    assert shop.record().first_seen < 1_010.0
 
 
 def test_what_comes_back_has_returned_and_is_measured_anew() -> None:
@@ -354,3 +390,36 @@ def test_figures_between_two_moments_are_those_of_the_requests_in_between(
 def test_nothing_is_proved_where_nothing_was_measured() -> None:
     assert proof(Figures(requests=0), Figures(requests=0)) == ""
     assert proof(Figures(requests=3, mean=0.4), Figures(requests=3, mean=0.1)) == "mean 400 ms → 100 ms"
+
+
+def test_errors_that_became_fewer_are_part_of_the_proof() -> None:
+    shop = ill_shop()
+    before, after = Figures(requests=100, errors=0.12, p95=2.0), Figures(requests=100, errors=0.0, p95=0.02)
+    assert proof(before, after) == "12 % → 0 % errors, p95 2.00 s → 20.0 ms"
+    assert proof(after, before) == "p95 20.0 ms → 2.00 s", "that is no gain, and the error rate is told elsewhere"
+    failed = Point(("GET", "/a", "503", "http", "503"), Histogram(BOUNDS, [3.0] + [0.0] * len(BOUNDS), 0.1))
+    fine = Point(("GET", "/a", "200", "http", ""), Histogram(BOUNDS, [9.0] + [0.0] * len(BOUNDS), 0.1))
+    assert figures(counts_of([failed, fine], {})["GET /a"]).errors == 0.25
+    assert shop.record().before is None
+
+
+def test_a_leak_that_was_mended_is_proved_by_the_memory() -> None:
+    mib, shop = 1024.0 * 1024.0, Shop()
+    leak = msgspec.structs.replace(finding("leak", seen=None, route=None), kind="memory_growth")
+
+    def look(memory: float, *findings: Finding) -> None:
+        shop.now += 2.0
+        shop.serve(30)
+        points = [Point(("GET", "/a", "200", "http", ""), Histogram(BOUNDS, [shop.now] + [0.0] * len(BOUNDS), 1.0))]
+        counts = counts_of(points, {}, memory=memory * mib, at=shop.now)
+        shop.ledger.observe({each.fingerprint: each for each in findings}, counts, shop.now)
+
+    for step in range(30):
+        look(100.0 + step, *((leak,) if step else ()))
+    for step in range(80):
+        look(130.0 + step % 2)
+    (record,) = shop.ledger.records.values()
+    assert record.state is State.FIXED
+    told = fixed_of(record)
+    assert told.proof.startswith("memory +30.0 MiB/min → +0.")
+    assert fixed_of(msgspec.structs.replace(record, finding=finding("leak", route=None))).before.growth is None

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from itertools import accumulate
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from perfkit.cache.memory.traffic import MANY, MOST, Traffic, shape
 from perfkit.cache.shadow.snapshot import ShadowEstimate, ShadowSnapshot
 from perfkit.cache.snapshot import CacheSnapshot, NamespaceSnapshot
 from perfkit.core.findings import Finding, Priority
+from perfkit.core.spans import begin_exchange, seal_exchange
 from perfkit.testing import FakeClock
 
 
@@ -30,7 +32,8 @@ def snapshot(**details: Any) -> CacheSnapshot:
 
 
 def found(cache: CacheSnapshot, traffic: Traffic | None = None) -> dict[str, Finding]:
-    return {finding.code: finding for finding in find(cache, traffic or Traffic())}
+    traffic = traffic or Traffic()
+    return {finding.code: finding for finding in find(cache, traffic.storms, traffic.heavy.values())}
 
 
 def test_a_cache_that_does_well_has_no_findings() -> None:
@@ -105,6 +108,37 @@ def test_values_that_many_make_for_themselves_are_a_stampede() -> None:
     assert finding.evidence["callers"] == 15
     assert finding.priority is Priority.HIGH
     assert finding.confidence == "likely"
+    assert 'cache.set("front"' in line_of(finding)
+
+
+def test_who_waits_for_one_load_is_told_by_line_and_route() -> None:
+    cache = CacheManager()
+    exchange = begin_exchange()
+    run_stampede(cache)
+    seal_exchange(exchange, "GET /front")
+    finding = codes(cache)["PK301"]
+    assert 'cache.amemoize("k"' in line_of(finding)
+    assert finding.route == "GET /front"
+
+
+def run_stampede(cache: CacheManager) -> None:
+    async def load() -> int:
+        await asyncio.sleep(0.05)
+        return 1
+
+    async def ask() -> int:
+        value: int = await cache.amemoize("k", load)
+        return value
+
+    async def all_at_once() -> None:
+        await asyncio.gather(*(ask() for _ in range(20)))
+
+    asyncio.run(all_at_once())
+
+
+def line_of(finding: Finding) -> str:
+    path, _, line = str(finding.site).rpartition(":")
+    return Path(path).read_text().splitlines()[int(line) - 1]
 
 
 @pytest.mark.parametrize("apart", [1.5, 10.0])

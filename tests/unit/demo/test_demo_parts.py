@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from perfkit.testing import FakeClock
 from perfkit_demo.fastapi_shop.app import create_app
 from perfkit_demo.shop.audit import LEAK_LIMIT, AuditLog
 from perfkit_demo.shop.pages import PageCache
@@ -43,11 +44,14 @@ def test_the_leak_stops_at_its_limit() -> None:
 
 
 def test_a_page_is_found_until_it_expires() -> None:
-    cache = PageCache(ttl=5.0)
-    assert cache.get("home", now=100.0) is None
-    cache.put("home", {"banner": "Hello"}, now=100.0)
-    assert cache.get("home", now=104.9) == {"banner": "Hello"}
-    assert cache.get("home", now=105.0) is None
+    clock = FakeClock()
+    cache = PageCache(clock.monotonic)
+    assert cache.get("home") is None
+    cache.set("home", {"banner": "Hello"}, ttl=5.0)
+    clock.advance(4.9)
+    assert cache.get("home") == {"banner": "Hello"}
+    clock.advance(0.2)
+    assert cache.get("home") is None
     assert (cache.hits, cache.misses) == (1, 2)
 
 

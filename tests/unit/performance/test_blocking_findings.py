@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from perfkit.performance.blocking.report import BlockedLoop, BlockedSite
@@ -30,6 +31,33 @@ def site(count: int, seconds: float, *, place: str = "shop/sales.py:99") -> Bloc
 def test_how_often_and_how_long_is_told_in_words(count: int, seconds: float, words: str) -> None:
     (finding,) = blocked([site(count, seconds)])
     assert finding.message == f"report blocked the event loop {words} nothing else could run meanwhile."
+
+
+@pytest.mark.parametrize(
+    ("code", "fix"),
+    [
+        ("time.sleep(PRINTING)", "await asyncio.sleep(PRINTING)"),
+        ("page = render(order, for_print=True)", "page = await asyncio.to_thread(render, order, for_print=True)"),
+        ("return requests.get(url)", "return await asyncio.to_thread(requests.get, url)"),
+        ("stock = fetch(url).json()", "stock = await asyncio.to_thread(lambda: fetch(url).json())"),
+        ("for row in rows:", "await asyncio.to_thread(blocking_call, ...)"),
+        ("total += 1", "await asyncio.to_thread(blocking_call, ...)"),
+        ("", "await asyncio.to_thread(blocking_call, ...)"),
+    ],
+)
+def test_the_line_is_told_as_it_does_not_block(code: str, fix: str) -> None:
+    blocks = site(3, 0.5)
+    (finding,) = blocked([msgspec.structs.replace(blocks, last=msgspec.structs.replace(blocks.last, code=code))])
+    assert finding.fix == {"python": fix}
+
+
+@pytest.mark.parametrize(
+    ("count", "longest", "waiting", "priority"),
+    [(2, 0.2, 0, "low"), (3, 0.2, 0, "medium"), (1, 0.6, 0, "medium"), (1, 1.0, 0, "high"), (1, 0.1, 10, "high")],
+)
+def test_what_may_have_been_chance_comes_last(count: int, longest: float, waiting: int, priority: str) -> None:
+    blocks = msgspec.structs.replace(site(count, longest * count), longest=longest, waiting=waiting)
+    assert [each.priority for each in blocked([blocks])] == [priority]
 
 
 def test_what_stands_nowhere_is_no_finding() -> None:

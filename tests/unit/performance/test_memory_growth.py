@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import gc
+import json
 import random
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from perfkit.core.errors import ConfigurationError
+from perfkit.performance.findings import growing
 from perfkit.performance.memory.contents import Allocations, grown, types
 from perfkit.performance.memory.slope import floor_of, slope
 from perfkit.performance.memory.watch import KIND, MemoryGrowth, MemoryWatcher, suspects
 from perfkit.performance.settings import MemoryWatch
 from perfkit.store import Store, StoreSettings
+from perfkit.system import PerformanceSystem
 from perfkit.testing import FakeClock
 
 MIB = 1024 * 1024
@@ -122,6 +127,68 @@ def test_the_type_that_grew_is_told() -> None:
     assert name in found
     assert found[name] == pytest.approx(len(kept), rel=0.2)
     assert len(found) <= 5
+
+
+class Entry:
+    """What the audit list of the next tests keeps."""
+
+    def __init__(self) -> None:
+        self.other: list[int] = []
+
+
+def short_watch(*, leaks: bool) -> tuple[MemoryGrowth, ...]:
+    """Return what a worker tells after half a minute in which its memory grows, by entries that it keeps or not."""
+    clock = FakeClock()
+    store = Store(StoreSettings(mode="memory"), clock=clock)
+    watcher = MemoryWatcher(store, MemoryWatch(window=30, warm_up=3, growth=MIB, types=True))
+    gc.collect()
+    kept: list[Entry] = []
+    for second in range(25):
+        kept += [Entry() for _ in range(40)]
+        if not leaks:
+            del kept[:-50]
+        watcher.sample((100 + second) * MIB, clock.advance(1.0))
+    return suspects(store.texts.read(KIND), [watcher.pid], clock.time())
+
+
+def test_in_a_short_time_a_type_that_becomes_more_is_the_proof_and_tells_the_line() -> None:
+    (growth,) = short_watch(leaks=True)
+    (finding,) = growing([growth])
+    name = f"{Entry.__module__}.Entry"
+    assert growth.types[name] > 300
+    assert finding.object == name
+    path, _, line = str(finding.site).rpartition(":")
+    assert Path(path).read_text().splitlines()[int(line) - 1] == "class Entry:"
+    assert f"more of {name}." in finding.message
+    assert finding.fix["python"]
+
+
+def test_memory_that_grows_for_a_short_time_alone_proves_nothing() -> None:
+    assert short_watch(leaks=False) == ()
+
+
+def test_the_line_that_allocates_most_is_told_before_a_type() -> None:
+    growth = MemoryGrowth(
+        at=1.0,
+        pid=7,
+        resident=1.0,
+        bytes_per_hour=1.0,
+        low=1.0,
+        high=1.0,
+        seconds=3600.0,
+        confidence=1.0,
+        types={"shop.Entry": 10},
+        homes={"shop.Entry": "shop/audit.py:9"},
+        lines={json.__file__ + ":3": 7 * MIB, "shop/audit.py:31": 5 * MIB},
+    )
+    (finding,) = growing([growth])
+    assert finding.site == "shop/audit.py:31"
+    assert "5.0 MiB more were allocated at shop/audit.py:31." in finding.message
+
+
+def test_a_short_window_without_types_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="only the types that grow"):
+        PerformanceSystem({"performance": {"memory": {"window": 60}}}, environment="testing")
 
 
 def test_counting_types_ends_when_its_time_is_up() -> None:

@@ -127,13 +127,18 @@ def _alert(alert: Alert, at: float) -> list[Child]:
 
 
 def _about(source: str, labels: Mapping[str, str]) -> Child:
-    """Return what an alert is about: its route where it has one, a link to the numbers behind it."""
+    """Return what an alert is about: its route where it has one, a link to the numbers behind it.
+
+    What is about all requests leads to what was found, ranked, each with its line of code.
+    """
     route = labels.get("route") or labels.get("http_route", "")
     method = labels.get("method") or labels.get("http_request_method", "")
     if route and method:
         from perfkit.dashboard.sections.routes import route_link
 
         return route_link(method, route, h("code", None, breakable(f"{method} {route}")))
+    if labels.get("check") in ("latency", "errors"):
+        return h("a", {"href": "./advice"}, source)
     pages = {"database": "database", "cache": "cache", "load_balancer": "upstreams", "health": "health"}
     return h("a", {"href": f"./{pages.get(source.partition('.')[0], 'runtime')}"}, source)
 

@@ -17,7 +17,7 @@ from perfkit.dashboard.parts import Columns, breakable, cell, empty, marked, sec
 from perfkit.dashboard.sections.components import TONES, server_row
 from perfkit.dashboard.sections.found import figures, found_card
 from perfkit.load_balancer.explanation import Explanation
-from perfkit.load_balancer.outbound.recorder import CALLS, FAILURES
+from perfkit.load_balancer.outbound.calls import CALLS, FAILURES
 from perfkit.load_balancer.servers import ServerState
 from perfkit.load_balancer.snapshot import LoadBalancerSnapshot, ServerSnapshot
 from perfkit.store.quantiles import quantile

@@ -3,11 +3,13 @@ from __future__ import annotations
 import asyncio
 import socket
 import sys
+import textwrap
 import threading
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -20,7 +22,8 @@ from perfkit.core.errors import ErrorLog
 from perfkit.core.spans import begin_exchange, seal_exchange, spans_of
 from perfkit.load_balancer import LoadBalancer
 from perfkit.load_balancer.outbound import patches
-from perfkit.load_balancer.outbound.recorder import CALLS, MOST_HOSTS, Recorder
+from perfkit.load_balancer.outbound.calls import CALLS, MOST_HOSTS
+from perfkit.load_balancer.outbound.recorder import Recorder
 from perfkit.store import Store
 from perfkit.system import PerformanceSystem
 
@@ -208,8 +211,49 @@ def test_a_dependency_that_fails_is_a_finding(recorder: Recorder) -> None:
     assert (finding.code, finding.object) == ("PK503", "flaky.example")
     assert finding.evidence == {"calls": 100, "failures": 10}
     recorder.tick(1000.0)
-    recorder.tick(2000.0)
+    assert len(list(recorder.findings())) == 1
+    for minute in range(1, 8):
+        recorder.tick(1000.0 + 60.0 * minute)
     assert list(recorder.findings()) == []
+
+
+def test_it_is_over_when_it_fails_no_more_and_there_again_when_it_does(recorder: Recorder) -> None:
+    def call(outcome: str, count: int = 40) -> None:
+        for _ in range(count):
+            recorder.record("flaky.example", "GET", outcome, 0.0)
+
+    now = 1000.0
+    recorder.tick(now)
+    call("5xx")
+    call("2xx", count=60)
+    assert [each.evidence["calls"] for each in recorder.findings()] == [100]
+    for _ in range(2):
+        now += 60.0
+        recorder.tick(now)
+        call("2xx")
+    assert list(recorder.findings()) == [], "of the last two minutes' calls none failed"
+    call("timeout", count=5)
+    (finding,) = recorder.findings()
+    assert (finding.evidence["calls"], finding.evidence["failures"]) == (185, 45)
+
+
+@pytest.mark.parametrize("call", CLIENTS)
+def test_where_the_app_calls_is_told_in_the_span_and_in_the_finding(call: Call, port: int, recorder: Recorder) -> None:
+    for _ in range(60):
+        exchange = begin_exchange()
+        call(f"http://127.0.0.1:{port}/fail")
+        seal_exchange(exchange, "GET /products/{id}/stock")
+    recorder.tick(1000.0)
+    (finding,) = recorder.findings()
+    (span,) = spans_of(exchange)
+    file, _, line = str(finding.site).rpartition(":")
+    asked = Path(file).read_text().splitlines()[int(line) - 1]
+    assert file.endswith("test_outbound_calls.py")
+    assert any(word in asked for word in (".get(", ".request(", ".urlopen("))
+    assert span.site == finding.site
+    assert finding.route == "GET /products/{id}/stock"
+    assert "timeout" in finding.fix["python"]
+    compile("async def f():\n" + textwrap.indent(finding.fix["python"], "    "), "fix", "exec")
 
 
 @pytest.mark.parametrize("is_on", [True, False])
