@@ -41,6 +41,8 @@ const tools = document.createElement("span");
 tools.className = "tools";
 tools.append(button("?", "Keys (?)", help), button("◐", "Light or dark (t)", theme));
 document.querySelector(".top").append(tools);
+// On a phone the pages are a strip that is wider than the screen.
+document.querySelector(".side [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
 buttons();
 document.addEventListener("perfkit-update", buttons);
 keys();
