@@ -10,6 +10,7 @@ from collections.abc import Callable
 from urllib.parse import SplitResult, parse_qs
 
 from perfkit.cli.probing import address
+from perfkit.core.errors import PerfkitError
 
 __all__ = [
     "DEFAULT_URL",
@@ -40,18 +41,20 @@ _SIZES = {
 _NUMBER = re.compile(r"(\d+(?:\.\d+)?|\.\d+)\s*([a-zµ%]*)", re.IGNORECASE)
 
 
-def add_service(command: argparse.ArgumentParser) -> None:
-    """Add what every command has that asks a running service."""
+def add_service(
+    command: argparse.ArgumentParser, *, timeout: float = 10.0, about: str = "of the service or its dashboard"
+) -> None:
+    """Add what every command has that asks a running service; *about* says which URL it takes."""
     add = command.add_argument
     add(
         "url",
         metavar="URL",
         nargs="?",
         type=service_url,
-        help=f"of the service or its dashboard; {URL_VARIABLE} by default, else {DEFAULT_URL}",
+        help=f"{about}; {URL_VARIABLE} by default, else {DEFAULT_URL}",
     )
     add("--token-file", metavar="FILE", help="holds the token; PERFKIT_TOKEN by default")
-    add("--timeout", type=seconds, default=10.0, metavar="SECONDS", help="wait so long for an answer (10)")
+    add("--timeout", type=seconds, default=timeout, metavar="SECONDS", help=f"wait so long for an answer ({timeout:g})")
 
 
 def add_output(command: argparse.ArgumentParser) -> None:
@@ -143,9 +146,14 @@ def given_url(options: argparse.Namespace) -> SplitResult:
     """Return the URL of the service that *options* ask for, or the environment, or the usual one.
 
     Raises:
-        argparse.ArgumentTypeError: The environment variable holds none.
+        PerfkitError: The environment variable holds none.
     """
     if options.url is not None:
         url: SplitResult = options.url
         return url
-    return service_url(os.environ.get(URL_VARIABLE, "").strip() or DEFAULT_URL)
+    try:
+        return service_url(os.environ.get(URL_VARIABLE, "").strip() or DEFAULT_URL)
+    except argparse.ArgumentTypeError as error:
+        raise PerfkitError(
+            f"{URL_VARIABLE}: {error}. It must be the URL of a service. Set it to http://host:port."
+        ) from None

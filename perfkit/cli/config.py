@@ -50,7 +50,7 @@ def run(options: argparse.Namespace) -> int:
     if options.what == "validate":
         return _validate(options, config, issues)
     if options.json:
-        print(json.dumps(_document(config, options.changed), indent=1))
+        print(_document(config, options.changed))
     elif not options.quiet:
         for key, value, source in _values(config, options.changed):
             print(f"{key} = {value!r}  ({source})" if value != HIDDEN else f"{key} = {HIDDEN}  ({source})")
@@ -152,11 +152,13 @@ def _values(config: PerformanceConfig, changed: bool) -> Iterator[tuple[str, Any
             yield render(path), HIDDEN if field.is_secret and value is not None else value, source
 
 
-def _document(config: PerformanceConfig, changed: bool) -> dict[str, Any]:
+def _document(config: PerformanceConfig, changed: bool) -> str:
+    from perfkit.cli.documents.document import printed
+    from perfkit.cli.documents.settings import ConfigShow, Setting
     from perfkit.snapshot import SCHEMA_VERSION
 
-    told = {key: {"value": _plain(value), "source": source} for key, value, source in _values(config, changed)}
-    return {"version": SCHEMA_VERSION, "command": "config show", "settings": told}
+    told = {key: Setting(value=_plain(value), source=source) for key, value, source in _values(config, changed)}
+    return printed(ConfigShow(version=SCHEMA_VERSION, settings=told))
 
 
 def _plain(value: Any) -> Any:
@@ -167,18 +169,19 @@ def _plain(value: Any) -> Any:
 
 
 def _validate(options: argparse.Namespace, config: PerformanceConfig, issues: list[Issue]) -> int:
+    from perfkit.cli.documents.document import printed
+    from perfkit.cli.documents.settings import ConfigValidate, SettingIssue
     from perfkit.config import config_sources
     from perfkit.config.cautions import cautions
     from perfkit.snapshot import SCHEMA_VERSION
 
     warnings = [] if issues else list(cautions(config, config_sources(config)))
     if options.json:
-        told = {
-            name: [{"path": issue.path, "message": issue.message} for issue in found]
-            for name, found in (("errors", issues), ("warnings", warnings))
-        }
-        command = {"version": SCHEMA_VERSION, "command": "config validate", "is_valid": not issues}
-        print(json.dumps({**command, **told}, indent=1))
+        errors, risks = (
+            tuple(SettingIssue(path=issue.path, message=issue.message) for issue in found)
+            for found in (issues, warnings)
+        )
+        print(printed(ConfigValidate(version=SCHEMA_VERSION, is_valid=not issues, errors=errors, warnings=risks)))
         return WRONG if issues else 0
     _complain(issues)
     _complain(warnings, "warning: ")
@@ -195,6 +198,8 @@ def _complain(issues: list[Issue], kind: str = "error: ") -> None:
 
 
 def _explain(options: argparse.Namespace, config: PerformanceConfig) -> int:
+    from perfkit.cli.documents.document import printed
+    from perfkit.cli.documents.settings import ConfigExplain
     from perfkit.config import config_sources
     from perfkit.config.environment import ALIASES, variable
     from perfkit.config.fields import leaves, render
@@ -220,7 +225,7 @@ def _explain(options: argparse.Namespace, config: PerformanceConfig) -> int:
     value: Any = config
     for name in path:
         value = getattr(value, name)
-    facts = {
+    facts: dict[str, Any] = {
         "key": key,
         "meaning": field.description,
         "must_be": expectation(field),
@@ -230,7 +235,7 @@ def _explain(options: argparse.Namespace, config: PerformanceConfig) -> int:
         "variable": variable(path),
     }
     if options.json:
-        print(json.dumps({"version": SCHEMA_VERSION, "command": "config explain", **facts}, indent=1))
+        print(printed(ConfigExplain(version=SCHEMA_VERSION, **facts)))
     elif not options.quiet:
         print(f"{key}: {field.description}")
         for name, told in list(facts.items())[2:]:

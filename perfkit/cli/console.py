@@ -5,10 +5,15 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TextIO
 
-__all__ = ["Style", "clean", "fitted", "is_coloured", "say", "table"]
+__all__ = ["Style", "clean", "fitted", "is_coloured", "progress", "say", "table"]
+
+PATIENCE = 0.4
+"""Seconds after which a person wants to know that something goes on."""
+REDRAWN_EVERY = 0.5
 
 _CONTROLS = re.compile(
     # C0 and C1 controls, DEL, and the characters that turn the direction of text around or take no place in it.
@@ -86,6 +91,39 @@ class Style:
 def say(message: str) -> None:
     """Print a message for people, to stderr."""
     sys.stderr.write(f"{message}\n")
+
+
+@contextmanager
+def progress(doing: str) -> Iterator[None]:
+    """Say on stderr what goes on and for how long, while the block runs; only where that is a terminal.
+
+    Nothing is said of what is quick, and nothing is left behind.
+    """
+    if not _is_terminal(sys.stderr) or os.environ.get("TERM") == "dumb":
+        yield
+        return
+    import threading
+    import time
+
+    ended, began = threading.Event(), time.monotonic()
+
+    def tell() -> None:
+        wait = PATIENCE
+        while not ended.wait(wait):
+            wait = REDRAWN_EVERY
+            sys.stderr.write(f"\r\x1b[K{fitted(clean(doing), 60)} ... {time.monotonic() - began:.0f} s")
+            sys.stderr.flush()
+
+    teller = threading.Thread(target=tell, name="perfkit-progress", daemon=True)
+    teller.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        teller.join()
+        if time.monotonic() - began >= PATIENCE:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
 
 
 def table(titles: Sequence[str], rows: Sequence[Sequence[str]], *, left: Sequence[int] = (0,)) -> list[str]:

@@ -49,8 +49,9 @@ COMMANDS = {
 """Every command with its one line of help; its module has `add_arguments` and `run`."""
 
 _PLACES = {
+    "advise": "reading.advise",
     "check": "reading.check",
-    "compare": "reading.compare",
+    "compare": "comparing.compare",
     "doctor": "diagnosis.doctor",
     "explain": "diagnosis.explain",
     "export": "reading.export",
@@ -72,7 +73,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that has no dash must not cost the answer
     options = parser(_wanted(given)).parse_args(given)
-    if getattr(options, "debug", False):
+    if options.verbose:
+        _talk(options.command)
+    if options.debug:
         return _run(options)
     from perfkit.core.errors import PerfkitError
 
@@ -106,6 +109,19 @@ def _run(options: argparse.Namespace) -> int:
     return code or FINE
 
 
+def _talk(command: str) -> None:
+    """Have the commands say on stderr what they do."""
+    import logging
+    import platform
+
+    logger, handler = logging.getLogger("perfkit.cli"), logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter(f"perfkit {command}: %(message)s"))
+    logger.handlers[:] = [handler]  # one, however often we are called in this process
+    logger.setLevel(logging.DEBUG)
+    logger.propagate = False
+    logger.debug("perfkit %s, Python %s, process %d", __version__, platform.python_version(), os.getpid())
+
+
 def parser(wanted: Collection[str] = tuple(COMMANDS)) -> argparse.ArgumentParser:
     """Return the parser of the whole command line, with the options of the *wanted* commands."""
     whole = _Parser(
@@ -122,6 +138,7 @@ def parser(wanted: Collection[str] = tuple(COMMANDS)) -> argparse.ArgumentParser
         )
         if name in wanted:
             command.add_argument("--debug", action="store_true", help="show the trace of an error")
+            command.add_argument("-v", "--verbose", action="store_true", help="say on stderr what is done")
             _module(name).add_arguments(command)
     return whole
 

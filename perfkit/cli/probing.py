@@ -7,16 +7,22 @@ import http.client
 import json
 import os
 import socket
+import stat
 import threading
 import time
+from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
+from perfkit.cli.console import say
 from perfkit.core.errors import PerfkitError
 
-__all__ = ["Answer", "Reply", "address", "ask", "fetch"]
+__all__ = ["DASHBOARD", "Answer", "Reply", "address", "ask", "fetch", "health_path", "token_in"]
 
 MOST_BYTES = 1_000_000
+LONGEST_TOKEN = 4096
+DASHBOARD = "/perfkit"
+HEALTH = "/health"
 
 
 class Answer(NamedTuple):
@@ -48,6 +54,12 @@ def address(text: str) -> SplitResult:
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
         raise ValueError(text)
     return parts
+
+
+def health_path(url: SplitResult) -> str:
+    """Return where the service at *url* tells its health: the path given, beside the dashboard if that is it."""
+    path = url.path.rstrip("/")
+    return f"{path.removesuffix(DASHBOARD)}{HEALTH}" if not path or path.endswith(DASHBOARD) else path
 
 
 def ask(url: SplitResult, path: str, *, method: str = "GET", timeout: float, token: str = "") -> Answer:
@@ -104,7 +116,18 @@ def fetch(
     finally:
         watch.cancel()
         connection.close()
+    _tell(url, method, path, answer.status, len(body), timeout - (deadline - time.monotonic()), bool(token))
     return Reply(answer.status, tuple((name.lower(), value) for name, value in answer.getheaders()), bytes(body))
+
+
+def _tell(url: SplitResult, method: str, path: str, code: int, size: int, seconds: float, has_token: bool) -> None:
+    """Say what was asked, to those who want to know (``--verbose``)."""
+    import logging
+
+    how = "with a token" if has_token else "without a token"
+    logging.getLogger(__name__).debug(
+        "%s %s://%s%s %s: %d, %d bytes, %.0f ms", method, url.scheme, url.netloc, path, how, code, size, seconds * 1e3
+    )
 
 
 def _hang_up(connection: http.client.HTTPConnection) -> None:
@@ -127,4 +150,27 @@ def _own_token() -> str:
             "PERFKIT_TOKEN holds what no header may hold. It must be one line of visible ASCII text. "
             "Set it to the service's token and nothing else."
         )
+    return token
+
+
+def token_in(place: str) -> str:
+    """Return the token in the file *place*.
+
+    Raises:
+        PerfkitError: It cannot be read, or is none.
+    """
+    path = Path(place)
+    try:
+        with path.open("rb") as file:
+            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+            token = file.read(LONGEST_TOKEN + 1).decode("ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise PerfkitError(
+            f"{path} cannot be read ({getattr(error, 'strerror', None) or 'it is no ASCII text'}). "
+            "It must be a file with a token. Look at its path and its rights."
+        ) from None
+    if not token or len(token) > LONGEST_TOKEN or not token.isprintable():
+        raise PerfkitError(f"{path} holds no token. It must be one line of text. Write the token into it.")
+    if mode & 0o077:
+        say(f"perfkit: {path} can be read by others (mode {mode:04o}). Make it 0600.")
     return token

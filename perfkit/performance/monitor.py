@@ -224,6 +224,8 @@ class PerformanceMonitor(Component):
         store, now, monotonic = self._store, self._clock.time(), self._clock.monotonic()
         seen = store.window(window)
         total, routes = requests.summarize(seen.points, seen.duration)
+        if with_trend:
+            routes = requests.with_queries(routes, store.families(requests.COUNTED))
         workers = tuple(self._workers())
         summary = PerformanceSnapshot(
             at=now,

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from perfkit.core.errors import MetricError
-from perfkit.core.families import Histogram, Point
-from perfkit.core.names import CLIENT_DISCONNECTED, OTHER, REQUEST_DURATION
+from perfkit.core.families import Family, Histogram, Point
+from perfkit.core.names import CLIENT_DISCONNECTED, OTHER, REQUEST_DURATION, ROUTE_STATEMENTS, route_name
 from perfkit.performance.snapshot import Latency, RouteSnapshot, Trend
 from perfkit.store.history.columns import TOTAL
 from perfkit.store.layout import FINISHED, STARTED
@@ -19,7 +19,7 @@ from perfkit.store.series.updates import guard
 if TYPE_CHECKING:
     from perfkit.store import Column, Store, Tick
 
-__all__ = ["Total", "record", "summarize", "trend"]
+__all__ = ["COUNTED", "Total", "record", "summarize", "trend", "with_queries"]
 
 MINIMUM = 20
 """Observations below which a percentile is not shown."""
@@ -110,6 +110,34 @@ def _route(method: str, route: str, tally: _Tally, duration: float, seconds: flo
         seconds=tally.seconds,
         share=tally.seconds / seconds if seconds > 0 else 0.0,
         latency=tally.latency(),
+    )
+
+
+COUNTED = frozenset({REQUEST_DURATION.name, ROUTE_STATEMENTS.name})
+"""The families from which `with_queries` knows how many statements a request sends."""
+
+
+def with_queries(routes: tuple[RouteSnapshot, ...], families: Iterable[Family]) -> tuple[RouteSnapshot, ...]:
+    """Return *routes* with the statements a request; as they are where *families* hold none.
+
+    Args:
+        routes: Of the window.
+        families: Those called `COUNTED`, of all workers since the start.
+    """
+    requests, sent = dict[str, float](), dict[str, float]()
+    for family in families:
+        for point in family.points:
+            if isinstance(point.value, Histogram):
+                name = route_name(point.labels[0], point.labels[1])
+                requests[name] = requests.get(name, 0.0) + point.value.count
+            elif isinstance(point.value, float):
+                sent[point.labels[0]] = point.value
+    if not sent:
+        return routes
+    return tuple(
+        msgspec.structs.replace(route, queries=sent.get(name, 0.0) / requests[name]) if requests.get(name) else route
+        for route in routes
+        for name in (route_name(route.method, route.route),)
     )
 
 

@@ -31,6 +31,8 @@ class RouteSnapshot(msgspec.Struct, frozen=True, kw_only=True):
         error_rate: errors / requests, 0-1.
         seconds: Total time spent.
         share: Part of the service's total request time, 0-1.
+        queries: Statements that a request sends, on average since the service started counting; None where nobody
+            counts them, and in what looks at another range than the window.
     """
 
     method: str
@@ -42,6 +44,7 @@ class RouteSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
     share: float
     latency: Latency
+    queries: float | None = None
 
 
 class WorkerSnapshot(msgspec.Struct, frozen=True, kw_only=True):

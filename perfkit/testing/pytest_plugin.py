@@ -178,7 +178,10 @@ def pytest_runtest_makereport(
         if call.excinfo.value.measurement is measurement:
             report.longrepr = str(call.excinfo.value)
     path, line, _ = item.location
-    report.perfkit = told(measurement, excesses, f"{path}:{(line or 0) + 1}")  # type: ignore[attr-defined]  # travels with the report
+    session = item.config.stash.get(_KEY, None)
+    is_read = session is not None and session.wants_findings(measurement.queries)
+    place = f"{path}:{(line or 0) + 1}"
+    report.perfkit = told(measurement, excesses, place, with_findings=is_read)  # type: ignore[attr-defined]  # travels with the report
     return report
 
 

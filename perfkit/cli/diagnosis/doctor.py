@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import os
 from collections.abc import Iterator
@@ -42,22 +41,22 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         PerfkitError: There is no such app, or the service cannot be asked.
     """
-    import msgspec
-
-    from perfkit.cli.console import Style, is_coloured
-    from perfkit.cli.diagnosis.note import Level
+    from perfkit.cli.console import Style, is_coloured, progress
+    from perfkit.cli.diagnosis.note import Doctor, Level
+    from perfkit.cli.documents.document import printed
     from perfkit.snapshot import SCHEMA_VERSION
 
     before = logging.root.manager.disable
-    logging.disable()  # what is said of our own questions is no news
+    if not options.verbose:
+        logging.disable()  # what is said of our own questions is no news
     try:
-        notes = list(_looked_at(options))
+        with progress("looking"):
+            notes = list(_looked_at(options))
     finally:
         logging.disable(before)
     is_ill = any(note.level is Level.ERROR for note in notes)
     if options.json:
-        told = {"version": SCHEMA_VERSION, "command": "doctor", "is_well": not is_ill}
-        print(json.dumps({**told, "notes": msgspec.to_builtins(notes)}, indent=1))
+        print(printed(Doctor(version=SCHEMA_VERSION, is_well=not is_ill, notes=tuple(notes))))
     elif not options.quiet:
         print(*_page(notes, Style(is_coloured(options.color))), sep="\n")
     return ILL if is_ill else 0

@@ -6,7 +6,9 @@ from enum import StrEnum
 
 import msgspec
 
-__all__ = ["Level", "Note", "fine", "told", "warned", "wrong"]
+from perfkit.cli.documents.document import Document
+
+__all__ = ["Doctor", "Level", "Note", "fine", "told", "warned", "wrong"]
 
 
 class Level(StrEnum):
@@ -30,6 +32,17 @@ class Note(msgspec.Struct, frozen=True, kw_only=True):
     subject: str
     message: str
     todo: str = ""
+
+
+class Doctor(Document, frozen=True, kw_only=True, tag="doctor"):
+    """What was looked at, in that order.
+
+    Attributes:
+        is_well: True where nothing does not work.
+    """
+
+    is_well: bool
+    notes: tuple[Note, ...]
 
 
 def fine(subject: str, message: str) -> Note:

@@ -97,6 +97,10 @@ def serve_wsgi(app: Any, place: Place, more: Sequence[str]) -> int:
 
 def _become(module: str, arguments: Sequence[str]) -> NoReturn:
     """Replace this process by the server *module*."""
+    import logging
+    import shlex
+
+    logging.getLogger(__name__).debug("%s", shlex.join([sys.executable, "-m", module, *arguments]))
     sys.stdout.flush()
     sys.stderr.flush()
     os.execv(sys.executable, [sys.executable, "-m", module, *arguments])

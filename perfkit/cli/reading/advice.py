@@ -7,18 +7,17 @@ import json
 import textwrap
 from collections.abc import Iterator, Sequence
 
-import msgspec
-
 from perfkit.advice.gains import gains_told
 from perfkit.advice.ranking import identity
 from perfkit.advice.wording import count, significant
 from perfkit.cli.console import Style, clean, is_coloured
+from perfkit.cli.documents.document import Document, printed
 from perfkit.cli.reading.document import Overview, decoded
 from perfkit.cli.reading.service import Service
 from perfkit.core.findings import Finding, Priority, State
 from perfkit.snapshot import SCHEMA_VERSION
 
-__all__ = ["page", "run"]
+__all__ = ["Advise", "page", "run"]
 
 SOMETHING = 1
 WIDTH = 100
@@ -33,6 +32,21 @@ _COLOURS = {
     Priority.LOW: ("dim",),
 }
 _LANGUAGES = {"sql": "SQL", "django": "Django", "sqlalchemy": "SQLAlchemy", "alembic": "Alembic", "python": "Python"}
+
+
+class Advise(Document, frozen=True, kw_only=True, tag="advise"):
+    """The findings of a running service, the most urgent first.
+
+    Attributes:
+        at: Unix seconds.
+        total: Findings that were chosen; no more than ``--top`` are shown.
+    """
+
+    at: float
+    service: str
+    environment: str
+    total: int
+    findings: tuple[Finding, ...]
 
 
 def run(options: argparse.Namespace) -> int:
@@ -134,13 +148,13 @@ def _wrapped(text: str, indent: str = "    ") -> list[str]:
 
 
 def _program(overview: Overview, findings: Sequence[Finding], total: int) -> str:
-    document = {
-        "version": SCHEMA_VERSION,
-        "command": "advise",
-        "service": overview.service,
-        "environment": overview.environment,
-        "at": overview.at,
-        "total": total,
-        "findings": msgspec.to_builtins(list(findings)),
-    }
-    return json.dumps(document, indent=1)
+    return printed(
+        Advise(
+            version=SCHEMA_VERSION,
+            service=overview.service,
+            environment=overview.environment,
+            at=overview.at,
+            total=total,
+            findings=tuple(findings),
+        )
+    )

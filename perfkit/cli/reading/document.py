@@ -15,7 +15,7 @@ from perfkit.cli.reading.service import MOST_BYTES, ServiceError
 from perfkit.core.errors import PerfkitError
 from perfkit.core.findings import Finding
 from perfkit.health.snapshot import HealthSnapshot
-from perfkit.performance.snapshot import PerformanceSnapshot
+from perfkit.performance.snapshot import PerformanceSnapshot, Trend
 from perfkit.snapshot import SCHEMA_VERSION
 
 __all__ = ["Overview", "decoded", "of_file", "plain"]
@@ -31,6 +31,7 @@ class Overview(msgspec.Struct, frozen=True, kw_only=True):
     """The overview, as far as the commands read it; all its texts are clean (`perfkit.cli.console.clean`).
 
     Attributes:
+        trend: Of the range that was asked for, the last minutes if none was.
         cache, database, load_balancer, alerts: Plain dicts; None where switched off or asleep.
     """
 
@@ -44,6 +45,7 @@ class Overview(msgspec.Struct, frozen=True, kw_only=True):
     is_shared: bool = True
     degraded: str = ""
     targets: Targets = Targets()
+    trend: Trend | None = None
     score: Score | None = None
     outlook: Outlook | None = None
     recommendations: tuple[Finding, ...] = ()

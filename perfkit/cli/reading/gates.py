@@ -2,23 +2,41 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
-from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
-import msgspec
-
 from perfkit.cli.console import Style, clean, fitted
+from perfkit.cli.documents.document import Document, printed
 from perfkit.cli.reading.document import Overview
 from perfkit.cli.reading.limits import Outcome
 from perfkit.core.findings import Finding
+from perfkit.core.status import Status
 from perfkit.snapshot import SCHEMA_VERSION
 
-__all__ = ["github", "junit", "people", "place_of", "program"]
+__all__ = ["Check", "github", "junit", "people", "place_of", "program"]
 
 _PLACE = re.compile(r"(.+):(\d{1,9})")
+
+
+class Check(Document, frozen=True, kw_only=True, tag="check"):
+    """What became of each limit.
+
+    Attributes:
+        at: Unix seconds.
+        status: The service's own verdict.
+        passed: Whether all limits hold.
+        new_findings: Those that the export of before had not.
+    """
+
+    at: float
+    service: str
+    environment: str
+    release: str | None
+    status: Status
+    passed: bool
+    limits: tuple[Outcome, ...]
+    new_findings: tuple[Finding, ...]
 
 
 def people(overview: Overview, outcomes: Sequence[Outcome], fresh: Sequence[Finding], style: Style) -> list[str]:
@@ -37,19 +55,19 @@ def people(overview: Overview, outcomes: Sequence[Outcome], fresh: Sequence[Find
 
 def program(overview: Overview, outcomes: Sequence[Outcome], fresh: Sequence[Finding]) -> str:
     """Return one JSON object."""
-    document: dict[str, Any] = {
-        "version": SCHEMA_VERSION,
-        "command": "check",
-        "service": overview.service,
-        "environment": overview.environment,
-        "release": overview.release,
-        "at": overview.at,
-        "status": overview.verdict.status,
-        "passed": all(outcome.passed for outcome in outcomes),
-        "limits": msgspec.to_builtins(list(outcomes)),
-        "new_findings": msgspec.to_builtins(list(fresh)),
-    }
-    return json.dumps(document, indent=1)
+    return printed(
+        Check(
+            version=SCHEMA_VERSION,
+            service=overview.service,
+            environment=overview.environment,
+            release=overview.release,
+            at=overview.at,
+            status=overview.verdict.status,
+            passed=all(outcome.passed for outcome in outcomes),
+            limits=tuple(outcomes),
+            new_findings=tuple(fresh),
+        )
+    )
 
 
 def github(overview: Overview, outcomes: Sequence[Outcome], fresh: Sequence[Finding]) -> list[str]:

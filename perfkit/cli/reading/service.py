@@ -4,23 +4,18 @@ from __future__ import annotations
 
 import argparse
 import http.client
-import os
-import stat
 import time
-from pathlib import Path
 from urllib.parse import SplitResult
 
 from perfkit.cli.arguments import URL_VARIABLE, given_url
-from perfkit.cli.console import clean, say
-from perfkit.cli.probing import Reply, fetch
+from perfkit.cli.console import clean
+from perfkit.cli.probing import DASHBOARD, Reply, fetch, token_in
 from perfkit.core.errors import PerfkitError
 
 __all__ = ["NotAllowedError", "Service", "ServiceError"]
 
 MOST_BYTES = 64 * 1024 * 1024
-LONGEST_TOKEN = 4096
 OVERVIEW = "/api/overview"
-DASHBOARD = "/perfkit"
 METRICS = "/metrics"
 
 
@@ -56,13 +51,8 @@ class Service:
         Raises:
             PerfkitError: The file of the token, or the URL of the environment, cannot be used.
         """
-        try:
-            url = given_url(options)
-        except argparse.ArgumentTypeError as error:
-            raise PerfkitError(
-                f"{URL_VARIABLE}: {error}. It must be the URL of a service. Set it to http://host:port."
-            ) from None
-        token = _token_of(options.token_file) if options.token_file else ""
+        url = given_url(options)
+        token = token_in(options.token_file) if options.token_file else ""
         return cls(url, token=token, timeout=options.timeout)
 
     @property
@@ -70,8 +60,8 @@ class Service:
         """The path of the dashboard, once `overview` has found it; the usual one before."""
         return self._mount if self._mount is not None else f"{self._path}{DASHBOARD}"
 
-    def overview(self) -> bytes:
-        """Return the overview as JSON.
+    def overview(self, query: str = "") -> bytes:
+        """Return the overview as JSON, with the parameters in *query* (``range=1h``).
 
         Raises:
             ServiceError: It cannot be had.
@@ -80,7 +70,7 @@ class Service:
         places = [self._mount] if self._mount is not None else self._mounts()
         reply = None
         for mount in places:
-            reply = self._ask(f"{mount}{OVERVIEW}")
+            reply = self._ask(f"{mount}{OVERVIEW}{f'?{query}' if query else ''}")
             if reply.code == 200:
                 self._mount = mount
                 return reply.body
@@ -155,26 +145,3 @@ class Service:
             f"{self.name} answered {path} with {code}. It must answer with 200. Look at the service and what is "
             "in front of it."
         )
-
-
-def _token_of(place: str) -> str:
-    """Return the token in the file *place*.
-
-    Raises:
-        PerfkitError: It cannot be read, or is none.
-    """
-    path = Path(place)
-    try:
-        with path.open("rb") as file:
-            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
-            token = file.read(LONGEST_TOKEN + 1).decode("ascii").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise PerfkitError(
-            f"{path} cannot be read ({getattr(error, 'strerror', None) or 'it is no ASCII text'}). "
-            "It must be a file with a token. Look at its path and its rights."
-        ) from None
-    if not token or len(token) > LONGEST_TOKEN or not token.isprintable():
-        raise PerfkitError(f"{path} holds no token. It must be one line of text. Write the token into it.")
-    if mode & 0o077:
-        say(f"perfkit: {path} can be read by others (mode {mode:04o}). Make it 0600.")
-    return token

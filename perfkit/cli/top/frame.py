@@ -8,9 +8,10 @@ from typing import NamedTuple
 import msgspec
 
 from perfkit.advice.ranking import identity
-from perfkit.advice.wording import age, count, percent, rate, route_name, seconds, size
+from perfkit.advice.wording import NOTHING, age, count, percent, rate, route_name, seconds, significant, size
 from perfkit.cli.console import clean, fitted
 from perfkit.cli.reading.document import Overview
+from perfkit.cli.reading.past import RANGES, Past
 from perfkit.cli.top.glyphs import Glyphs
 from perfkit.cli.top.pages import details
 from perfkit.cli.top.view import View
@@ -24,7 +25,7 @@ __all__ = ["Line", "Moment", "Screen", "Word", "drawn"]
 
 PAGES = ("a advice", "d database", "c cache", "r runtime", "p pause")
 FOOTERS = {
-    "routes": ("↑↓ move", "⏎ open", "s sort", "/ filter", *PAGES),
+    "routes": ("↑↓ move", "⏎ open", "s sort", "/ filter", "1-4 range", *PAGES),
     "route": ("esc back", "⏎ slowest request", "↑↓ move", *PAGES),
     "": ("esc back", "↑↓ move", *PAGES),
 }
@@ -48,6 +49,7 @@ class Moment(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         overview: The last answer; None before the first.
+        past: Its routes over a longer range; None for the last minutes.
         error: Why there is no newer one; empty where there is.
         clock: The time, as it is shown.
         kept_route: The route (``GET /orders``) of which the slowest kept request was asked for; empty for none.
@@ -56,6 +58,7 @@ class Moment(msgspec.Struct, frozen=True, kw_only=True):
 
     place: str
     overview: Overview | None
+    past: Past | None = None
     error: str = ""
     clock: str = ""
     kept_route: str = ""
@@ -85,11 +88,11 @@ def drawn(moment: Moment, view: View, screen: Screen) -> list[Line]:
         return [_cropped(line, screen) for line in _framed(lines, [], view, screen)]
     head = _head(moment, overview, screen)
     if view.page == "routes":
-        body = _routes(overview, view, screen)
+        body = _routes(moment, overview, view, screen)
     elif view.page == "request":
         body = _request(moment, view, screen)
     else:
-        body = _page(overview, view, screen)
+        body = _page(moment, overview, view, screen)
     return [_cropped(line, screen) for line in _framed(head, body, view, screen)]
 
 
@@ -150,7 +153,7 @@ def _head(moment: Moment, overview: Overview, screen: Screen) -> list[Line]:
         cause = f" {glyphs.dash} {verdict.cause}" if verdict.cause else ""
         head.append(_line(fitted(f" {glyphs.plain(verdict.headline + cause)}", width)))
     if performance is not None:
-        head.append(_numbers(overview, performance, screen))
+        head.append(_numbers(moment, overview, performance, screen))
     return head
 
 
@@ -162,8 +165,9 @@ _STATUS_STYLES = {
 }
 
 
-def _numbers(overview: Overview, performance: PerformanceSnapshot, screen: Screen) -> Line:
-    trend, targets = performance.trend, overview.targets
+def _numbers(moment: Moment, overview: Overview, performance: PerformanceSnapshot, screen: Screen) -> Line:
+    longer, targets = moment.past.trend if moment.past is not None else None, overview.targets
+    trend = longer if longer is not None else performance.trend
     p95, failing = performance.latency.p95, performance.error_rate > targets.error_rate
     cache = (overview.cache or {}).get("hit_ratio")
     parts = [
@@ -191,23 +195,23 @@ def _numbers(overview: Overview, performance: PerformanceSnapshot, screen: Scree
     return tuple(words)
 
 
-def _routes(overview: Overview, view: View, screen: Screen) -> list[Line]:
-    performance = overview.performance
-    if performance is None:
+def _routes(moment: Moment, overview: Overview, view: View, screen: Screen) -> list[Line]:
+    if overview.performance is None:
         view.rows = 0
         return [_line(" The performance component is switched off.")]
-    routes = ordered(performance.routes, view)
+    routes = ordered(_seen(moment, overview), view)
     view.rows = len(routes)
     view.row = max(0, min(view.row, view.rows - 1))
     found = _by_route(overview.recommendations)
     widths = _widths(screen.width)
-    titles = ("ROUTE", "REQ/S", "P50", "P95", "P99", "ERR", "SHARE", "FINDING")
-    marked = {"route": 0, "rate": 1, "p95": 3, "errors": 5, "share": 6}[view.sort]
+    title = f"ROUTE {moment.past.range if moment.past is not None else RANGES[0]}"
+    titles = (title, "REQ/S", "P50", "P95", "P99", "ERR", "Q", "SHARE", "FINDING")
+    marked = {"route": 0, "rate": 1, "p95": 3, "errors": 5, "queries": 6, "share": 7}[view.sort]
     named = [f"{title}{screen.glyphs.down}" if at == marked else title for at, title in enumerate(titles)]
     lines = [_line(_columns(named, widths, screen.width), "bold")]
     for at, route in enumerate(routes):
         name = route_name(route.method, route.route)
-        bar = screen.glyphs.bar(route.share, max(0, widths[6] - 8))
+        bar = screen.glyphs.bar(route.share, max(0, widths[7] - 8))
         cells = (
             f"{screen.glyphs.pointer if at == view.row else ' '}{fitted(screen.glyphs.plain(name), widths[0] - 1)}",
             rate(route.rate),
@@ -215,6 +219,7 @@ def _routes(overview: Overview, view: View, screen: Screen) -> list[Line]:
             seconds(route.latency.p95),
             seconds(route.latency.p99),
             percent(route.error_rate),
+            NOTHING if route.queries is None else significant(route.queries, 2),
             f"{bar} {percent(route.share):>7}",
             ", ".join(found.get(f"{route.method} {route.route}", ())),
         )
@@ -240,6 +245,7 @@ def ordered(routes: Sequence[RouteSnapshot], view: View) -> list[RouteSnapshot]:
         "rate": lambda route: route.rate,
         "p95": lambda route: route.latency.p95 or 0.0,
         "errors": lambda route: route.error_rate,
+        "queries": lambda route: route.queries or 0.0,
     }
     return sorted(chosen, key=keys[view.sort], reverse=True)
 
@@ -248,7 +254,7 @@ def _widths(width: int) -> list[int]:
     """Return the width of each column; the route gets what is left."""
     finding = max(7, (width - 80) // 2) if width >= NARROW else 0
     share = 18 if width >= 90 else 13 if width >= 72 else 8
-    fixed = [6, 8, 8, 8, 7, share, finding]
+    fixed = [6, 8, 8, 8, 7, 5, share, finding]
     while fixed and width - sum(fixed) - len(fixed) < 16 and any(fixed[2:]):
         last = max(at for at, each in enumerate(fixed) if each)
         fixed[last] = 0
@@ -258,7 +264,7 @@ def _widths(width: int) -> list[int]:
 
 def _columns(cells: Sequence[str], widths: Sequence[int], width: int) -> str:
     shown = [
-        fitted(cell, space).ljust(space) if at in (0, 7) else fitted(cell, space).rjust(space)
+        fitted(cell, space).ljust(space) if at in (0, 8) else fitted(cell, space).rjust(space)
         for at, (cell, space) in enumerate(zip(cells, widths, strict=True))
         if space
     ]
@@ -278,11 +284,18 @@ def _by_route(findings: Sequence[Finding]) -> dict[str, list[str]]:
     return found
 
 
-def _page(overview: Overview, view: View, screen: Screen) -> list[Line]:
+def _seen(moment: Moment, overview: Overview) -> Sequence[RouteSnapshot]:
+    """Return the routes of the range that is looked at."""
+    if moment.past is not None:
+        return moment.past.routes
+    return overview.performance.routes if overview.performance is not None else ()
+
+
+def _page(moment: Moment, overview: Overview, view: View, screen: Screen) -> list[Line]:
     """Return the lines of any other page; it scrolls as a whole."""
     chosen = None
     if view.page == "route" and overview.performance is not None:
-        routes = ordered(overview.performance.routes, view)
+        routes = ordered(_seen(moment, overview), view)
         chosen = routes[min(view.row, len(routes) - 1)] if routes else None
         view.opened = f"{chosen.method} {chosen.route}" if chosen is not None else ""
     title, texts = details(overview, view.page, chosen)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from perfkit.advice.wording import NOTHING, age, count, percent, rate, route_name, seconds, size
+from perfkit.advice.wording import NOTHING, age, count, percent, rate, route_name, seconds, significant, size
 from perfkit.cli.reading.document import Overview
 from perfkit.performance.snapshot import RouteSnapshot
 
@@ -16,13 +16,15 @@ HELP = (
     "↑ ↓ j k        move; page up, page down, home, end too",
     "enter          open the route",
     "esc, ←         back",
-    "s              sort by share of time, rate, p95, errors, name",
+    "s              sort by share of time, rate, p95, errors, queries, name",
+    "1 2 3 4        routes and small charts of 5 minutes, 1 hour, 6 hours, 24 hours",
     "/              show only routes that have a text in their name",
     "d c r a        database, cache, runtime, advice; again: back",
     "p              pause",
     "q              quit",
     "",
-    "The numbers are those of the last minutes, of all workers together.",
+    "Q is the statements that a request sends, on average since the service began.",
+    "All else is of the last minutes, of all workers together.",
 )
 
 
@@ -44,7 +46,8 @@ def _route(overview: Overview, route: RouteSnapshot) -> Iterator[str]:
     said = [f"{name} {seconds(getattr(latency, name))}" for name in ("p50", "p95", "p99", "max")]
     target = overview.targets.of_route(route.method, route.route)
     yield f"{'   '.join(said)}   target {seconds(target)}"
-    yield f"{count(route.errors, 'error')}, {percent(route.error_rate)}"
+    sent = f", {significant(route.queries)} statements a request" if route.queries is not None else ""
+    yield f"{count(route.errors, 'error')}, {percent(route.error_rate)}{sent}"
     found = [each for each in overview.recommendations if each.route == f"{route.method} {route.route}"]
     for finding in found:
         yield ""

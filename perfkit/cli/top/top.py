@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import json
+import logging
 import os
 import shutil
 import signal
@@ -54,7 +54,9 @@ def run(options: argparse.Namespace) -> int:
     overview = decoded(service.overview(), service.name)
     interval = max(LEAST_INTERVAL, options.interval)
     if options.json:
-        return _stream(service, overview, None if options.once else interval)
+        from perfkit.cli.top.stream import stream
+
+        return stream(service, overview, None if options.once else interval)
     by_rich = has_rich() and not options.ascii
     # Without rich nobody knows what this terminal can draw.
     glyphs = UNICODE if by_rich and (sys.stdout.encoding or "").lower().startswith("utf") else ASCII
@@ -78,6 +80,7 @@ def _live(service: Service, painter: Painter, glyphs: Glyphs, interval: float) -
     from perfkit.cli.top.terminal import Terminal
     from perfkit.cli.top.watching import Watching
 
+    logging.getLogger("perfkit.cli").setLevel(logging.WARNING)  # what is done goes on where the frame is
     watching, terminal = Watching(service, interval), Terminal()
     watching.start()
     try:
@@ -103,13 +106,14 @@ def _loop(service: Service, watching: Any, terminal: Any, painter: Painter, glyp
 
     view, shown, seen = View(), Moment(place=service.name, overview=None), (-1, (0, 0))
     while not view.is_over:
-        overview, error, number = watching.last
+        overview, past, error, number = watching.last
         if not view.is_paused or view.page == "request":
             clock = f"{time.strftime('%H:%M:%S')}  {interval:g} s"
             route, kept, why = watching.kept
             shown = Moment(
                 place=service.name,
                 overview=shown.overview if view.is_paused else overview,
+                past=shown.past if view.is_paused else past,
                 error=error,
                 clock=clock,
                 kept_route=route,
@@ -122,7 +126,7 @@ def _loop(service: Service, watching: Any, terminal: Any, painter: Painter, glyp
             width, height = terminal.size
             moment = replace(shown, clock="paused") if view.is_paused else shown
             terminal.write(painter.screen(drawn(moment, view, Screen(width, height, glyphs)), width))
-            watching.want(view.opened if view.page == "request" else "")
+            watching.want(view.opened if view.page == "request" else "", view.range)
         pressed = terminal.keys(LOOK)
         if pressed is None:
             return
@@ -130,36 +134,3 @@ def _loop(service: Service, watching: Any, terminal: Any, painter: Painter, glyp
             view.press(key)
         if pressed:
             seen = (-1, (0, 0))
-
-
-def _stream(service: Service, overview: Overview, interval: float | None) -> int:
-    from perfkit.cli.reading.document import decoded
-
-    while True:
-        print(json.dumps(_told(overview), separators=(",", ":")), flush=True)
-        if interval is None:
-            return 0
-        time.sleep(interval)
-        overview = decoded(service.overview(), service.name)
-
-
-def _told(overview: Overview) -> dict[str, Any]:
-    """Return what a frame shows, for programs."""
-    import msgspec
-
-    performance = overview.performance
-    return {
-        "version": overview.version,
-        "command": "top",
-        "at": overview.at,
-        "service": overview.service,
-        "environment": overview.environment,
-        "verdict": msgspec.to_builtins(overview.verdict),
-        "score": overview.score.value if overview.score is not None else None,
-        "workers": len(performance.workers) if performance is not None else None,
-        "rate": performance.rate if performance is not None else None,
-        "error_rate": performance.error_rate if performance is not None else None,
-        "latency": msgspec.to_builtins(performance.latency) if performance is not None else None,
-        "routes": msgspec.to_builtins(list(performance.routes)) if performance is not None else [],
-        "findings": len(overview.recommendations),
-    }

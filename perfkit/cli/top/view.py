@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import msgspec
 
-__all__ = ["SORTS", "VIEWS", "View"]
+__all__ = ["RANGES", "SORTS", "VIEWS", "View"]
 
-SORTS = ("share", "rate", "p95", "errors", "route")
+SORTS = ("share", "rate", "p95", "errors", "queries", "route")
+RANGES = {"1": "5m", "2": "1h", "3": "6h", "4": "24h"}
+"""How far back the routes are looked at."""
 VIEWS = {"d": "database", "c": "cache", "r": "runtime", "a": "advice", "?": "help"}
 LONGEST_FILTER = 60
 
@@ -20,6 +22,7 @@ class View(msgspec.Struct):
         scroll: Lines of another page that lie above the screen; the frame keeps it within what there is.
         rows: How many rows there are to choose from, as of the last frame.
         opened: Method and template of the route that was opened, as of the last frame.
+        range: How far back routes are looked at, one of `RANGES`.
         is_typing: True while the filter is being typed.
         is_over: True once the person wants to leave.
     """
@@ -30,6 +33,7 @@ class View(msgspec.Struct):
     scroll: int = 0
     opened: str = ""
     sort: str = SORTS[0]
+    range: str = "5m"
     filter: str = ""
     is_typing: bool = False
     is_paused: bool = False
@@ -52,6 +56,8 @@ class View(msgspec.Struct):
             self._back()
         elif key == "enter":
             self._open()
+        elif key in RANGES:
+            self.range = RANGES[key]
         elif key in VIEWS:
             self.page, self.scroll = "routes" if self.page == VIEWS[key] else VIEWS[key], 0
         else:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import threading
 
 from perfkit.cli.console import clean
-from perfkit.cli.reading.document import Overview, decoded
+from perfkit.cli.reading.document import Overview
 from perfkit.cli.reading.exchanges import slowest
+from perfkit.cli.reading.past import RANGES, Past, past
 from perfkit.cli.reading.service import Service
 from perfkit.core.errors import PerfkitError
 from perfkit.recorder.kept import KeptExchange
@@ -24,7 +25,8 @@ class Watching:
         self._overview: Overview | None = None
         self._error = ""
         self._count = 0
-        self._wanted = ""
+        self._past: Past | None = None
+        self._wanted, self._range = "", RANGES[0]
         self._kept: tuple[str, KeptExchange | None, str] = ("", None, "")
         self._ending, self._waking = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="perfkit-top", daemon=True)
@@ -38,12 +40,13 @@ class Watching:
         self._ending.set()
         self._waking.set()
 
-    def want(self, route: str) -> None:
-        """Ask for the slowest kept request of *route* next."""
+    def want(self, route: str, range: str = RANGES[0]) -> None:
+        """Ask for the slowest kept request of *route* next, and for the routes of *range*, one of `RANGES`."""
         with self._lock:
             is_new, self._wanted = route != self._wanted, route
             if is_new:
                 self._kept = ("", None, "")  # what was the slowest then need not be now
+            is_new, self._range = is_new or range != self._range, range
         if is_new:
             self._waking.set()
 
@@ -54,19 +57,27 @@ class Watching:
             return self._kept
 
     @property
-    def last(self) -> tuple[Overview | None, str, int]:
-        """The last answer, why there is no newer one (else empty), and a number that rises with each attempt."""
+    def last(self) -> tuple[Overview | None, Past | None, str, int]:
+        """The last answer, its routes over a longer range, why there is no newer one (else empty), and a number.
+
+        The number rises with each attempt.
+        """
         with self._lock:
-            return self._overview, self._error, self._count
+            return self._overview, self._past, self._error, self._count
 
     def ask(self) -> None:
         """Ask once, now."""
-        try:
-            overview, error = decoded(self._service.overview(), self._service.name), ""
-        except PerfkitError as failed:
-            overview, error = None, clean(str(failed))
         with self._lock:
-            self._overview, self._error = overview or self._overview, error
+            wanted = self._range
+        try:
+            overview, longer = past(self._service, wanted)
+        except PerfkitError as failed:
+            with self._lock:
+                self._error = clean(str(failed))
+                self._count += 1
+            return
+        with self._lock:
+            self._overview, self._past, self._error = overview, longer, ""
             self._count += 1
 
     def _ask_kept(self) -> None:

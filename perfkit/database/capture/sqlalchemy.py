@@ -15,7 +15,7 @@ import importlib
 from collections.abc import Callable
 from time import perf_counter
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from perfkit.core.lazy import imported
@@ -25,7 +25,9 @@ from perfkit.database.capture.autocommit import commits_itself
 from perfkit.database.capture.checkouts import CHECKOUTS, OURS
 from perfkit.database.capture.recorder import Recorder
 from perfkit.database.patterns.observed import Relation
-from perfkit.database.pool.pools import Pools
+
+if TYPE_CHECKING:
+    from perfkit.database.pool.pools import Pools
 
 __all__ = ["SQLAlchemyCapture"]
 

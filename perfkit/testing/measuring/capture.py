@@ -1,7 +1,8 @@
 """Sees every statement of this process while something is measured, beside whatever perfkit an app has of its own.
 
 Tests call an app in the same thread, in a task, or in a thread of a test client; so what is sent while a block runs
-belongs to it, wherever it is sent from.
+belongs to it, wherever it is sent from. It is counted in no store: imports of what keeps numbers over workers and hours
+would be most of the cost of a small suite.
 """
 
 from __future__ import annotations
@@ -9,67 +10,33 @@ from __future__ import annotations
 import gc
 import importlib
 import sys
-import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from time import perf_counter
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from perfkit.core.code import sites
 from perfkit.core.context import Context
 from perfkit.core.spans import get_exchange
 from perfkit.database import callsites
-from perfkit.database.capture.asyncpg import AsyncpgCapture
+from perfkit.database.capture.metrics import ROWS, SLOW
 from perfkit.database.capture.recorder import TEST, Finish, Recorder, hashes_of
 from perfkit.database.capture.sqlalchemy import SQLAlchemyCapture
-from perfkit.database.capture.work import Entry
-from perfkit.database.patterns.observed import Seen
-from perfkit.database.pool.pools import Pools
-from perfkit.database.report.digest import seen_of
+from perfkit.database.capture.work import Entry, ShapeRecord
+from perfkit.database.patterns.facts import Facts
 from perfkit.database.settings import DatabaseSettings
-from perfkit.store import Store
+from perfkit.store.layout import SINK
+from perfkit.store.series.rows import Row
+from perfkit.testing.measuring.sent import ACTIVE
 
-__all__ = ["CONTROL", "Capture", "Sent", "capture"]
+if TYPE_CHECKING:
+    from perfkit.database.pool.pools import Pools
+    from perfkit.store import Store
 
-CONTROL = frozenset({"BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE", "START", "END"})
-"""Verbs of statements that only control a transaction: they are looked at, and not counted as queries."""
+__all__ = ["Capture", "capture"]
 
-MOST = 100_000
-"""Statements kept of one measurement; more are counted."""
-
-
-class Sent:
-    """The statements of one measurement.
-
-    Attributes:
-        count: Statements, transaction control not counted.
-        kept: What is known of each: a key of the request it belongs to, its text's entry, and how it went.
-    """
-
-    __slots__ = ("count", "kept", "owners")
-
-    def __init__(self) -> None:
-        """Begin with none."""
-        self.count = 0
-        self.kept: list[tuple[int, Entry, Any, int, float, float, str]] = []
-        self.owners: dict[int, object] = {}
-
-    def add(self, entry: Entry, hashes: Any, rows: int, start: float, seconds: float, site: str) -> None:
-        """Note one statement."""
-        if entry.facts.verb not in CONTROL:
-            self.count += 1
-        if len(self.kept) < MOST:
-            owner = _owner()
-            # Held, so that another one cannot get its identity.
-            self.owners[id(owner)] = owner
-            self.kept.append((id(owner), entry, hashes, rows, start, seconds, site))
-
-    def groups(self) -> Iterable[list[Seen]]:
-        """Yield the statements as the patterns see them, those of each request by themselves."""
-        groups: dict[int, list[Seen]] = {}
-        for owner, entry, hashes, rows, start, seconds, site in self.kept:
-            groups.setdefault(owner, []).append(seen_of(entry, hashes, rows, start, seconds, site))
-        return groups.values()
+MOST_SHAPES = 20_000
+"""Shapes known of one process; then all are forgotten and learned anew."""
 
 
 def _owner() -> object:
@@ -89,27 +56,30 @@ def _owner() -> object:
 class _EveryStatement(Recorder):
     """Keeps each statement for whatever is being measured."""
 
-    active: list[Sent]
-    """What is being measured now."""
-
     def _hot_path(self) -> Finish:
-        active: list[Sent] = []
-        self.active = active
-        errors, note = self.errors, self._note
+        active, errors, note = ACTIVE, self.errors, self._note
 
         def finish(entry: Entry, start: float, parameters: Any, rows: int) -> bool:
             seconds = perf_counter() - start
             if active and entry.record.sample != TEST:
                 try:
                     site = note(entry.record, sys._getframe(2))
-                    text, hashes = "" if site is None else site.text, hashes_of(parameters)
+                    text, hashes, owner = "" if site is None else site.text, hashes_of(parameters), _owner()
                     for sent in tuple(active):
-                        sent.add(entry, hashes, rows, start, seconds, text)
+                        sent.add(owner, entry, hashes, rows, start, seconds, text)
                 except Exception as error:  # noqa: BLE001 - the statement has done its work whatever happens to us
                     errors.report("testing", error, doing="a statement could not be measured")
             return False
 
         return finish
+
+    def _make_record(self, key: tuple[str, str], facts: Facts, text: str) -> ShapeRecord:
+        """Return a record whose numbers go where nobody reads."""
+        if len(self.records) >= MOST_SHAPES:
+            self.records.clear()
+        rows = [Row(each, ("",) * len(each.labels), SINK) for each in (self._statements, ROWS, SLOW)]
+        record = self.records[key] = ShapeRecord(facts, key[0], rows[0], rows[1], rows[2], text)
+        return record
 
     def fail(self, entry: Entry | None, start: float, parameters: Any, error: BaseException) -> None:
         """Note a statement that failed: it was sent, too."""
@@ -117,38 +87,50 @@ class _EveryStatement(Recorder):
             self.finish(entry, start, parameters, -1)
 
 
+class _NoPools:
+    """Looks at no pool: how long connections are waited for is nothing that tests ask."""
+
+    def watch(self, pool: Any) -> None:
+        """Take no notice."""
+
+    def taken(self, pool: Any, record: Any) -> None:
+        """Take no notice."""
+
+
+class _Engines(SQLAlchemyCapture):
+    """Meets each engine once."""
+
+    def on_checkout(self, record: Any, fairy: Any) -> None:
+        """Meet the engine of a connection that was taken out."""
+        if getattr(getattr(fairy, "_pool", None), "_dialect", None) not in self._dialects:
+            super().on_checkout(record, fairy)
+
+    def on_checkin(self, record: Any) -> None:
+        """Take no notice."""
+
+
 class Capture:
-    """The hooks of measurements: put in once a process, idle while nothing is measured. Thread-safe."""
+    """The hooks of measurements: put in once a process, idle while nothing is measured. One thread at a time."""
 
     def __init__(self) -> None:
         """Hook into nothing yet."""
-        context = Context(store=Store())
+        context = Context(store=cast("Store", None))  # nothing is counted, see above
         self.recorder = _EveryStatement(context, DatabaseSettings())
-        self._sqlalchemy = SQLAlchemyCapture(self.recorder, Pools(context))
-        self._asyncpg = AsyncpgCapture(self.recorder)
+        self._sqlalchemy = _Engines(self.recorder, cast("Pools", _NoPools()))
+        self._asyncpg: Any = None
         self._django: Any = None
-        self._lock = threading.Lock()
 
-    def begin(self) -> Sent:
-        """Have what is sent from now on be noted; give the answer to `end`."""
-        with self._lock:
-            self._hook()
-            sent = Sent()
-            self.recorder.active.append(sent)
-            return sent
-
-    def end(self, sent: Sent) -> None:
-        """Note no more in *sent*."""
-        with self._lock:
-            self.recorder.active.remove(sent)
-
-    def _hook(self) -> None:
+    def hook(self) -> None:
         """Hook into what has been imported since."""
         if not self._sqlalchemy.is_active and self._sqlalchemy.start():
             for engine in _living_engines():
                 self._sqlalchemy.watch(engine)
-        if not self._asyncpg.is_active:
-            self._asyncpg.start()
+        if self._asyncpg is None and "asyncpg.connection" in sys.modules:
+            from perfkit.database.capture.asyncpg import AsyncpgCapture
+
+            asyncpg = AsyncpgCapture(self.recorder)
+            if asyncpg.start():
+                self._asyncpg = asyncpg
         if self._django is None and "django.db" in sys.modules and _is_django_ready():
             self._django = importlib.import_module("perfkit_django.sql.connections")
         if self._django is not None:
@@ -175,13 +157,11 @@ def _is_django_ready() -> bool:
 
 
 _capture: Capture | None = None
-_making = threading.Lock()
 
 
 def capture() -> Capture:
-    """Return the one capture of this process, made at the first call."""
+    """Return the one capture of this process, made at the first call; `perfkit.testing.measuring.sent` has the lock."""
     global _capture
-    with _making:
-        if _capture is None:
-            _capture = Capture()
-        return _capture
+    if _capture is None:
+        _capture = Capture()
+    return _capture

@@ -6,20 +6,24 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from time import perf_counter
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from perfkit.testing.measuring.limits import Excess, Limits
+from perfkit.testing.measuring.sent import CONTROL, Sent, begin, end
 
 if TYPE_CHECKING:
     from perfkit.core.findings import Finding
-    from perfkit.testing.measuring.capture import Sent
 
 __all__ = ["LimitExceededError", "Measurement", "Statement", "measure"]
 
 SHOWN_SHAPES = 5
 """Shapes of statements that a failure shows."""
+
+MOST_REMEMBERED = 2_000
+"""Statements whose findings are remembered, each with its call site."""
 
 SHOWN_TEXT = 110
 """Characters of a statement that a failure shows."""
@@ -104,24 +108,20 @@ class Measurement:
 
     def start(self) -> None:
         """Begin to measure."""
-        from perfkit.testing.measuring.capture import capture
-
         self._findings = None
         if self.limits.max_memory is not None:
             self._memory = _Memory()
-        self._sent = capture().begin()
+        self._sent = begin()
         self._is_running = True
         self._started = perf_counter()
 
     def stop(self) -> None:
         """End; called again it does nothing."""
-        from perfkit.testing.measuring.capture import capture
-
         if not self._is_running or self._sent is None:
             return
         self.seconds = perf_counter() - self._started
         self._is_running = False
-        capture().end(self._sent)
+        end(self._sent)
         if self.limits.max_memory is not None:
             self.memory = self._memory.end()
 
@@ -144,8 +144,6 @@ class Measurement:
     @property
     def statements(self) -> list[Statement]:
         """What was sent, by shape and line, the most frequent first."""
-        from perfkit.testing.measuring.capture import CONTROL
-
         counts: Counter[tuple[str, str, str]] = Counter()
         spent: Counter[tuple[str, str, str]] = Counter()
         for _, entry, _, _, _, seconds, site in self._sent.kept if self._sent is not None else ():
@@ -230,7 +228,6 @@ def _ms(seconds: float) -> str:
 
 def _findings(sent: Sent) -> list[Finding]:
     from perfkit.database.patterns.request import patterns_of
-    from perfkit.database.patterns.statements import find_statement_patterns
 
     found: dict[str, Finding] = {}
     for group in sent.groups():
@@ -241,11 +238,17 @@ def _findings(sent: Sent) -> list[Finding]:
     for _, entry, _, _, _, _, site in sent.kept:
         sites.setdefault(id(entry.record), (entry.record, site))
     for record, site in sites.values():
-        for finding in find_statement_patterns(
-            record.sample, dialect=record.system, site=site or None, has_wildcard=record.has_wildcard
-        ):
+        for finding in _of_statement(record.sample, record.system, site or None, record.has_wildcard):
             found.setdefault(finding.fingerprint, finding)
     return sorted(found.values(), key=lambda finding: (finding.priority.rank, finding.code))
+
+
+@lru_cache(MOST_REMEMBERED)
+def _of_statement(sql: str, system: str, site: str | None, has_wildcard: bool) -> tuple[Finding, ...]:
+    """Return what the statement itself says is wrong with it; the tests of a suite send the same ones over and over."""
+    from perfkit.database.patterns.statements import find_statement_patterns
+
+    return tuple(find_statement_patterns(sql, dialect=system, site=site, has_wildcard=has_wildcard))
 
 
 class _Memory:

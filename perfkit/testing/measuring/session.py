@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import json
 import os
 from collections.abc import Iterator
@@ -23,11 +24,14 @@ KEPT_FINDINGS = 20
 """Findings told of one test."""
 
 
-def told(measurement: Measurement, excesses: tuple[Excess, ...] = (), place: str = "") -> dict[str, Any]:
+def told(
+    measurement: Measurement, excesses: tuple[Excess, ...] = (), place: str = "", *, with_findings: bool = True
+) -> dict[str, Any]:
     """Return what a test's report carries of *measurement*: plain data, to be sent between processes.
 
     Args:
         measurement: Of the test.
+        with_findings: Whether anybody will read them: to look for them costs more than all else.
         excesses: The limits that it did not keep.
         place: Its ``path:line``, for an excess that has none.
     """
@@ -37,7 +41,7 @@ def told(measurement: Measurement, excesses: tuple[Excess, ...] = (), place: str
         "memory": measurement.memory,
         "findings": [
             {"code": each.code, "kind": each.kind, "message": each.message, "action": each.action, "site": each.site}
-            for each in measurement.findings[:KEPT_FINDINGS]
+            for each in (measurement.findings[:KEPT_FINDINGS] if with_findings else ())
         ],
         "excesses": [[each.message, each.code, each.site or place] for each in excesses],
     }
@@ -75,6 +79,23 @@ def _property(text: str) -> str:
     return _data(text).replace(":", "%3A").replace(",", "%2C")
 
 
+class Highest:
+    """The highest counts so far, as many as are shown at the end of a run."""
+
+    __slots__ = ("_counts",)
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._counts: list[int] = []
+
+    def takes(self, count: int) -> bool:
+        """Return whether *count* is among them; of equal ones the first are."""
+        if len(self._counts) < SHOWN:
+            heapq.heappush(self._counts, count)
+            return True
+        return count > self._counts[0] and heapq.heapreplace(self._counts, count) < count
+
+
 class Session(NamedTuple):
     """What the options ask for.
 
@@ -84,6 +105,7 @@ class Session(NamedTuple):
         baseline: Its file.
         report: The file for the report.
         is_updating: Whether the baseline is to be written.
+        highest: The counts of this process's tests that may be shown at the end.
     """
 
     limits: Limits
@@ -91,6 +113,7 @@ class Session(NamedTuple):
     baseline: Path | None
     report: Path | None
     is_updating: bool
+    highest: Highest
 
     @classmethod
     def of(
@@ -114,7 +137,11 @@ class Session(NamedTuple):
         if report is not None and report.suffix not in FORMATS:
             raise ValueError(f"The report is {report.name}. It ends with {', '.join(FORMATS)}. Name it so.")
         allowed = None if baseline is None or is_updating else _read(baseline)
-        return cls(limits, allowed, baseline, report, is_updating)
+        return cls(limits, allowed, baseline, report, is_updating, Highest())
+
+    def wants_findings(self, queries: int) -> bool:
+        """Return whether anybody will read what was found in a test that sent so many *queries*."""
+        return self.report is not None or (queries > 0 and self.highest.takes(queries))
 
     def limits_of(self, name: str) -> Limits:
         """Return the limits of the test *name*: what the baseline allows it comes before what all tests may."""

@@ -43,7 +43,7 @@ def completed(*words: str) -> list[str]:
         (("perfkit", "check", "--format", "g"), ["github"]),
         (("perfkit", "config", "ex"), ["explain"]),
         (("perfkit", "check", "--max-p95", ""), []),
-        (("perfkit", "completion", ""), ["bash", "zsh", "fish", "-h", "--help", "--debug"]),
+        (("perfkit", "completion", ""), ["bash", "zsh", "fish", "-h", "--help", "--debug", "-v", "--verbose"]),
     ],
 )
 def test_bash_offers_what_fits(words: tuple[str, ...], offered: list[str]) -> None:

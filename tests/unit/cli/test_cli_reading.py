@@ -19,8 +19,8 @@ from overviews import Canned, canned, encoded, finding, made, route
 
 from perfkit.advice import Outlook
 from perfkit.advice.ledger import Figures, Fixed, Snoozed
+from perfkit.cli.comparing.differences import compared
 from perfkit.cli.main import main
-from perfkit.cli.reading.differences import compared
 from perfkit.cli.reading.report import self_contained
 from perfkit.core.findings import State
 from perfkit.core.status import Status

@@ -1,9 +1,9 @@
 """What changed between two overviews. Pure.
 
-A latency is worse from one part more than before (the tolerance) and 5 ms: our percentiles are within 6 %, and a
-millisecond more of a fast route is no news. An error rate is worse from half a point more and two standard errors of
-the difference of two proportions (the pooled two-proportion z-test), so that chance alone seldom shows. Only what at
-least 50 requests on both sides say counts.
+A latency is worse from one part more than before (the tolerance) and 5 ms, and from more than chance explains
+(`perfkit.cli.comparing.noise`): our percentiles are within 6 %, and a millisecond more of a fast route is no news. An
+error rate is worse from half a point more and three standard errors of the difference of two proportions (the pooled
+two-proportion z-test). Only what at least 50 requests on both sides say counts.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import msgspec
 
 from perfkit.advice.ranking import identity
 from perfkit.advice.wording import percent, route_name, seconds
+from perfkit.cli.comparing.noise import DEVIATIONS, noise
 from perfkit.cli.reading.document import Overview
 from perfkit.core.findings import Finding
 from perfkit.performance.snapshot import PerformanceSnapshot, RouteSnapshot
@@ -35,6 +36,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
         subject: The route, or empty for the service.
         name: ``p50``, ``p95``, ``errors`` or ``score``.
         verdict: ``better``, ``worse``, ``same``, or ``unknown`` where too few requests tell.
+        noise: By how much chance alone may move it; None where too few requests tell.
     """
 
     subject: str
@@ -42,14 +44,15 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     before: float | None
     after: float | None
     verdict: str
+    noise: float | None = None
 
     @property
-    def words(self) -> tuple[str, str]:
-        """Both values, as people read them."""
+    def words(self) -> tuple[str, str, str]:
+        """Both values and what chance explains, as people read them."""
         if self.name == "score":
-            return _points(self.before), _points(self.after)
+            return _points(self.before), _points(self.after), ""
         say = percent if self.name == "errors" else seconds
-        return say(self.before), say(self.after)
+        return say(self.before), say(self.after), "" if self.noise is None else f"±{say(self.noise)}"
 
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
@@ -109,20 +112,22 @@ def _latencies(
     tolerance: float,
 ) -> Iterator[Change]:
     enough = before.requests >= ENOUGH and after.requests >= ENOUGH
-    for name in ("p50", "p95"):
+    for name, quantile in (("p50", 0.5), ("p95", 0.95)):
         was, now = getattr(before.latency, name), getattr(after.latency, name)
-        is_known = enough and was is not None and now is not None
-        verdict = _verdict(was, now, NOTABLE_SECONDS, tolerance) if is_known else "unknown"
-        yield Change(subject=subject, name=name, before=was, after=now, verdict=verdict)
-    rates = before.error_rate, after.error_rate
-    least = max(NOTABLE_SHARE, 2.0 * _standard_error(before, after)) if enough else 0.0
-    yield Change(
-        subject=subject,
-        name="errors",
-        before=rates[0],
-        after=rates[1],
-        verdict=_verdict(*rates, least) if enough else "unknown",
-    )
+        if not enough or was is None or now is None:
+            yield Change(subject=subject, name=name, before=was, after=now, verdict="unknown")
+            continue
+        faster, slower = (before, after) if was <= now else (after, before)
+        chance = noise((faster.latency, faster.requests), (slower.latency, slower.requests), quantile)
+        verdict = _verdict(was, now, max(NOTABLE_SECONDS, chance), tolerance)
+        yield Change(subject=subject, name=name, before=was, after=now, verdict=verdict, noise=chance)
+    was, now = before.error_rate, after.error_rate
+    if not enough:
+        yield Change(subject=subject, name="errors", before=was, after=now, verdict="unknown")
+        return
+    chance = DEVIATIONS * _standard_error(before, after)
+    verdict = _verdict(was, now, max(NOTABLE_SHARE, chance))
+    yield Change(subject=subject, name="errors", before=was, after=now, verdict=verdict, noise=chance)
 
 
 def _standard_error(before: PerformanceSnapshot | RouteSnapshot, after: PerformanceSnapshot | RouteSnapshot) -> float:

@@ -1,4 +1,4 @@
-"""`perfkit advise`: what to do first, of a running service; or, of a database, without any web app."""
+"""What a database is advised, without any web app: what `perfkit advise --database URL` prints."""
 
 from __future__ import annotations
 
@@ -11,10 +11,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from perfkit.cli.arguments import add_output, add_service, whole_number
-from perfkit.core.errors import DatabaseError, PerfkitError
+import msgspec
 
-__all__ = ["add_arguments", "run"]
+from perfkit.advice.wording import count
+from perfkit.cli.console import clean, progress
+from perfkit.cli.documents.document import Document, printed
+from perfkit.core.errors import DatabaseError, PerfkitError
+from perfkit.core.findings import Finding
+from perfkit.database.indexes.advice import IndexAdvice, LeftOut
+from perfkit.snapshot import SCHEMA_VERSION
+
+__all__ = ["DatabaseAdvice", "run"]
 
 SOMETHING = 1
 MOST_BYTES = 50_000_000
@@ -23,28 +30,33 @@ _CALLS = re.compile(r"^\s*--\s*calls:\s*([\d.]+)\s*$", re.IGNORECASE | re.MULTIL
 _DRIVERS = {"postgresql": "psycopg", "postgres": "psycopg", "mysql": "pymysql", "mariadb": "pymysql"}
 
 
-def add_arguments(command: argparse.ArgumentParser) -> None:
-    """Add the options of `perfkit advise` to *command*."""
-    add_service(command)
-    add = command.add_argument
-    add("--top", type=whole_number(1, 100), default=5, metavar="COUNT", help="of a service: so many findings (5)")
-    add("--code", metavar="CODE", help="of a service: only codes that begin so, such as PK101 or PK2")
-    add("--explain", action="store_true", help="of a service: with evidence, the text of the fix and what it saves")
-    add("--database", metavar="URL", help="of this database alone: postgresql://user@host/name or sqlite:///shop.db")
-    add("--workload", metavar="FILE", help="statements with their calls, or pg_stat_statements, which is the default")
-    add("--schema", metavar="NAME", help="where the tables are; the search path by default")
-    add_output(command)
+class DatabaseAdvice(Document, frozen=True, kw_only=True, tag="advise database"):
+    """What a database alone is advised.
+
+    Attributes:
+        source: Where the statements are from.
+        statements: How many they were.
+        indexes: Those worth making.
+        left_out: Statements that could not be read or planned.
+        verified_by: How the advice was checked; empty where nothing could be asked.
+        what_if_calls: How often the planner was asked.
+    """
+
+    source: str
+    statements: int
+    indexes: tuple[IndexAdvice, ...]
+    findings: tuple[Finding, ...]
+    left_out: tuple[LeftOut, ...]
+    verified_by: str
+    what_if_calls: int
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print what is found; return 0 if that is nothing, else 1."""
-    if options.database is None:
-        from perfkit.cli.reading.advice import run as run_advice
+    """Print what is found in the database of *options*; return 0 if that is nothing, else 1.
 
-        for name in ("workload", "schema"):
-            if getattr(options, name) is not None:
-                raise DatabaseError(f"--{name} was given without --database. It is about a database. Name that too.")
-        return run_advice(options)
+    Raises:
+        DatabaseError: It cannot be asked, or the options do not go together.
+    """
     if options.url is not None or options.code or options.explain:
         raise DatabaseError(
             "A service and --database were given, or --database with --code or --explain. A service and a database are "
@@ -55,7 +67,8 @@ def run(options: argparse.Namespace) -> int:
     with _connected(options.database) as database:
         workload, source = _workload(options.workload, database)
         try:
-            result = analyze(database, workload, schema=options.schema)
+            with progress(f"planning {count(len(workload), 'statement')}"):
+                result = analyze(database, workload, schema=options.schema)
         except PerfkitError:
             raise
         except Exception as error:
@@ -63,14 +76,11 @@ def run(options: argparse.Namespace) -> int:
                 f"The database did not answer ({_told(error)}). Its catalog must be readable to this user. "
                 "Look at its rights and its log."
             ) from error
-    if options.quiet:
-        return SOMETHING if result.indexes or result.findings else 0
     if options.json:
-        import msgspec
-
-        print(json.dumps({"source": source, "statements": len(workload), **msgspec.to_builtins(result)}, indent=1))
-    else:
-        print(_page(result, len(workload), source))
+        facts = msgspec.structs.asdict(result)
+        print(printed(DatabaseAdvice(version=SCHEMA_VERSION, source=source, statements=len(workload), **facts)))
+    elif not options.quiet:
+        print(clean(_page(result, len(workload), source), lines=True))
     return SOMETHING if result.indexes or result.findings else 0
 
 
@@ -196,9 +206,9 @@ def _of_sql(text: str) -> Iterator[tuple[str, float]]:
             yield statement, float(calls[1]) if calls else 1.0
 
 
-def _page(result: Any, count: int, source: str) -> str:
+def _page(result: Any, statements: int, source: str) -> str:
     """Return what a person reads."""
-    lines = [f"{count} statements from {source}."]
+    lines = [f"{count(statements, 'statement')} from {source}."]
     if result.indexes:
         lines.append(f"\nIndexes worth making ({_HOW.get(result.verified_by, result.verified_by)}):\n")
     for advice in result.indexes:

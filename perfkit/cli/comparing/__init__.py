@@ -1,0 +1,1 @@
+"""`perfkit compare`: two exports of a service held against each other."""
