@@ -12,7 +12,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from perfkit.testing.measuring.limits import Excess, Limits
-from perfkit.testing.measuring.sent import CONTROL, Sent, begin, end
+from perfkit.testing.measuring.sent import CONTROL, Sent
+from perfkit.testing.measuring.window import begin, end
 
 if TYPE_CHECKING:
     from perfkit.core.findings import Finding

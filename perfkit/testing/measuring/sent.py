@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-import threading
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -11,16 +9,13 @@ if TYPE_CHECKING:
     from perfkit.database.capture.work import Entry
     from perfkit.database.patterns.observed import Seen
 
-__all__ = ["ACTIVE", "CONTROL", "Sent", "begin", "end"]
+__all__ = ["ACTIVE", "CONTROL", "Sent"]
 
 CONTROL = frozenset({"BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE", "START", "END"})
 """Verbs of statements that only control a transaction: they are looked at, and not counted as queries."""
 
 MOST = 100_000
 """Statements kept of one measurement; more are counted."""
-
-LIBRARIES = ("sqlalchemy.engine", "django.db", "asyncpg.connection")
-"""Modules that send statements, if they are imported."""
 
 
 class Sent:
@@ -60,23 +55,3 @@ class Sent:
 
 ACTIVE: list[Sent] = []
 """What is being measured now, in this process: tests are one process each, and their threads are theirs."""
-
-_lock = threading.Lock()
-
-
-def begin() -> Sent:
-    """Have what is sent from now on be noted; give the answer to `end`."""
-    sent = Sent()
-    with _lock:
-        if any(library in sys.modules for library in LIBRARIES):
-            from perfkit.testing.measuring.capture import capture
-
-            capture().hook()
-        ACTIVE.append(sent)
-    return sent
-
-
-def end(sent: Sent) -> None:
-    """Note no more in *sent*."""
-    with _lock:
-        ACTIVE.remove(sent)
