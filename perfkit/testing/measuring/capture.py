@@ -160,7 +160,7 @@ _capture: Capture | None = None
 
 
 def capture() -> Capture:
-    """Return the one capture of this process, made at the first call; `perfkit.testing.measuring.window` has the lock."""
+    """Return the one capture of this process, made at the first call; `window.begin` has the lock."""
     global _capture
     if _capture is None:
         _capture = Capture()

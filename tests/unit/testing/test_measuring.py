@@ -16,6 +16,7 @@ from sqlalchemy.pool import StaticPool
 from perfkit.system import PerformanceSystem
 from perfkit.testing import LimitExceededError, Measurement, assert_scales, best_of, measure
 from perfkit.testing.measuring.capture import Capture
+from perfkit.testing.measuring.sent import ACTIVE, Sent
 from perfkit.testing.measuring.limits import Excess, Limits
 from perfkit.testing.measuring.report import FORMATS, written
 from perfkit.testing.measuring.session import Collector, Session, told
@@ -88,11 +89,13 @@ def test_a_connection_that_was_out_before_anything_was_measured_is_seen(engine: 
     first = Capture()  # as the one of the process is at its first measurement
     with engine.connect() as connection:
         connection.execute(text("SELECT 1"))
-        sent = first.begin()
+        sent = Sent()
+        first.hook()
+        ACTIVE.append(sent)
         try:
             connection.execute(text("SELECT 2"))
         finally:
-            first.end(sent)
+            ACTIVE.remove(sent)
             first._sqlalchemy.stop()
     assert sent.count == 1
 
