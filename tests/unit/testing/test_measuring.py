@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -15,8 +17,6 @@ from sqlalchemy.pool import StaticPool
 
 from perfkit.system import PerformanceSystem
 from perfkit.testing import LimitExceededError, Measurement, assert_scales, best_of, measure
-from perfkit.testing.measuring.capture import Capture
-from perfkit.testing.measuring.sent import ACTIVE, Sent
 from perfkit.testing.measuring.limits import Excess, Limits
 from perfkit.testing.measuring.report import FORMATS, written
 from perfkit.testing.measuring.session import Collector, Session, told
@@ -85,19 +85,21 @@ def test_statements_of_other_threads_are_counted(engine: Engine) -> None:
     assert measured.queries == 3
 
 
-def test_a_connection_that_was_out_before_anything_was_measured_is_seen(engine: Engine) -> None:
-    first = Capture()  # as the one of the process is at its first measurement
-    with engine.connect() as connection:
-        connection.execute(text("SELECT 1"))
-        sent = Sent()
-        first.hook()
-        ACTIVE.append(sent)
-        try:
-            connection.execute(text("SELECT 2"))
-        finally:
-            ACTIVE.remove(sent)
-            first._sqlalchemy.stop()
-    assert sent.count == 1
+FIRST = """
+from sqlalchemy import create_engine, text
+from perfkit.testing import measure
+
+with create_engine("sqlite://").connect() as connection:
+    connection.execute(text("SELECT 1"))
+    with measure() as measured:
+        connection.execute(text("SELECT 2"))
+assert measured.queries == 1, measured.queries
+"""
+
+
+def test_a_connection_that_was_out_before_anything_was_measured_is_seen() -> None:
+    done = subprocess.run([sys.executable, "-c", FIRST], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_statement_that_fails_was_sent_too(engine: Engine) -> None:
