@@ -1,7 +1,7 @@
 """What a change would do to a route: its percentiles now, and as they would be. Pure.
 
 The histogram of a route says how long its requests took, all of them; the kept exchanges say what each of a few did.
-So each bucket of the histogram is moved as the kept exchanges were that took about as long: the `NEAREST` of them by
+So each bucket of the histogram is moved as the kept exchanges were that took about as long: the nearest of them by
 the ratio of durations, each with an equal part of the bucket. Slow requests are kept on purpose and usual ones by a
 sample, so both ends have their own. What was in the middle of a bucket is known to 6 %; the same error is on both
 sides, and the estimate is scaled by the percentile that the histogram itself gives.
@@ -18,8 +18,9 @@ from perfkit.store.quantiles import quantile
 
 __all__ = ["Estimate", "Moved", "cached", "estimated", "hit_ratio"]
 
-NEAREST = 15
-"""Kept exchanges that a bucket is moved by. Of 3, 7, 15, 25 and 40 the one with the least error in median and p95."""
+NEAREST, FEWEST = 15, 3
+"""Kept exchanges that a bucket is moved by: a quarter of them, of these bounds. Of 3, 7, 15, 25 and 40 the one with the
+least error in median and p95 where some 70 are kept; where few are, as many would mix quick ones with slow ones."""
 
 LEAST_REQUESTS = 20
 """Requests in a histogram below which it says nothing of percentiles."""
@@ -204,11 +205,11 @@ def _spread(
     moved: Sequence[Moved], boundaries: Sequence[float], counts: Sequence[float]
 ) -> list[tuple[float, float, float]]:
     """Return (seconds, seconds after, weight) for each bucket and each of the kept exchanges nearest to it."""
-    found = []
+    found, most = [], min(NEAREST, max(FEWEST, len(moved) // 4))
     for bucket, count in enumerate(counts):
         if count > 0.0:
             middle = _middle(boundaries, bucket)
-            near = sorted(moved, key=lambda each, at=middle: abs(math.log(each.seconds / at)))[:NEAREST]  # type: ignore[misc]  # a default of a lambda
+            near = sorted(moved, key=lambda each, at=middle: abs(math.log(each.seconds / at)))[:most]  # type: ignore[misc]  # a default of a lambda
             found += [(middle, middle * each.after / each.seconds, count / len(near)) for each in near]
     return found
 
