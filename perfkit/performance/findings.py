@@ -19,7 +19,8 @@ __all__ = ["blocked", "collected", "growing", "stuck"]
 MOST = 20
 """Call sites told."""
 
-SELDOM, SHORT = 3, 0.5
+SELDOM = 3
+SHORT = 0.5
 """Times, and seconds, below which a call that blocked the loop may have been chance: a machine that was busy."""
 
 LONG_PAUSE = 0.05

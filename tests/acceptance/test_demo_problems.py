@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,8 +19,8 @@ from perfkit_demo.run import tell_story
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.server, pytest.mark.timeout(400)]
 
-FOUND = 30.0
-"""Seconds within which all problems are found, on a quiet machine."""
+FOUND, FOUND_LATE = 30.0, 90.0
+"""Seconds within which all problems are found: on a machine that has nothing else to do, and on a busy one."""
 
 GOOD = 90
 """The score that the shop has when all is mended: a payment is declined now and then, and that is an error."""
@@ -144,11 +145,12 @@ def check_proof(proved: dict[str, Any]) -> None:
 
 def test_every_problem_is_found_at_its_line_and_each_fix_is_measured(demo: RunningDemo, framework: str) -> None:
     problems = wanted(framework)
+    is_quiet = os.getloadavg()[0] < (os.cpu_count() or 1)
     started = time.monotonic()
     expected = {each.code for each in problems}
     assert until(lambda: expected - codes(overview(demo)["recommendations"]), lambda missing: not missing) == set()
     took = time.monotonic() - started
-    assert took < FOUND, f"it took {took:.1f} s"
+    assert took < (FOUND if is_quiet else FOUND_LATE), f"it took {took:.1f} s"
     told = overview(demo)
     findings = told["recommendations"]
     assert [each for each in findings if "about" in f"{each['route']} {each['object']}"] == []

@@ -27,7 +27,7 @@ ENOUGH = 50
 FEW = 20
 """Calls in the last two minutes below which these say nothing of their own."""
 
-SHARE = 0.05
+FAILING = 0.05
 """Part of failures from which on a host is a finding, 0-1."""
 
 MINUTE = 60.0
@@ -131,8 +131,8 @@ class Failing:
         for host, counted in self._totals().items():
             calls, failures = _since(counted, minutes[MINUTES - 1 : MINUTES], host)
             of_late, failed_of_late = _since(counted, minutes[1:2], host)
-            is_over = of_late >= FEW and failed_of_late / of_late < SHARE
-            if calls >= ENOUGH and failures / calls >= SHARE and not is_over:
+            is_over = of_late >= FEW and failed_of_late / of_late < FAILING
+            if calls >= ENOUGH and failures / calls >= FAILING and not is_over:
                 yield _finding(host, int(calls), int(failures), callers.get(host, []))
 
     def _known(self) -> list[Totals]:

@@ -27,7 +27,7 @@ SAMPLES = 600
 JUDGED_EVERY = 60.0
 """Seconds between two judgements at most; what a worker says is good for three of them."""
 
-JUDGEMENTS = 30.0
+JUDGEMENTS = 45.0
 """Judgements in the time of the window at least."""
 
 TOLD_EVERY = 10.0
