@@ -11,8 +11,10 @@ from perfkit.advice.ledger.record import proof
 from perfkit.core.findings import Priority
 from perfkit.core.status import Status
 from perfkit.dashboard import overview
+from perfkit.dashboard.html import h
+from perfkit.dashboard.sections.routes import linked
 from tests.unit.dashboard.advice_samples import HOSTILE, N_PLUS_ONE, SCORE, SHORT, a_cache, findings
-from tests.unit.dashboard.samples import CHECKS, STATES_BY_NAME, data, health, performance, young
+from tests.unit.dashboard.samples import CHECKS, STATES_BY_NAME, data, health, performance, route, young
 from tests.unit.dashboard.test_overview import Page, page
 
 
@@ -39,6 +41,22 @@ def test_a_fix_is_there_to_copy_in_each_language() -> None:
 def test_the_first_finding_is_open_and_the_others_wait() -> None:
     opened = ["open" in attributes for attributes in page("degraded").all("details")]
     assert opened[:3] == [True, False, False]
+
+
+def test_the_evidence_of_an_open_finding_waits_behind_its_fix() -> None:
+    first, second = page("degraded").text.partition("Await an async call")[::2]
+    assert "Fix of 214 queries" in first
+    assert "Evidence of 214 queries" in first
+    assert "Fix and evidence of 61 %" in second
+
+
+def test_a_sentence_leads_to_the_routes_that_it_names_and_sets_lines_of_code() -> None:
+    routes = (route("GET", "/products/{id}", 1.0, 0.02, 0.0, 0.5), route("GET", "", 1.0, 0.02, 0.0, 0.5))
+    said = "GET /products/{id}: 29 of 30 failed, as POST /none at shop/views.py:48. SELECT /products/{id} <b>GET /x"
+    told = Page(h("main", None, linked(said, routes)))
+    assert told.text == said
+    assert [link["href"] for link in told.all("a")] == ["./route?r=GET+%2Fproducts%2F%7Bid%7D"]
+    assert [tag for tag, _ in told.elements if tag in ("code", "b")] == ["code", "code"]
 
 
 def test_evidence_is_said_in_its_unit() -> None:

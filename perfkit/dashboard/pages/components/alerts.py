@@ -60,7 +60,9 @@ class Alerts(Page[AlertsFound]):
             h("h1", {"class": "hidden"}, "Alerts"),
             _active(shown, given, alerts),
             found_card(shown, given, "alerts"),
-            section("soon", "Pending and just over", _table(shown, given, quiet)) if quiet else None,
+            section("soon", "Pending and just over", _table(shown, given, quiet, "Pending and just over"))
+            if quiet
+            else None,
             _history(shown, (found or AlertsFound()).history),
             _rules(shown, given, alerts),
             _objectives(alerts),
@@ -80,10 +82,10 @@ def _active(shown: OverviewData, given: Given, alerts: AlertsSnapshot) -> Markup
         when = f"evaluated {age(max(0.0, shown.at - alerts.evaluated_at))} ago"
     if not alerts.active:
         return section("active", "Firing", empty("Nothing fires."), note=when)
-    return section("active", "Firing", _table(shown, given, alerts.active, may_act=True), note=when)
+    return section("active", "Firing", _table(shown, given, alerts.active, "Firing", may_act=True), note=when)
 
 
-def _table(shown: OverviewData, given: Given, alerts: Sequence[Alert], *, may_act: bool = False) -> Markup:
+def _table(shown: OverviewData, given: Given, alerts: Sequence[Alert], label: str, *, may_act: bool = False) -> Markup:
     columns: Columns = [
         ("Alert", ""),
         ("State", ""),
@@ -100,7 +102,7 @@ def _table(shown: OverviewData, given: Given, alerts: Sequence[Alert], *, may_ac
         [*_alert(each, shown.at), *([cell(_buttons(shown, given, each), "")] if is_acting else [])]
         for each in alerts[:MOST]
     ]
-    return table("Alerts", columns, rows, "alerts")
+    return table(label, columns, rows, "alerts")
 
 
 def _alert(alert: Alert, at: float) -> list[Child]:
