@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from perfkit.core.message import Request
 from perfkit.testing import FakeClock
 from tests.unit.http.visitors import TOKEN, basic, bearer, gate, stranger
 
@@ -113,6 +114,87 @@ def test_one_peer_s_guesses_do_not_shut_another_out() -> None:
     for _ in range(20):
         access.decide(stranger(headers=bearer("wrong")), "dashboard")
     assert access.decide(stranger(peer="203.0.113.9", headers=bearer()), "dashboard").allowed
+
+
+LONG, SHORT = "x" * 8 + "a-token-of-32-characters" + "y" * 8, "a-token-of-24-characters"
+
+
+def behind(proxy: str, client: str, token: str) -> Request:
+    return stranger(peer=proxy, headers={"x-forwarded-for": client, **bearer(token)})
+
+
+@pytest.mark.parametrize("proxy", ["127.0.0.1", "::1", "10.0.0.2", "172.17.0.1", "fd00::7", "::ffff:192.168.0.4"])
+def test_behind_a_proxy_one_visitor_s_guesses_do_not_shut_another_out(proxy: str) -> None:
+    access = gate("production", token=SHORT)
+    for number in range(50):
+        access.decide(behind(proxy, "203.0.113.66", f"wrong-{number}"), "dashboard")
+    assert not access.decide(behind(proxy, "203.0.113.66", SHORT), "dashboard").allowed
+    assert access.decide(behind(proxy, "198.51.100.7", SHORT), "dashboard").allowed
+
+
+def test_what_a_visitor_writes_in_front_of_what_the_proxy_adds_makes_him_nobody_else() -> None:
+    access = gate("production", token=LONG)
+    for number in range(10):
+        access.decide(behind("127.0.0.1", f"198.51.100.{number}, 203.0.113.66", "wrong"), "dashboard")
+    assert not access.decide(behind("127.0.0.1", "192.0.2.1, 203.0.113.66", LONG), "dashboard").allowed
+
+
+@pytest.mark.parametrize("proxy", ["127.0.0.1", "10.0.0.2"])
+def test_who_may_choose_his_address_guesses_a_short_token_a_hundred_times_a_minute_at_most(proxy: str) -> None:
+    clock = FakeClock()
+    access = gate("production", token=SHORT, clock=clock)
+    for number in range(100):
+        assert access.decide(behind(proxy, f"198.51.100.{number}", SHORT), "dashboard").allowed
+        access.decide(behind(proxy, f"198.51.100.{number}", "wrong"), "dashboard")
+    assert not access.decide(behind(proxy, "203.0.113.1", SHORT), "dashboard").allowed
+    clock.advance(60.5)
+    assert access.decide(behind(proxy, "203.0.113.1", SHORT), "dashboard").allowed
+
+
+def test_a_long_token_cannot_be_guessed_so_nobody_is_shut_out_by_who_chooses_his_address() -> None:
+    access = gate("production", token=LONG)
+    for number in range(2_000):
+        access.decide(behind("127.0.0.1", f"10.{number % 7}.{number // 250}.{number % 250}", "wrong"), "dashboard")
+    assert access.decide(behind("127.0.0.1", "203.0.113.1", LONG), "dashboard").allowed
+
+
+@pytest.mark.parametrize("token", [LONG, SHORT])
+def test_a_peer_that_is_no_proxy_of_ours_is_one_visitor_whatever_it_says(token: str) -> None:
+    access = gate("production", token=token)
+    for number in range(10):
+        access.decide(behind("8.8.8.8", f"198.51.100.{number}", "wrong"), "dashboard")
+    assert not access.decide(behind("8.8.8.8", "203.0.113.1", token), "dashboard").allowed
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"x-forwarded-for": "203.0.113.66:4711"},
+        {"x-forwarded-for": " 203.0.113.66 "},
+        {"x-forwarded-for": "::ffff:203.0.113.66"},
+        {"forwarded": "for=203.0.113.66"},
+        {"forwarded": 'for=10.0.0.1, For="203.0.113.66:4711";proto=https'},
+        {"x-real-ip": "203.0.113.66"},
+        {"x-forwarded-for": "", "x-real-ip": "203.0.113.66"},
+    ],
+    ids=str,
+)
+def test_the_address_that_a_proxy_adds_is_read_in_every_form(headers: dict[str, str]) -> None:
+    access = gate("production", token=LONG)
+    for _ in range(10):
+        access.decide(behind("127.0.0.1", "203.0.113.66", "wrong"), "dashboard")
+    assert not access.decide(stranger(peer="127.0.0.1", headers={**headers, **bearer(LONG)}), "dashboard").allowed
+
+
+@pytest.mark.parametrize(
+    "said", ["", ",", ", ,", "[", "[]", "]", ":", "x" * 100_000, ",".join(["1.2.3.4"] * 50_000), "\udcff"]
+)
+def test_nonsense_of_a_proxy_neither_opens_nor_raises(said: str) -> None:
+    access = gate("production", token=LONG)
+    for name in ("x-forwarded-for", "forwarded", "x-real-ip"):
+        for value in (said, f"for={said}", f'for="{said}"'):
+            request = stranger(peer="127.0.0.1", headers={name: value, **bearer("wrong")})
+            assert not access.decide(request, "dashboard").allowed
 
 
 def test_all_addresses_of_an_ipv6_64_are_one_peer() -> None:
