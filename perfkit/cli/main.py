@@ -55,7 +55,7 @@ _PLACES = {
     "doctor": "diagnosis.doctor",
     "explain": "diagnosis.explain",
     "export": "reading.export",
-    "report": "reading.report",
+    "report": "reporting.report",
     "run": "launch.run",
     "top": "top.top",
 }

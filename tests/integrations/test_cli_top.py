@@ -260,6 +260,9 @@ def test_a_real_service_is_watched(tmp_path: Path) -> None:
         with seen(f"http://127.0.0.1:{server.port}") as terminal:
             lines = terminal.wait_for("GET /items/{number}")
             assert "1 worker" in lines[0]
+            terminal.press(b"2")
+            lines = terminal.wait_for("ROUTE 1h")
+            assert any("GET /items/{number}" in line for line in lines)
             terminal.press(b"r")
             terminal.wait_for("event loop lag")
             terminal.press(b"q")

@@ -32,7 +32,8 @@ def noise(faster: tuple[Latency, int], slower: tuple[Latency, int], quantile: fl
         quantile: 0.5 or 0.95.
     """
     low, high = interval(*faster, quantile), interval(*slower, quantile)
-    return math.hypot(low[2] - low[1], high[1] - high[0])
+    found = math.hypot(low[2] - low[1], high[1] - high[0])
+    return found if math.isfinite(found) else 0.0  # of times that no service has
 
 
 def interval(latency: Latency, requests: int, quantile: float) -> tuple[float, float, float]:

@@ -47,6 +47,11 @@ def wrapped(target: Target, *, interface: str = "auto") -> Wrapped:
     with _django_prepared() as django:
         app = found(target)
     kind = interface if interface != "auto" else interface_of(app)
+    if kind is None and inspect.isclass(app):
+        raise TargetError(
+            f"{target.module}:{target.attribute or 'app'} is a class. An app is an object that is made of it. "
+            "Name such an object, or write () behind it if it takes no arguments."
+        )
     if kind is None:
         raise TargetError(
             f"{target.module}:{target.attribute or 'app'} takes neither the three arguments of ASGI nor the two of "
@@ -67,7 +72,9 @@ def interface_of(app: Any) -> str | None:
     if inspect.iscoroutinefunction(app) or inspect.iscoroutinefunction(call):
         return "asgi"
     if inspect.isclass(app):
-        return "asgi" if _takes(app, 1) and not _takes(app, 2) else None
+        # ASGI 2: made with the scope, then called with receive and send.
+        is_second = inspect.iscoroutinefunction(app.__dict__.get("__call__"))
+        return "asgi" if is_second and _takes(app, 1) and not _takes(app, 2) else None
     # Many a middleware is a plain function that returns a coroutine: the names and the number of arguments tell.
     if _takes(app, 3) and not _takes(app, 2):
         return "asgi"

@@ -31,7 +31,13 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="development, production or testing, in place of what PERFKIT_ENVIRONMENT says",
     )
-    add("more", nargs="*", metavar="-- OPTION", help="options of the server's own, such as -- --timeout-keep-alive 30")
+    add(
+        "more",
+        nargs="*",
+        default=[],
+        metavar="-- OPTION",
+        help="options of the server's own, such as -- --timeout-keep-alive 30",
+    )
 
 
 def run(options: argparse.Namespace) -> int:

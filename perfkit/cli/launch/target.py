@@ -6,11 +6,13 @@ import difflib
 import importlib
 import importlib.util
 import inspect
+import re
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from perfkit.core.code.places import is_users
 from perfkit.core.errors import PerfkitError
 
 __all__ = ["Target", "TargetError", "found"]
@@ -47,6 +49,10 @@ class Target(NamedTuple):
         Raises:
             TargetError: It is none of these.
         """
+        if not Path(folder).is_dir():
+            raise TargetError(
+                f"There is no folder {folder}. The app is looked for there first. Look at what --app-dir says."
+            )
         place, _, attribute = text.partition(":")
         if attribute.endswith("()"):
             attribute, factory = attribute[:-2], True
@@ -57,6 +63,11 @@ class Target(NamedTuple):
                     f"There is no file {path}. It must hold the app. Look at its path, or write module:app."
                 )
             folder, place = str(path.parent), path.stem
+            if not place.isidentifier():
+                raise TargetError(
+                    f"{path.name} cannot be imported by any program. The name of a module has letters, digits and _ "
+                    f"only. Rename it to {re.sub(r'[^0-9a-zA-Z_]', '_', place)}.py."
+                )
         if not all(part.isidentifier() for part in place.split(".")) or not all(
             part.isidentifier() for part in attribute.split(".") if attribute
         ):
@@ -79,8 +90,9 @@ def found(target: Target) -> Any:
     module = _module(target)
     app = _attribute(module, target) if target.attribute else _likeliest(module, target)
     if not callable(app):
+        is_of = "returned an object" if target.is_factory else "is"
         raise TargetError(
-            f"{_name(target)} is of type {type(app).__name__}, which cannot be called. An app is a function or an "
+            f"{_name(target)} {is_of} of type {type(app).__name__}, which cannot be called. An app is a function or an "
             f"object that a server calls. {_offer(_apps_of(vars(module)), target)}"
         )
     return app
@@ -103,9 +115,13 @@ def _module(target: Target) -> Any:
         ) from None
     except Exception as error:
         raise TargetError(
-            f"{target.module} cannot be imported: {_told(error)}. Its own code raised that. "
-            "Mend it there; --debug shows the whole trace."
+            f"{target.module} cannot be imported: {_told(error)}. Its own code raised that. {_MEND}"
         ) from error
+    except SystemExit as ended:
+        raise TargetError(
+            f"{target.module} cannot be imported: it ended the program ({_told(ended)}). A module that is imported "
+            'must not end. Put what it does as a program under if __name__ == "__main__".'
+        ) from ended
 
 
 def _attribute(module: Any, target: Target) -> Any:
@@ -134,12 +150,18 @@ def _likeliest(module: Any, target: Target) -> Any:
 
 
 def _made(factory: Any, target: Target) -> Any:
+    if not callable(factory):
+        raise TargetError(
+            f"{_name(target)} is of type {type(factory).__name__}, which cannot be called. A factory is a function "
+            "that makes the app. Leave --factory and () out."
+        )
     try:
         app = factory()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
+        is_app = isinstance(error, TypeError) and _wants_a_request(factory)
         raise TargetError(
             f"{_name(target)}() raised {_told(error)}. A factory is called without arguments and returns the app. "
-            "Mend it there; --debug shows the whole trace."
+            + ("It looks like the app itself: leave --factory and () out." if is_app else _MEND)
         ) from error
     if inspect.iscoroutine(app):
         app.close()
@@ -148,6 +170,18 @@ def _made(factory: Any, target: Target) -> Any:
             "Leave --factory and () out if it is the app itself, or make it a plain function."
         )
     return app
+
+
+_MEND = "Mend it there; --debug shows the whole trace."
+
+
+def _wants_a_request(factory: Any) -> bool:
+    """Return whether *factory* takes what a server gives an app."""
+    try:
+        names = set(inspect.signature(factory).parameters)
+    except (TypeError, ValueError):
+        return False
+    return bool(names & {"environ", "start_response", "scope", "receive"})
 
 
 def _name(target: Target) -> str:
@@ -179,8 +213,10 @@ def _told(error: BaseException) -> str:
     place, trace = "", error.__traceback__
     while trace is not None:
         file = trace.tb_frame.f_code.co_filename
-        if not file.startswith("<") and "site-packages" not in file and not file.startswith(str(Path(__file__).parent)):
+        if is_users(file):
             place = f" at {file}:{trace.tb_lineno}"
         trace = trace.tb_next
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{type(error).__name__} ({error.msg}) at {error.filename}:{error.lineno}"
     said = str(error).strip().splitlines()
     return f"{type(error).__name__}{f' ({said[0][:200]})' if said else ''}{place}"

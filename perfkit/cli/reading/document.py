@@ -11,6 +11,7 @@ import msgspec
 from perfkit.advice import Outlook, Score, Targets, Verdict
 from perfkit.advice.ledger import Fixed, Release, Snoozed
 from perfkit.cli.console import clean
+from perfkit.cli.reading.carried import carried, is_page
 from perfkit.cli.reading.service import MOST_BYTES, ServiceError
 from perfkit.core.errors import PerfkitError
 from perfkit.core.findings import Finding
@@ -97,7 +98,7 @@ def plain(body: bytes) -> Any:
 
 
 def of_file(name: str) -> Overview:
-    """Return the overview that `perfkit export` wrote into the file *name*; ``-`` is stdin.
+    """Return the overview that `perfkit export` or `perfkit report` wrote into the file *name*; ``-`` is stdin.
 
     Raises:
         PerfkitError: It cannot be read, or is no overview.
@@ -113,9 +114,14 @@ def of_file(name: str) -> Overview:
             f"{name} cannot be read ({error.strerror}). It must be a file that perfkit export wrote. Look at its path."
         ) from None
     try:
-        return decoded(body, name)
+        return decoded(carried(body) if is_page(body) else body, name)
     except ServiceError as error:
         raise PerfkitError(str(error)) from None
+    except ValueError as error:
+        raise PerfkitError(
+            f"{name} is no report of perfkit ({error}). It must be what perfkit report or perfkit export wrote. "
+            "Give that file."
+        ) from None
 
 
 class _Versioned(msgspec.Struct):

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import io
 import json
+import math
 import os
+import random
+import re
 import xml.etree.ElementTree as ElementTree
+import zlib
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
@@ -15,15 +20,19 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from overviews import Canned, canned, encoded, finding, made, route
 
 from perfkit.advice import Outlook
 from perfkit.advice.ledger import Figures, Fixed, Snoozed
 from perfkit.cli.comparing.differences import compared
+from perfkit.cli.comparing.noise import interval, noise
 from perfkit.cli.main import main
-from perfkit.cli.reading.report import self_contained
+from perfkit.cli.reading.document import Overview
+from perfkit.cli.reporting.contained import self_contained
 from perfkit.core.findings import State
 from perfkit.core.status import Status
+from perfkit.performance.snapshot import Latency
 
 HOSTILE = "\x1b]0;owned\x07\x1b[2J\u202e%\n::error::fake"
 
@@ -460,6 +469,60 @@ def test_what_is_worse_one_way_is_better_the_other_way() -> None:
     assert [turned[verdict] for verdict in back] == there
 
 
+def test_a_percentile_is_worse_only_where_chance_does_not_explain_it() -> None:
+    """Draws from one distribution are called worse next to never, and a real slowdown is found."""
+    draw = random.Random(7)
+
+    def sample(count: int, factor: float = 1.0) -> Overview:
+        took = sorted(factor * 0.05 * math.exp(draw.gauss(0.0, 1.0)) for _ in range(count))
+        at = {f"p{q}": took[min(count - 1, math.ceil(q / 100.0 * count) - 1)] for q in (50, 90, 95, 99)}
+        latency = Latency(**at, max=took[-1])
+        told = made(requests=count)
+        assert told.performance is not None
+        return replace(told, performance=replace(told.performance, latency=latency))
+
+    def worse(count: int, factor: float) -> float:
+        pairs = [compared(sample(count), sample(count, factor), tolerance=0.05) for _ in range(150)]
+        return sum(pair.is_worse for pair in pairs) / len(pairs)
+
+    for count in (50, 200, 1000):
+        assert worse(count, 1.0) <= 0.03, count
+    assert worse(1000, 1.6) >= 0.95
+    assert worse(200, 2.5) >= 0.95
+
+
+def test_what_chance_explains_is_told_and_shrinks_with_the_requests() -> None:
+    latency = Latency(p50=0.05, p90=0.18, p95=0.26, p99=0.5, max=1.0)
+    told = [
+        noise((latency, count), (latency, count), quantile) for quantile in (0.5, 0.95) for count in (50, 500, 5000)
+    ]
+    assert told[0] > 2.0 * told[1] > 4.0 * told[2] > 0.0
+    assert told[3] > 2.0 * told[4] > 4.0 * told[5] > 0.0
+    low, middle, high = interval(latency, 500, 0.95)
+    assert 0.18 < low < middle == 0.26 < high < 0.5
+
+
+def test_a_pull_request_gets_markdown_in_which_nothing_is_obeyed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hostile = "@octocat see #1 <img src=x> [a](http://b) | `x` ``y``"
+    before = saved(tmp_path, "before.json", routes=(route(hostile, p95=0.1),), release="1|2", findings=(finding(),))
+    new = finding("PK201", "a|b.py:3", message=f"{hostile}\n# title")
+    after = saved(tmp_path, "after.json", routes=(route(hostile, p95=0.9),), release="<b>", findings=(new,))
+    lines = printed(capsys, 1, "compare", before, after, "--format", "markdown").splitlines()
+    assert lines[0] == "### perfkit: worse"
+    rows = [line for line in lines if line.startswith("|")]
+    assert rows[:2] == ["| | | before | after | chance | |", "| --- | --- | ---: | ---: | ---: | --- |"]
+    assert all(len(re.findall(r"(?<!\\)\|", row)) == 7 for row in rows)
+    assert any("🔺 worse" in row for row in rows)
+    outside = re.sub(r"(`+).+?\1", "", "\n".join(lines))
+    for obeyed in ("@octocat", r"(?<!\\)<", r"(?<!\\)\]\(", "://", r"(?<!\\)#\d"):
+        assert re.search(obeyed, outside) is None, obeyed
+    assert sum(line.startswith("#") for line in lines) == 1
+    assert "**New**" in lines
+    assert "**Gone**" in lines
+
+
 @pytest.mark.parametrize("content", [b"", b"{}", b"no json"])
 def test_a_file_that_is_no_export_is_a_wrong_use(
     content: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -507,6 +570,34 @@ def test_the_report_is_one_file_that_asks_for_nothing(
     assert "holds shop as of" in capsys.readouterr().err
 
 
+def test_a_report_carries_what_compare_and_check_need(
+    service: Canned, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    slow, fast = made(p95=0.5, findings=(finding(message=HOSTILE),), routes=(route("/a", p95=0.5),)), made(p95=0.1)
+    pages = [str(tmp_path / name) for name in ("before.html", "after.html")]
+    for path, overview in zip(pages, (fast, slow), strict=True):
+        service.tells(overview)
+        assert main(["report", service.url, "-o", path]) == 0
+    exports = [saved(tmp_path, "before.json", p95=0.1), saved(tmp_path, "after.json", p95=0.5)]
+    of_pages = printed(capsys, 1, "compare", *pages)
+    assert "p95" in of_pages
+    assert of_pages.splitlines()[:4] == printed(capsys, 1, "compare", *exports).splitlines()[:4]
+    assert main(["check", service.url, "--no-new-findings", pages[1]]) == 0
+    again = tmp_path / "again.html"
+    assert main(["report", "--from", pages[1], "-o", str(again)]) == 0
+    assert again.read_text() == Path(pages[1]).read_text()
+
+
+@pytest.mark.parametrize("content", ["", "!", "AAAA", base64.b64encode(zlib.compress(b" " * 70_000_000)).decode()])
+def test_a_page_that_carries_no_export_is_a_wrong_use(
+    content: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "x.html"
+    path.write_text(f'<!DOCTYPE html><meta name="perfkit-export" content="{content}">')
+    assert main(["compare", str(path), saved(tmp_path, "y.json")]) == 2
+    assert "Traceback" not in capsys.readouterr().err
+
+
 def test_a_report_is_made_of_an_export_too(tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     assert main(["report", "--from", saved(tmp_path, "x.json")]) == 0
     assert b"within its target" in capfdbinary.readouterr().out
@@ -528,7 +619,11 @@ def test_what_runs_or_asks_is_taken_out_of_a_page() -> None:
         assert gone not in made_of_it
     assert '<a>l</a><a href="#y">m</a>' in made_of_it
     assert "<p>&lt;b&gt;</p>" in made_of_it
-    assert "<style>p{}<\\/style>nav li:empty { display: none; }</style></head>" in made_of_it
+    assert "<style>p{}<\\/style>nav li:empty { display: none; }" in made_of_it
+    assert made_of_it.count("</style>") == 1
+    assert self_contained("<head></head><main><p>x", "", head="<meta>", note="<b>").endswith(
+        '</style><meta></head><main><p class="report">&lt;b&gt;</p><p>x'
+    )
 
 
 # whatever comes

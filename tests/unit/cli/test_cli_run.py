@@ -33,6 +33,12 @@ async def amake(): return app
 
 def broken(): raise ValueError("no database")
 
+def nothing(): return None
+
+def wanting(settings): return app
+
+def ending(): raise SystemExit(3)
+
 number = 5
 class Nested:
     inner = staticmethod(app)
@@ -46,11 +52,14 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     (tmp_path / "failing.py").write_text("1 / 0\n")
     (tmp_path / "wanting.py").write_text("import a_module_that_is_not_there\n")
     (tmp_path / "empty.py").write_text("")
+    (tmp_path / "ending.py").write_text("raise SystemExit('no configuration')\n")
+    (tmp_path / "unreadable.py").write_text("def app(:\n")
+    (tmp_path / "my-site.py").write_text("")
     path = list(sys.path)
     monkeypatch.chdir(tmp_path)
     yield tmp_path
     sys.path[:] = path
-    for name in ("sample_site", "only_factory", "failing", "wanting", "empty"):
+    for name in ("sample_site", "only_factory", "failing", "wanting", "empty", "ending", "unreadable"):
         sys.modules.pop(name, None)
 
 
@@ -85,6 +94,16 @@ def test_an_app_is_found_as_it_is_named(folder: Path, text: str, name: str) -> N
         ("", "names no app"),
         ("sample_site:a:b", "names no app"),
         ("no.such.package:app", "There is no module 'no'"),
+        ("sample_site:number()", "which cannot be called. A factory is a function"),
+        ("sample_site:nothing()", "returned an object of type NoneType"),
+        ("sample_site:wanting()", "missing 1 required positional argument"),
+        ("sample_site:app()", "It looks like the app itself: leave --factory and () out."),
+        ("sample_site:ending()", "SystemExit (3) at "),
+        ("sample_site:Nested", "is a class. An app is an object that is made of it."),
+        ("ending:app", "it ended the program (SystemExit (no configuration)"),
+        ("unreadable:app", "SyntaxError (invalid syntax) at "),
+        ("my-site.py", "Rename it to my_site.py."),
+        ("http://127.0.0.1:8000", "names no app"),
     ],
 )
 def test_what_is_wrong_is_said_without_a_trace_and_is_exit_code_2(
@@ -108,6 +127,11 @@ def test_what_takes_neither_kind_of_arguments_is_said_so(folder: Path, capsys: p
     (folder / "empty.py").write_text("def app(a, b, c, d): ...\n")
     assert main(["run", "empty:app"]) == 2
     assert "neither the three arguments of ASGI nor the two of WSGI" in capsys.readouterr().err
+
+
+def test_a_folder_that_is_not_there_is_said_so(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", "sample_site:app", "--app-dir", str(folder / "missing")]) == 2
+    assert "There is no folder" in capsys.readouterr().err
 
 
 def test_reloading_has_one_worker(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -134,6 +158,11 @@ class Asgi:
 class Wsgi:
     def __call__(self, environ: Any, start_response: Any) -> list[bytes]:
         return []
+
+
+class Second:
+    def __init__(self, scope: Any) -> None: ...
+    async def __call__(self, receive: Any, send: Any) -> None: ...
 
 
 class Around:
@@ -164,6 +193,8 @@ def open_asgi(scope: Any, receive: Any = None, send: Any = None) -> Any: ...
         (lambda a, b, c, d: None, None),
         (lambda: None, None),
         (dict, None),
+        (Second, "asgi"),
+        (Around, None),
     ],
 )
 def test_the_arguments_tell_what_an_app_is(app: Any, interface: str | None) -> None:

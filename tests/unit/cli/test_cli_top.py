@@ -5,21 +5,28 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import to_builtins
 from msgspec.structs import replace
-from overviews import Canned, canned, finding, made, route
+from overviews import Canned, canned, encoded, finding, made, route
 
 from perfkit.cli.main import main
 from perfkit.cli.reading.document import Overview, decoded
+from perfkit.cli.reading.past import RANGES as SERVED
+from perfkit.cli.reading.past import Past, past
+from perfkit.cli.reading.service import Service, ServiceError
 from perfkit.cli.top.frame import Line, Moment, Screen, drawn
 from perfkit.cli.top.glyphs import ASCII, UNICODE
 from perfkit.cli.top.keys import Keys
 from perfkit.cli.top.painting import Painter
-from perfkit.cli.top.view import SORTS, VIEWS, View
+from perfkit.cli.top.view import RANGES, SORTS, VIEWS, View
 from perfkit.cli.top.waterfall import waterfall
+from perfkit.performance.snapshot import Trend
 from perfkit.recorder.kept import KeptError, KeptExchange, KeptFrame, KeptSpan
 
 ROUTES = tuple(route(f"/items/{n}", requests=100 + n, p95=0.001 * (n + 1), errors=n) for n in range(30))
@@ -30,7 +37,7 @@ def text(lines: list[Line]) -> list[str]:
 
 
 def frame(
-    overview: Overview | None, view: View | None = None, width: int = 80, height: int = 24, **more: str
+    overview: Overview | None, view: View | None = None, width: int = 80, height: int = 24, **more: Any
 ) -> list[str]:
     moment = Moment(place="127.0.0.1:8000", overview=overview, clock="14:52:10", **more)
     return text(drawn(moment, view or View(), Screen(width, height, UNICODE)))
@@ -243,6 +250,50 @@ def test_every_page_fits_every_screen(page: str, glyphs: object, size: tuple[int
             assert len(lines) <= size[1]
             assert max(map(len, lines)) <= size[0]
             assert glyphs is UNICODE or "".join(lines).isascii()
+
+
+def test_the_statements_a_request_stand_in_a_column_and_sort() -> None:
+    routes = (replace(route("/many"), queries=216.4), replace(route("/few"), queries=2.5), route("/unknown"))
+    lines = frame(made(routes=routes), View(sort="queries"), width=110)
+    titles = lines[3].split()
+    assert titles[titles.index("ERR") + 1] == f"Q{UNICODE.down}"
+    at = lines[3].index(f"Q{UNICODE.down}")
+    assert [line[at - 4 : at + 2].strip() for line in lines[4:7]] == ["216", "2.5", "—"]
+
+
+def test_a_longer_range_has_its_own_routes_and_charts() -> None:
+    trend = Trend(step=60.0, rate=(1.0, 2.0), p95=(0.1, 0.9))
+    longer = Past(range="6h", window=21_600.0, routes=(route("/of/the/past"),), trend=trend)
+    lines = frame(made(routes=ROUTES), past=longer)
+    assert "ROUTE 6h" in lines[3]
+    assert "/of/the/past" in lines[4]
+    assert not any("/items/" in line for line in lines)
+    assert any(sign in lines[2] for sign in "▁▂▃▄▅▆▇█")
+    assert "ROUTE 5m" in frame(made(routes=ROUTES))[3]
+
+
+def test_keys_choose_the_range() -> None:
+    view = View()
+    assert [(view.press(key), view.range)[1] for key in "2341"] == ["1h", "6h", "24h", "5m"]
+    assert tuple(RANGES.values()) == SERVED
+
+
+def test_a_range_is_asked_for_with_its_routes(service: Canned) -> None:
+    known = made(routes=(replace(route("/a"), queries=7.0),))
+    service.answers["/perfkit/api/overview?range=1h"] = (200, encoded(replace(known, trend=Trend(step=60.0))))
+    told = {"version": 1, "window": 3600.0, "total": 2, "from": 0, "routes": to_builtins([route("/a"), route("/b")])}
+    service.answers["/perfkit/api/routes?range=1h"] = (200, json.dumps(told).encode())
+    asked = Service(urlsplit(service.url))
+    overview, longer = past(asked, "1h")
+    assert longer is not None
+    assert [(each.route, each.queries) for each in longer.routes] == [("/a", 7.0), ("/b", None)]
+    assert (longer.window, longer.trend) == (3600.0, Trend(step=60.0))
+    assert past(asked, "5m") == (decoded(service.answers["/perfkit/api/overview"][1], "x"), None)
+    for code, body in ((404, b""), (200, b"[]"), (200, b"<html>"), (200, b'{"window": "x", "routes": []}')):
+        service.answers["/perfkit/api/routes?range=1h"] = (code, body)
+        with pytest.raises(ServiceError, match="did not tell its routes of 1h"):
+            past(asked, "1h")
+    assert overview.service == "shop"
 
 
 def test_what_is_chosen_stays_in_sight() -> None:

@@ -1,0 +1,1 @@
+"""`perfkit report`: what a service knows in one HTML file."""
