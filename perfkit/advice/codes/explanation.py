@@ -16,7 +16,7 @@ import msgspec
 
 from perfkit.core.errors import UnknownCodeError
 
-__all__ = ["CODES", "Explanation", "explanation", "explanations"]
+__all__ = ["CODES", "Meaning", "explanation", "explanations"]
 
 _FOLDER = Path(__file__).with_name("explained")
 
@@ -37,7 +37,7 @@ class _Head(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     figures: dict[str, str] = {}
 
 
-class Explanation(msgspec.Struct, frozen=True, kw_only=True):
+class Meaning(msgspec.Struct, frozen=True, kw_only=True):
     """What a code means.
 
     Attributes:
@@ -61,13 +61,13 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     body: str
 
 
-def explanations() -> tuple[Explanation, ...]:
+def explanations() -> tuple[Meaning, ...]:
     """Return what all codes mean; imports the modules whose figures they name."""
     return tuple(explanation(code) for code in CODES)
 
 
 @lru_cache(maxsize=len(CODES))
-def explanation(code: str) -> Explanation:
+def explanation(code: str) -> Meaning:
     """Return what *code* means; imports the modules whose figures it names.
 
     Raises:
@@ -86,7 +86,7 @@ def explanation(code: str) -> Explanation:
     def filled(text: str) -> str:
         return _FIGURE.sub(lambda found: _said(_value(head.figures[found[1]]), found[2] or ""), text)
 
-    return Explanation(
+    return Meaning(
         code=code,
         title=head.title,
         kind=head.kind,

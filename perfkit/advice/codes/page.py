@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from perfkit.advice.codes.explanation import Explanation
+from perfkit.advice.codes.explanation import Meaning
 
 __all__ = ["GROUPS", "index", "page"]
 
@@ -63,7 +63,7 @@ is special to them; else what is said of SQLAlchemy, or of Python, holds. Our te
 """
 
 
-def page(told: Explanation, *, is_document: bool = True) -> str:
+def page(told: Meaning, *, is_document: bool = True) -> str:
     """Return the page of one code.
 
     Args:
@@ -94,7 +94,7 @@ def page(told: Explanation, *, is_document: bool = True) -> str:
     )
 
 
-def index(all_told: Iterable[Explanation]) -> str:
+def index(all_told: Iterable[Meaning]) -> str:
     """Return the page that lists all codes, by what they are about."""
     lines, group = [_INTRODUCTION], ""
     for told in all_told:
@@ -112,7 +112,7 @@ def index(all_told: Iterable[Explanation]) -> str:
     return "\n".join(lines).replace("\n\n\n", "\n\n") + "\n"
 
 
-def _evidence(told: Explanation) -> dict[str, str]:
+def _evidence(told: Meaning) -> dict[str, str]:
     if told.component != "database":
         return told.evidence
     return told.evidence | {name: meaning for name, meaning in _ALWAYS.items() if name not in told.evidence}

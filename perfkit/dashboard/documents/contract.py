@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Literal, NotRequired, TypedDict
 
 from perfkit.advice import Outlook, Score, Targets, Verdict
+from perfkit.advice.codes import Meaning
 from perfkit.advice.ledger import Fixed, Release, Snoozed
 from perfkit.alerts.snapshot import AlertRecord, AlertsSnapshot
 from perfkit.cache.snapshot import CacheSnapshot
@@ -42,6 +43,7 @@ __all__ = [
     "AdviceDocument",
     "AlertsDocument",
     "CacheDocument",
+    "CodeDocument",
     "DatabaseDocument",
     "Envelope",
     "HealthDocument",
@@ -244,6 +246,12 @@ class AdviceDocument(TypedDict):
     snoozed: Sequence[Snoozed]
     fixed: Sequence[Fixed]
     releases: Sequence[Release]
+
+
+class CodeDocument(TypedDict):
+    """What codes of findings mean: the one that is asked for, or all."""
+
+    codes: Sequence[Meaning]
 
 
 class ActionsDocument(TypedDict):

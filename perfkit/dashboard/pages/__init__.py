@@ -56,6 +56,7 @@ PAGES = (
         name="alerts", title="Alerts", key="a", component="alerts", made_by="components.alerts:ALERTS", badge="alerts"
     ),
     Entry(name="advice", title="Advice", key="v", made_by="advice:ADVICE", badge="advice"),
+    Entry(name="code", below="advice", made_by="codes.code:CODE"),
     Entry(name="actions", title="Actions", key="x", made_by="service.actions:ACTIONS"),
     Entry(name="settings", title="Settings", key="s", made_by="service.settings:SETTINGS"),
 )

@@ -129,7 +129,10 @@ def _facts(finding: Finding, points: int) -> list[Child]:
         facts.append(f"wins {count(points, 'point')}")
     if finding.confidence != "sure":
         facts.append(_cut(finding.confidence))
-    facts.append(f"{finding.code} {finding.component}")
+    code: Child = finding.code
+    if finding.help:
+        code = h("a", {"href": f"./code?id={finding.code}", "title": "What it means and how to fix it"}, finding.code)
+    facts.append([code, f" {finding.component}"])
     return [[" · ", fact] if at else fact for at, fact in enumerate(facts)]
 
 
