@@ -20,6 +20,8 @@ from perfkit.dashboard.pages.components.database import PoolRow
 from perfkit.dashboard.pages.components.upstreams import HostRow
 from perfkit.dashboard.pages.route import Outcome
 from perfkit.dashboard.pages.service.settings import SettingRow
+from perfkit.dashboard.timeline.comparison import Comparison
+from perfkit.dashboard.timeline.releases import ByRelease
 from perfkit.database.report.statistics import SlowQuery
 from perfkit.database.snapshot import DatabaseSnapshot
 from perfkit.health.snapshot import HealthSnapshot
@@ -47,6 +49,7 @@ __all__ = [
     "HealthDocument",
     "OverviewDocument",
     "QueryDocument",
+    "RouteComparison",
     "RouteDocument",
     "RoutesDocument",
     "RuntimeDocument",
@@ -98,6 +101,8 @@ class OverviewDocument(TypedDict):
     Attributes:
         trend: Of the range that was asked for.
         boundaries, slices: Durations in slices of time; the boundaries are seconds.
+        comparison: With what was before; null where nothing is compared.
+        recordings: Unix seconds at which somebody began to measure anew, the latest last.
         score: Null while there is nothing to score from.
         outlook: About what the score would be without the first findings that cost points.
         recommendations: The most urgent first.
@@ -110,6 +115,8 @@ class OverviewDocument(TypedDict):
     trend: Trend
     boundaries: Sequence[float]
     slices: Sequence[SliceDocument]
+    comparison: Comparison | None
+    recordings: Sequence[float]
     score: Score | None
     outlook: Outlook | None
     recommendations: Sequence[Finding]
@@ -138,6 +145,13 @@ Attributes:
 """
 
 
+class RouteComparison(TypedDict):
+    """One route before and since; null where it had no request."""
+
+    before: RouteSnapshot | None
+    since: RouteSnapshot | None
+
+
 class RouteDocument(TypedDict):
     """One route; where it had no request in the range, `route` is null and all else is missing.
 
@@ -146,6 +160,9 @@ class RouteDocument(TypedDict):
         target: Seconds that 95 of 100 of its requests should stay within.
         outcomes: The same by status and error, the most first.
         boundaries, counts: Its histogram: requests up to each boundary (seconds), those above the last one at the end.
+        slices: The same in slices of time.
+        comparison: With what was before; null where nothing is compared.
+        releases: What it was like in each release that is remembered, the last first.
         what_if: What it would save if its dearest parts took no time.
         recommendations: The findings that name it.
     """
@@ -157,6 +174,9 @@ class RouteDocument(TypedDict):
     trend: NotRequired[Trend]
     boundaries: NotRequired[Sequence[float]]
     counts: NotRequired[Sequence[float]]
+    slices: NotRequired[Sequence[SliceDocument]]
+    comparison: NotRequired[RouteComparison | None]
+    releases: NotRequired[Sequence[ByRelease]]
     what_if: NotRequired[Sequence[Estimate]]
     recommendations: NotRequired[Sequence[Finding]]
 
