@@ -113,7 +113,7 @@ def _pan(given: Given, span: Span, at: float, timezone: tzinfo) -> Markup:
         out = h("span", {"class": "hidden"}, ": back to the range")
         links.append(h("a", {"class": "out", "href": whole, "aria-current": "true"}, said, out))
         end = int(span.end)
-        if end + length < at:
+        if end + length <= at:
             later = given.link(**{"from": end, "to": end + length})
             links.append(h("a", {"href": later, "rel": "next"}, "›", h("span", {"class": "hidden"}, " later")))
     return h("span", {"class": "ranges pan", "role": "group", "aria-label": "Part of the past"}, links)
