@@ -103,7 +103,7 @@ class Advisor:
         performance, targets = snapshots["performance"], self._targets
         database, cache = snapshots.get("database"), snapshots.get("cache")
         uses_database = database is not None and database.statements > 0
-        routes = causes.tally(self._store.window(self._window).points, targets)
+        routes = causes.tally(self._store.past.recorded(self._window).points, targets)
         parts = {
             "speed": causes.speed(routes, findings),
             "errors": causes.errors(performance, targets),

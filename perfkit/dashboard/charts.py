@@ -15,6 +15,7 @@ import msgspec
 from perfkit.advice.wording import percent, rate, seconds, window
 from perfkit.dashboard.html import Attributes, Markup, h
 from perfkit.dashboard.scales import nice_ticks, runs
+from perfkit.dashboard.timeline.moments import Moment, moment_lines, moment_names
 from perfkit.dashboard.times import clock_time, time_ticks
 from perfkit.performance.snapshot import Trend
 
@@ -139,7 +140,7 @@ def meters(shares: Sequence[float], sentence: str) -> Markup:
     return h("svg", {"class": "meters", "role": "img", "aria-label": sentence}, children)
 
 
-def latency_chart(trend: Trend, at: float, timezone: tzinfo, target: float) -> Markup:
+def latency_chart(trend: Trend, at: float, timezone: tzinfo, target: float, moments: Sequence[Moment] = ()) -> Markup:
     """Return p50, p95 and p99 over time with their target; *trend* ends at *at* (unix seconds)."""
     series = (("p99", trend.p99), ("p95", trend.p95), ("p50", trend.p50))
     highest, shows_target = _highest(trend), is_target_shown(trend, target)
@@ -158,18 +159,21 @@ def latency_chart(trend: Trend, at: float, timezone: tzinfo, target: float) -> M
         f"Latency over {window(trend.step * axes.length)}. "
         + " ".join(_range(name, values, seconds) for name, values in reversed(series))
         + (f" The target of p95 is {seconds(target)}." if shows_target else "")
+        + "".join(f" {each.name} at {clock_time(each.at, timezone)}." for each in moments)
     )
     labels = [_label(name, place, f"end {name}") for name, place in _spread(ends).items()]
-    drawn = _plot(axes, ticks, seconds, lines, labels, sentence, say, _Times(trend.step, at, timezone))
+    times = _Times(trend.step, at, timezone, tuple(moments))
+    drawn = _plot(axes, ticks, seconds, lines, labels, sentence, say, times)
     told = {
         "end": at,
         "step": trend.step,
         "offset": _offset(at, timezone),
         "target": target,
         "lines": [{"name": name, "values": [_short(each) for each in values]} for name, values in series],
+        "moments": [{"at": each.at, "name": each.name} for each in moments],
     }
     data = msgspec.json.encode(told).decode()
-    label = f"{sentence} Arrow keys tell each moment."
+    label = f"{sentence} Arrow keys tell each moment; with shift they choose a part, Enter shows it."
     return h("perfkit-chart", {"role": "img", "aria-label": label, "data-series": data}, drawn)
 
 
@@ -193,7 +197,7 @@ def _highest(trend: Trend) -> float:
     return max((value for value in (*trend.p50, *trend.p95, *trend.p99) if value is not None), default=0.0)
 
 
-def traffic_chart(trend: Trend, at: float, timezone: tzinfo) -> Markup:
+def traffic_chart(trend: Trend, at: float, timezone: tzinfo, moments: Sequence[Moment] = ()) -> Markup:
     """Return requests per second as columns, the failed part of each at its foot."""
     highest = max((value for value in trend.rate if value is not None), default=0.0)
     ticks = nice_ticks(highest)
@@ -226,7 +230,7 @@ def traffic_chart(trend: Trend, at: float, timezone: tzinfo) -> Markup:
         [],
         sentence,
         say,
-        _Times(trend.step, at, timezone),
+        _Times(trend.step, at, timezone, tuple(moments)),
         centred=True,
     )
 
@@ -235,6 +239,7 @@ class _Times(msgspec.Struct, frozen=True):
     step: float
     at: float
     timezone: tzinfo
+    moments: tuple[Moment, ...] = ()
 
 
 def _plot(
@@ -273,8 +278,10 @@ def _plot(
             {"class": "marks", "role": "img", "aria-label": sentence, **view},
             grid,
             marks,
+            moment_lines(times.moments, start, times.at, _WIDE, _HIGH),
             _slots(axes, say, times, start, centred),
         ),
+        moment_names(times.moments, start, times.at) if ends else None,
         h("svg", {"class": "ends", "aria-hidden": "true"}, ends) if ends else None,
         h("svg", {"class": "x", "aria-hidden": "true"}, below),
     )

@@ -39,6 +39,7 @@ class OverviewData(msgspec.Struct, frozen=True, kw_only=True):
         fixed: What was wrong and is gone, the latest first, with its proof.
         snoozed: What nobody wants to hear of now.
         releases: The changes of the app's release, the latest last.
+        recordings: Unix seconds at which somebody began to measure anew, the latest last.
         cache, database, load_balancer: None where switched off or asleep.
         missing: Of `performance` and `health` what is switched off; its snapshot is then an empty one.
         alerts: None where switched off.
@@ -65,6 +66,7 @@ class OverviewData(msgspec.Struct, frozen=True, kw_only=True):
     fixed: tuple[Fixed, ...] = ()
     snoozed: tuple[Snoozed, ...] = ()
     releases: tuple[Release, ...] = ()
+    recordings: tuple[float, ...] = ()
     performance: PerformanceSnapshot
     health: HealthSnapshot
     cache: CacheSnapshot | None = None

@@ -6,19 +6,22 @@ kept for a second are as few as the bounds allow.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import TypeAlias
 from urllib.parse import parse_qs, urlencode
 
 import msgspec
 
-__all__ = ["Choice", "Given", "Number", "Parameter", "Text", "read"]
+__all__ = ["Choice", "Decimal", "Given", "Number", "Parameter", "Text", "read"]
 
 LONGEST_QUERY = 4096
 """Characters of a query that are looked at."""
 
 MOST_FIELDS = 20
 """Fields of a query; one with more of them says nothing."""
+
+_is_decimal = re.compile(r"[0-9]{1,12}(?:\.[0-9]{1,6})?").fullmatch
 
 
 class Choice(msgspec.Struct, frozen=True):
@@ -50,6 +53,20 @@ class Number(msgspec.Struct, frozen=True):
         return min(self.most, max(self.least, int(text)))
 
 
+class Decimal(msgspec.Struct, frozen=True):
+    """A number from *least* to *most*, to the thousandth; one outside is the nearer end."""
+
+    least: float
+    most: float
+    default: float
+
+    def read(self, text: str) -> float:
+        """Return the number that *text* says, within the bounds; the default where it says none."""
+        if not _is_decimal(text):
+            return self.default
+        return round(min(self.most, max(self.least, float(text))), 3)
+
+
 class Text(msgspec.Struct, frozen=True):
     """Some text of at most *longest* characters; what is longer is cut."""
 
@@ -61,8 +78,8 @@ class Text(msgspec.Struct, frozen=True):
         return text[: self.longest].encode("utf-8", "replace").decode()
 
 
-Parameter: TypeAlias = "Choice | Number | Text"
-Value: TypeAlias = "str | int"
+Parameter: TypeAlias = "Choice | Decimal | Number | Text"
+Value: TypeAlias = "str | int | float"
 
 
 class Given:
@@ -92,11 +109,19 @@ class Given:
         """Return the number *name*."""
         return int(self._values[name])
 
+    def decimal(self, name: str) -> float:
+        """Return the number *name* with its fraction."""
+        return float(self._values[name])
+
+    def has(self, name: str) -> bool:
+        """Return whether the page has the parameter *name*."""
+        return name in self._parameters
+
     def link(self, **changes: Value | None) -> str:
         """Return the relative URL of this view, with *changes*; what is the default, or None, is left out."""
         told = {**self._values, **changes}
         said = {
-            name: value
+            name: f"{value:.12g}" if isinstance(value, float) else value
             for name, value in told.items()
             if value is not None and (name not in self._parameters or value != self._parameters[name].default)
         }

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TypeAlias
+from urllib.parse import urlencode
 
 from perfkit.core.status import Status
 from perfkit.dashboard.html import Child, Markup, h
@@ -18,6 +19,8 @@ __all__ = [
     "icon",
     "logo",
     "marked",
+    "route_link",
+    "route_text",
     "section",
     "split_unit",
     "state",
@@ -128,6 +131,17 @@ def split_unit(said: str) -> tuple[str, str]:
     """Split ``488 ms`` into number and unit; what has none, such as the sign for nothing, has an empty one."""
     value, _, unit = said.partition(" ")
     return value, unit
+
+
+def route_text(method: str, route: str) -> str:
+    """Return what names a route in a query and in the history: ``GET /products``."""
+    return f"{method} {route}"
+
+
+def route_link(method: str, route: str, label: Child, query: Mapping[str, str | int | float] | None = None) -> Markup:
+    """Return *label* as a link to the page of a route; *query* says what else it shows."""
+    said = urlencode({"r": route_text(method, route), **(query or {})}, errors="replace")
+    return h("a", {"href": f"./route?{said}"}, label)
 
 
 def empty(sentence: str) -> Markup:

@@ -7,7 +7,7 @@ from datetime import datetime, tzinfo
 
 from perfkit.dashboard.html import Markup, h
 
-__all__ = ["clock_time", "stamp", "time_ticks"]
+__all__ = ["between_times", "clock_time", "stamp", "time_ticks"]
 
 _STEPS = (5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400)
 
@@ -15,6 +15,14 @@ _STEPS = (5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600,
 def clock_time(at: float, timezone: tzinfo) -> str:
     """Return ``14:52:10`` for unix seconds."""
     return datetime.fromtimestamp(at, timezone).strftime("%H:%M:%S")
+
+
+def between_times(start: float, end: float, at: float, timezone: tzinfo) -> str:
+    """Return ``14:50:00 to 14:55:00``, with the days where these are not the day of *at*."""
+    first, last, now = (datetime.fromtimestamp(each, timezone) for each in (start, end, at))
+    if first.date() == last.date() == now.date():
+        return f"{first:%H:%M:%S} to {last:%H:%M:%S}"
+    return f"{first:%d %b %H:%M} to {last:%d %b %H:%M}"
 
 
 def stamp(at: float, timezone: tzinfo) -> Markup:

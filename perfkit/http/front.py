@@ -174,6 +174,7 @@ class Front:
             fixed=dashboard.fixed,
             snoozed=dashboard.snoozed,
             releases=dashboard.releases,
+            recordings=self._system.store.past.recordings,
             performance=components.get("performance") or NO_PERFORMANCE,
             health=components.get("health") or NO_HEALTH,
             cache=components.get("cache"),

@@ -217,12 +217,15 @@ class PerformanceMonitor(Component):
         return self.get_performance_summary()
 
     def get_performance_summary(self, window: float | None = None) -> PerformanceSnapshot:
-        """Return requests, routes, workers, process figures and breaches over the last *window* seconds."""
+        """Return requests, routes, workers, process figures and breaches over the last *window* seconds.
+
+        Where somebody began a new recording meanwhile, the requests before it do not count.
+        """
         return self._summarize(window or self.settings.window)
 
     def _summarize(self, window: float, *, with_trend: bool = True) -> PerformanceSnapshot:
         store, now, monotonic = self._store, self._clock.time(), self._clock.monotonic()
-        seen = store.window(window)
+        seen = store.past.recorded(window)
         total, routes = requests.summarize(seen.points, seen.duration)
         if with_trend:
             routes = requests.with_queries(routes, store.families(requests.COUNTED))

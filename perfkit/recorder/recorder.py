@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import secrets
 from collections import deque
@@ -228,6 +229,9 @@ class FlightRecorder(Component):
         route: str | None = None,
         status: int | str | None = None,
         min_seconds: float = 0.0,
+        max_seconds: float = math.inf,
+        since: float = 0.0,
+        until: float = math.inf,
         limit: int = 100,
     ) -> tuple[KeptExchange, ...]:
         """Return kept exchanges of all workers, newest first.
@@ -235,7 +239,8 @@ class FlightRecorder(Component):
         Args:
             route: Only those of this template, or of method and template (``GET /orders``).
             status: Only those of this status, or of a class of them (``5xx``).
-            min_seconds: Only those that took so long.
+            min_seconds, max_seconds: Only those that took so long, and not longer.
+            since, until: Only those that ended after the first and not after the second (Unix seconds).
             limit: So many at most, and not more than 500.
         """
         wanted = None if status is None else str(status).lower()
@@ -244,7 +249,8 @@ class FlightRecorder(Component):
             for each in self._exchanges()
             if (route is None or route in (each.route, each.name))
             and (wanted is None or wanted in (str(each.status), f"{each.status // 100}xx"))
-            and each.seconds >= min_seconds
+            and min_seconds <= each.seconds <= max_seconds
+            and since < each.at + each.seconds <= until
         ]
         return tuple(found[: max(0, min(limit, MOST_LISTED))])
 

@@ -20,17 +20,16 @@ from perfkit.core.names import REQUEST_DURATION
 from perfkit.store.backing.base import Backing
 from perfkit.store.backing.memory import Memory
 from perfkit.store.commands import Commands
+from perfkit.store.history.past import Past
 from perfkit.store.history.recorder import HistoryRecorder
 from perfkit.store.history.ring import History
-from perfkit.store.history.slices import Slice, Slices
 from perfkit.store.history.snapshots import Buckets, Labels, Snapshots
 from perfkit.store.history.summaries import SummaryWindow
-from perfkit.store.history.window import Window, window
 from perfkit.store.lease import Lease
 from perfkit.store.series.families import build, fixed_families, has_summaries, summary_buckets
 from perfkit.store.series.merge import Merge
 from perfkit.store.series.reading import Reading
-from perfkit.store.series.rows import width_of
+from perfkit.store.series.rows import bounds_of, width_of
 from perfkit.store.series.settlement import Move, Settlement, fixed_moves
 from perfkit.store.series.updates import guard
 from perfkit.store.settings import StoreSettings
@@ -77,7 +76,8 @@ class Ground:
         self.history = History(retention=settings.retention, errors=errors)
         self.snapshots = Snapshots(retention=settings.retention, errors=errors)
         self.summaries = SummaryWindow(settings.summary_window, errors=errors)
-        self._slices = Slices()
+        bounds = bounds_of(REQUEST_DURATION)
+        self.past = Past(self.request_points, self.snapshots, self.born, boundaries=bounds, clock=clock, errors=errors)
         self._recorder = HistoryRecorder(self.history, self.snapshots, self.request_points, errors=errors)
         self._merge = Merge()
         self._birth: float | None = None
@@ -186,14 +186,6 @@ class Ground:
         families = self.families((REQUEST_DURATION.name,), detailed=True, polite=True)
         return families[0].points if families else ()
 
-    def window(self, seconds: float, now: float) -> Window:
-        """Return the request durations of the last *seconds* before *now*, with all buckets."""
-        return window(self.request_points(), self.snapshots, seconds, now, self.born())
-
-    def sliced(self, seconds: float, now: float) -> tuple[Sequence[float], tuple[Slice, ...]]:
-        """Return boundaries, and the request durations of the last *seconds* before *now* in slices of time."""
-        return self._slices.read(self.request_points(), self.snapshots, seconds, now, self.born())
-
     def _summary_buckets(self) -> dict[Labels, Buckets]:
         """Return the buckets of all summaries of all workers, without haste."""
         if not has_summaries(self.backing.table):
@@ -211,7 +203,8 @@ class Ground:
     def release_after_fork(self) -> None:
         """In a forked child: let go of all that is the parent's; of the rest also where a part fails."""
         with ExitStack() as parts:
-            for part in (self.summaries, self.snapshots, self.history, self.lease, self.texts, self.kept, self.backing):
+            files = (self.summaries, self.past, self.snapshots, self.history)
+            for part in (*files, self.lease, self.texts, self.kept, self.backing):
                 parts.callback(part.release_after_fork)
 
     def _adopt(self, directory: Callable[[], Path]) -> Shared:
@@ -243,6 +236,7 @@ class Ground:
         self.lease.open(shared.directory, locked=shared.locked, number=shared.number)
         self.history.open(shared.directory)
         self.snapshots.open(shared.directory)
+        self.past.open(shared.directory, shared.locked)
         self.summaries.open(shared.directory)
         self._recorder.rest()
 
@@ -252,6 +246,7 @@ class Ground:
         self.kept.close()
         self.history.close()
         self.snapshots.close()
+        self.past.close()
         self.summaries.close()
         self._recorder.rest()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Container, Hashable, Sequence
+from collections.abc import Callable, Container, Hashable
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, ClassVar
@@ -19,8 +19,8 @@ from perfkit.store.backing.base import Backing
 from perfkit.store.backing.fork import shares, watch
 from perfkit.store.commands import Commands
 from perfkit.store.ground import Ground
+from perfkit.store.history.past import Past
 from perfkit.store.history.ring import History
-from perfkit.store.history.slices import Slice
 from perfkit.store.history.window import Window
 from perfkit.store.layout import FINISHED, SINK, STARTED
 from perfkit.store.lease import Lease
@@ -157,11 +157,15 @@ class Store:
         """What happened until now, second by second."""
         return self._ground.history
 
+    @property
+    def past(self) -> Past:
+        """Any stretch of it with all buckets, and since when is measured anew."""
+        return self._ground.past
+
     def open(self) -> None:
         """Find out whether there are other workers and share the numbers with them; what was counted goes along.
 
-        Called again it does nothing. Where the files cannot be used, the store stays in memory, says so once in
-        the log, and in `degraded`.
+        Called again it does nothing. Where files cannot be used, it stays in memory; `degraded` and the log say why.
         """
         self._notice_fork()
         with self._lifecycle:
@@ -285,11 +289,7 @@ class Store:
 
     def window(self, seconds: float) -> Window:
         """Return the request durations of the last *seconds* of all workers, with all buckets."""
-        return self._ground.window(seconds, self.clock.time())
-
-    def slices(self, seconds: float) -> tuple[Sequence[float], tuple[Slice, ...]]:
-        """Return boundaries, and the request durations of the last *seconds* of all workers in slices of time."""
-        return self._ground.sliced(seconds, self.clock.time())
+        return self._ground.past.window(seconds)
 
     def tick(self, now: float) -> None:
         """Do what is due once a second, at *now* monotonic seconds: sign of life, commands, the leader's work."""

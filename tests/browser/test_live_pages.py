@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import closing
 from typing import Any
 
@@ -174,20 +175,79 @@ def test_the_chart_tells_each_moment_by_pointer_and_by_arrow_keys(browser: Any, 
         assert visit.complaints == []
 
 
-def test_a_part_of_the_chart_is_shown_by_dragging_and_escape_shows_all(browser: Any, site: str) -> None:
+def test_a_part_of_the_chart_is_dragged_into_the_address_and_escape_leads_out(browser: Any, site: str) -> None:
     with closing(opened(browser, site, "degraded")) as visit:
-        bounds = "document.querySelector('perfkit-chart').bounds"
-        visit.page.locator("perfkit-chart").scroll_into_view_if_needed()
-        box = visit.page.locator("perfkit-chart").bounding_box()
-        visit.page.mouse.move(box["x"] + 200, box["y"] + 80)
-        visit.page.mouse.down()
-        visit.page.mouse.move(box["x"] + 400, box["y"] + 80)
-        visit.page.mouse.up()
-        first, last = visit.measure(bounds)
-        assert 0 < first < last < 59
-        visit.page.locator("perfkit-chart").focus()
-        visit.page.keyboard.press("Escape")
-        assert visit.measure(bounds) == [0, 59]
+        page = visit.page
+        page.locator("perfkit-chart").scroll_into_view_if_needed()
+        box = page.locator("perfkit-chart").bounding_box()
+        visit.measure("window.first = document.querySelector('.figure'); window.top_then = scrollY")
+        page.mouse.move(box["x"] + 200, box["y"] + 80)
+        page.mouse.down()
+        page.mouse.move(box["x"] + 400, box["y"] + 80)
+        page.mouse.up()
+        page.wait_for_url("**/?from=*&to=*")
+        start, end = (int(each) for each in re.findall(r"=(\d+)", page.url))
+        assert samples.AT - 300 < start < end < samples.AT
+        page.locator(".pan .out").wait_for()
+        # The page is the same one, where it was: nothing jumped.
+        assert visit.measure("window.first === document.querySelector('.figure') && window.top_then === scrollY")
+        page.mouse.move(5, 5)
+        page.keyboard.press("Escape")
+        page.wait_for_url("**/degraded/deep/perfkit/")
+        page.locator(".pan .out").wait_for(state="detached")
+        page.go_back()
+        page.wait_for_url(f"**/?from={start}&to={end}")
+        page.locator(".pan .out").wait_for()
+        assert visit.complaints == []
+
+
+def test_a_part_of_the_chart_is_chosen_by_keys(browser: Any, site: str) -> None:
+    with closing(opened(browser, site, "degraded", "route?r=GET+/products")) as visit:
+        chart, page = visit.page.locator("perfkit-chart"), visit.page
+        chart.focus()
+        page.keyboard.press("Home")
+        page.keyboard.press("ArrowRight")
+        for _ in range(4):
+            page.keyboard.press("Shift+ArrowRight")
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/route?r=GET+*&from=*&to=*")
+        start, end = (int(each) for each in re.findall(r"(?:from|to)=(\d+)", page.url))
+        # The points lie five seconds apart, the second one 290 s before the end.
+        assert (start, end) == (int(samples.AT) - 290, int(samples.AT) - 270)
+        chart.focus()
+        page.keyboard.press("Escape")
+        page.wait_for_url("**/route?r=GET+%2Fproducts")
+        assert visit.complaints == []
+
+
+@pytest.mark.parametrize("has_script", [True, False])
+def test_a_cell_of_the_map_leads_to_the_requests_in_it(browser: Any, site: str, has_script: bool) -> None:
+    url = f"{site}/advised/deep/perfkit/"
+    with closing(Visit(browser, url, java_script_enabled=has_script)) as visit:
+        page = visit.page
+        page.locator(".cells a").nth(40).click()
+        page.wait_for_url("**/requests?from=*&to=*")
+        assert page.get_by_text("Ended from").is_visible()
+        page.get_by_role("link", name="Whenever they ended").click()
+        page.wait_for_url(re.compile(r"/requests(\?least=.*)?$"))
+        page.goto(url)
+        page.locator("#heat").get_by_text("Show as table").click()
+        page.locator("#heat td a").first.click()
+        page.wait_for_url("**/requests?from=*&to=*")
+        assert visit.complaints == []
+
+
+def test_without_script_links_lead_into_the_past_and_out(browser: Any, site: str) -> None:
+    with closing(Visit(browser, f"{site}/recorded/deep/perfkit/", java_script_enabled=False)) as visit:
+        page = visit.page
+        page.get_by_role("link", name="earlier").click()
+        page.wait_for_url("**/?from=*&to=*")
+        assert page.get_by_role("link", name="later").count() == 1
+        page.locator(".pan .out").click()
+        page.wait_for_url("**/recorded/deep/perfkit/")
+        assert page.locator("line.moment.release").count() > 0
+        assert page.get_by_text("release 2.8.1").first.is_visible()
+        assert visit.complaints == []
 
 
 def test_many_points_are_drawn_at_once(browser: Any, site: str) -> None:

@@ -51,6 +51,16 @@ def _resume(system: PerformanceSystem, given: Given) -> str:
     return "The service takes traffic again."
 
 
+def _begin_recording(system: PerformanceSystem, given: Given) -> str:
+    system.store.past.begin_recording()
+    return "The numbers begin anew, in all workers; what was before is kept to compare with."
+
+
+def _end_recording(system: PerformanceSystem, given: Given) -> str:
+    was_there = system.store.past.end_recording()
+    return "What was before counts again." if was_there else "There is no recording to take back."
+
+
 def _clear(system: PerformanceSystem, given: Given) -> str:
     name = given.text("namespace")
     if name:
@@ -151,6 +161,8 @@ class NotSaidError(PerfkitError, ValueError):
 ACTIONS: Mapping[str, Action] = {
     "service-drain": Action(_drain),
     "service-resume": Action(_resume),
+    "recording-begin": Action(_begin_recording),
+    "recording-end": Action(_end_recording),
     "cache-clear": Action(_clear, {"namespace": _NAME}),
     "cache-invalidate-tag": Action(_invalidate_tag, {"tag": _NAME}),
     "cache-invalidate-pattern": Action(_invalidate_pattern, {"pattern": _NAME, "namespace": _NAME}),

@@ -21,6 +21,8 @@ from perfkit.dashboard.pages.components.database import PoolRow
 from perfkit.dashboard.pages.components.upstreams import HostRow
 from perfkit.dashboard.pages.route import Outcome
 from perfkit.dashboard.pages.service.settings import SettingRow
+from perfkit.dashboard.timeline.comparison import Comparison
+from perfkit.dashboard.timeline.releases import ByRelease
 from perfkit.database.report.statistics import SlowQuery
 from perfkit.database.snapshot import DatabaseSnapshot
 from perfkit.health.snapshot import HealthSnapshot
@@ -49,6 +51,7 @@ __all__ = [
     "HealthDocument",
     "OverviewDocument",
     "QueryDocument",
+    "RouteComparison",
     "RouteDocument",
     "RoutesDocument",
     "RuntimeDocument",
@@ -100,6 +103,8 @@ class OverviewDocument(TypedDict):
     Attributes:
         trend: Of the range that was asked for.
         boundaries, slices: Durations in slices of time; the boundaries are seconds.
+        comparison: With what was before; null where nothing is compared.
+        recordings: Unix seconds at which somebody began to measure anew, the latest last.
         score: Null while there is nothing to score from.
         outlook: About what the score would be without the first findings that cost points.
         recommendations: The most urgent first.
@@ -112,6 +117,8 @@ class OverviewDocument(TypedDict):
     trend: Trend
     boundaries: Sequence[float]
     slices: Sequence[SliceDocument]
+    comparison: Comparison | None
+    recordings: Sequence[float]
     score: Score | None
     outlook: Outlook | None
     recommendations: Sequence[Finding]
@@ -140,6 +147,13 @@ Attributes:
 """
 
 
+class RouteComparison(TypedDict):
+    """One route before and since; null where it had no request."""
+
+    before: RouteSnapshot | None
+    since: RouteSnapshot | None
+
+
 class RouteDocument(TypedDict):
     """One route; where it had no request in the range, `route` is null and all else is missing.
 
@@ -148,6 +162,9 @@ class RouteDocument(TypedDict):
         target: Seconds that 95 of 100 of its requests should stay within.
         outcomes: The same by status and error, the most first.
         boundaries, counts: Its histogram: requests up to each boundary (seconds), those above the last one at the end.
+        slices: The same in slices of time.
+        comparison: With what was before; null where nothing is compared.
+        releases: What it was like in each release that is remembered, the last first.
         what_if: What it would save if its dearest parts took no time.
         recommendations: The findings that name it.
     """
@@ -159,6 +176,9 @@ class RouteDocument(TypedDict):
     trend: NotRequired[Trend]
     boundaries: NotRequired[Sequence[float]]
     counts: NotRequired[Sequence[float]]
+    slices: NotRequired[Sequence[SliceDocument]]
+    comparison: NotRequired[RouteComparison | None]
+    releases: NotRequired[Sequence[ByRelease]]
     what_if: NotRequired[Sequence[Estimate]]
     recommendations: NotRequired[Sequence[Finding]]
 

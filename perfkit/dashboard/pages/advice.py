@@ -30,7 +30,7 @@ COMPONENTS = ("all", "database", "cache", "performance", "load_balancer", "healt
 class Advice(Page[None]):
     """Findings by component, in parts; the score's ledger; the life of each."""
 
-    parameters: ClassVar[Mapping[str, Parameter]] = {"of": Choice(COMPONENTS), "from": Number(0, 10_000, 0)}
+    parameters: ClassVar[Mapping[str, Parameter]] = {"of": Choice(COMPONENTS), "skip": Number(0, 10_000, 0)}
 
     def content(self, shown: OverviewData, found: None, given: Given) -> Child:
         """Return the cards."""
@@ -76,7 +76,7 @@ def _outlook(shown: OverviewData) -> Markup | None:
 
 
 def _findings(shown: OverviewData, given: Given) -> Markup:
-    chosen, first = _chosen(shown, given), given.number("from")
+    chosen, first = _chosen(shown, given), given.number("skip")
     part = chosen[first : first + MOST]
     if not chosen:
         body: Child = empty("Nothing was found.")
@@ -86,9 +86,9 @@ def _findings(shown: OverviewData, given: Given) -> Markup:
         body = finding_list(shown, given, part)
     links: list[Child] = []
     if first:
-        links.append(h("a", {"class": "more", "href": given.link(**{"from": max(0, first - MOST)})}, "‹ before"))
+        links.append(h("a", {"class": "more", "href": given.link(skip=max(0, first - MOST))}, "‹ before"))
     if first + MOST < len(chosen):
-        links.append(h("a", {"class": "more", "href": given.link(**{"from": first + MOST})}, "after ›"))
+        links.append(h("a", {"class": "more", "href": given.link(skip=first + MOST)}, "after ›"))
     here = given.text("of")
     known = [
         each for each in COMPONENTS if each == "all" or any(one.component == each for one in shown.recommendations)
@@ -96,7 +96,7 @@ def _findings(shown: OverviewData, given: Given) -> Markup:
     filters = [
         h(
             "a",
-            {"href": given.link(**{"of": each, "from": None}), "aria-current": "true" if each == here else None},
+            {"href": given.link(of=each, skip=None), "aria-current": "true" if each == here else None},
             each.replace("_", " "),
         )
         for each in known

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
-from urllib.parse import urljoin
+from urllib.parse import urlencode, urljoin
 
 import msgspec
 
@@ -17,18 +17,27 @@ from perfkit.dashboard.html import Child, Markup, h
 from perfkit.dashboard.page import Page
 from perfkit.dashboard.parameters import Given, Parameter
 from perfkit.dashboard.parts import figure, heading, icon, marked, section, split_unit, status_class, status_mark
-from perfkit.dashboard.ranges import POINTS, RANGE, range_links, seconds_of
 from perfkit.dashboard.scales import thinned
 from perfkit.dashboard.sections.components import component_sections
 from perfkit.dashboard.sections.fixed import fixed_list
-from perfkit.dashboard.sections.heat import heat_map
+from perfkit.dashboard.sections.heat import heat_card
 from perfkit.dashboard.sections.ledger import arc, ledger
 from perfkit.dashboard.sections.recommendations import recommendations
 from perfkit.dashboard.sections.routes import linked, routes_table
 from perfkit.dashboard.sections.tables import blocked_table, checks_table, trend_table, workers_table
-from perfkit.performance.requests import trend as over_time
-from perfkit.performance.snapshot import PerformanceSnapshot, Trend
-from perfkit.store.history.columns import TOTAL
+from perfkit.dashboard.timeline.comparison import (
+    COMPARE,
+    Comparison,
+    compared,
+    comparison_card,
+    comparison_foot,
+    recording_notice,
+)
+from perfkit.dashboard.timeline.history import moments_of, trend_of, window_of
+from perfkit.dashboard.timeline.ranges import SPAN, Span, range_links, same_span, span_of
+from perfkit.dashboard.times import between_times
+from perfkit.performance.requests import summarize
+from perfkit.performance.snapshot import PerformanceSnapshot, RouteSnapshot, Trend
 from perfkit.store.history.slices import Slice
 
 if TYPE_CHECKING:
@@ -49,10 +58,14 @@ class OverviewFound(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         trend: None where the range is that of the window itself.
+        routes: None where they are those of the window itself.
+        comparison: With what was before; None where nobody asks for that.
         boundaries, slices: The durations in slices of time.
     """
 
     trend: Trend | None = None
+    routes: tuple[RouteSnapshot, ...] | None = None
+    comparison: Comparison | None = None
     boundaries: tuple[float, ...] = ()
     slices: tuple[Slice, ...] = ()
 
@@ -60,18 +73,25 @@ class OverviewFound(msgspec.Struct, frozen=True, kw_only=True):
 class Overview(Page[OverviewFound]):
     """The verdict, what to do, the four numbers, and the top of everything."""
 
-    parameters: ClassVar[Mapping[str, Parameter]] = {"range": RANGE}
+    parameters: ClassVar[Mapping[str, Parameter]] = {**SPAN, **COMPARE}
 
     def gather(self, system: PerformanceSystem, shown: OverviewData, given: Given) -> OverviewFound | None:
         """Return the history of the range that was asked for, for the charts."""
         if "performance" in shown.missing:
             return None
-        length, history = seconds_of(given), None
-        if given.key:
-            ticks = system.store.history.read(length, shown.at, {TOTAL})
-            history = over_time(ticks, now=shown.at, seconds=length, step=length / POINTS)
-        boundaries, slices = system.store.slices(length)
-        return OverviewFound(trend=history, boundaries=tuple(boundaries), slices=slices)
+        store, span = system.store, span_of(given, shown.at, shown.recordings)
+        routes = None
+        if not span.is_live or span.is_recording:
+            seen = window_of(store, span)
+            routes = summarize(seen.points, seen.duration)[1] if seen is not None else ()
+        boundaries, slices = store.past.slices(span.seconds, until=span.end)
+        return OverviewFound(
+            trend=trend_of(store, span, shown.at) if given.key else None,
+            routes=routes,
+            comparison=compared(store, shown, given, span),
+            boundaries=tuple(boundaries),
+            slices=slices,
+        )
 
     def title(self, shown: OverviewData, found: OverviewFound | None, given: Given) -> str:
         """Return the status: it is what a tab in the background is for."""
@@ -82,12 +102,15 @@ class Overview(Page[OverviewFound]):
         """Return the cards, the most urgent first."""
         performance = shown.performance
         trend = thinned(performance.trend)
-        content: list[Child] = [notice(shown), _verdict(shown)]
+        span = span_of(given, shown.at, shown.recordings)
+        content: list[Child] = [notice(shown), recording_notice(shown, given), _verdict(shown)]
         if "performance" in shown.missing:
             content += [_switched_off("performance", "Requests and workers"), recommendations(shown, given)]
         elif performance.total_requests:
-            content += [_numbers(shown, trend), _advice(shown, given), _charts(shown, _history(shown, found), given)]
-            content += [_heat(shown, found), _routes(shown)]
+            content += [_numbers(shown, trend), _advice(shown, given)]
+            content += [_charts(shown, found, given, span), _heat(shown, found, span)]
+            content += [comparison_card(found.comparison if found else None, shown, given)]
+            content.append(_routes(shown, found, given, span))
             if performance.blocked:
                 since = "since the workers started"
                 content.append(section("blocked", "Blocked event loop", blocked_table(performance), note=since))
@@ -109,6 +132,8 @@ class Overview(Page[OverviewFound]):
             "targets": shown.targets,
             "verdict": shown.verdict,
             "trend": found.trend if found and found.trend else shown.performance.trend,
+            "comparison": found.comparison if found else None,
+            "recordings": shown.recordings,
             "boundaries": found.boundaries if found else (),
             "slices": [{"start": each.start, "end": each.end, "counts": each.counts} for each in found.slices]
             if found
@@ -175,15 +200,18 @@ def _advice(data: OverviewData, given: Given) -> Markup:
     return h("div", {"class": "advice"}, recommendations(data, given), costs)
 
 
-def _routes(data: OverviewData) -> Markup:
-    performance = data.performance
-    routes = sorted(performance.routes, key=lambda route: (-route.share, route.route, route.method))
-    rows = routes_table(routes[:MOST_ROUTES], data.targets, performance.window, findings=data.recommendations)
-    rest = len(performance.routes) - MOST_ROUTES
-    said = f"All {count(len(performance.routes), 'route')}" if rest > 0 else "Sort them, and more of each"
-    more = h("p", {"class": "footnote"}, h("a", {"class": "more", "href": "./routes"}, said))
-    note = f"by share of request time, last {window(performance.window)}"
-    return section("routes", "Routes", rows, more if performance.routes else None, note=note)
+def _routes(data: OverviewData, found: OverviewFound | None, given: Given, span: Span) -> Markup:
+    performance, own = data.performance, found.routes if found is not None else None
+    known = performance.routes if own is None else own
+    routes = sorted(known, key=lambda route: (-route.share, route.route, route.method))
+    length = performance.window if own is None else span.seconds
+    findings = data.recommendations
+    rows = routes_table(routes[:MOST_ROUTES], data.targets, length, findings=findings, query=same_span(given))
+    said = f"All {count(len(known), 'route')}" if len(known) > MOST_ROUTES else "Sort them, and more of each"
+    url = f"./routes?{urlencode(same_span(given))}" if same_span(given) else "./routes"
+    more = h("p", {"class": "footnote"}, h("a", {"class": "more", "href": url}, said))
+    when = f"last {window(length)}" if span.is_live else between_times(span.start, span.end, data.at, data.timezone)
+    return section("routes", "Routes", rows, more if known else None, note=f"by share of request time, {when}")
 
 
 def _numbers(data: OverviewData, trend: Trend) -> Markup:
@@ -235,14 +263,14 @@ def _saturation(data: OverviewData) -> Markup:
     return figure("Saturation", *split_unit(percent(share)), said, chart)
 
 
-def _charts(data: OverviewData, trend: Trend, given: Given) -> Markup:
-    performance = data.performance
+def _charts(data: OverviewData, found: OverviewFound | None, given: Given, span: Span) -> Markup:
+    performance, moments, trend = data.performance, moments_of(data, span), _history(data, found)
     if any(value is not None for value in trend.p95):
-        chart: Child = latency_chart(trend, data.at, data.timezone, data.targets.p95)
+        chart: Child = latency_chart(trend, span.end, data.timezone, data.targets.p95, moments)
     else:
         chart = h("p", {"class": "empty"}, _why_no_latency(performance))
     if any(value is not None for value in trend.rate):
-        traffic: Child = traffic_chart(trend, data.at, data.timezone)
+        traffic: Child = traffic_chart(trend, span.end, data.timezone, moments)
     else:
         traffic = h("p", {"class": "empty"}, "No second has been recorded yet; the first one shows at once.")
     goal = data.targets.p95
@@ -253,9 +281,15 @@ def _charts(data: OverviewData, trend: Trend, given: Given) -> Markup:
     return h(
         "section",
         {"class": "card charts", "id": "traffic", "aria-label": "Latency and traffic"},
-        h("div", {"class": "latency"}, heading("Latency", [*lines, range_links(given)]), chart),
+        h(
+            "div",
+            {"class": "latency"},
+            heading("Latency", [*lines, *range_links(given, data.at, data.timezone, data.recordings)]),
+            chart,
+        ),
         h("div", {"class": "traffic"}, heading("Requests per second", columns), traffic),
-        trend_table(trend, data.at, data.timezone),
+        trend_table(trend, span.end, data.timezone, moments),
+        comparison_foot(data, given, is_compared=found is not None and found.comparison is not None),
     )
 
 
@@ -263,12 +297,9 @@ def _history(data: OverviewData, found: OverviewFound | None) -> Trend:
     return thinned(found.trend if found is not None and found.trend is not None else data.performance.trend)
 
 
-def _heat(data: OverviewData, found: OverviewFound | None) -> Markup | None:
+def _heat(data: OverviewData, found: OverviewFound | None, span: Span) -> Markup | None:
     """Return the card of the heat map; None while there is less than two slices of time."""
-    drawn = heat_map(found.boundaries, found.slices, data.timezone) if found is not None else None
-    return (
-        section("heat", "Where requests land", drawn, note="stronger = more requests, by logarithm") if drawn else None
-    )
+    return heat_card(found.boundaries, found.slices, data, moments_of(data, span)) if found is not None else None
 
 
 def _why_no_latency(performance: PerformanceSnapshot) -> str:

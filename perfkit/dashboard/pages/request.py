@@ -12,9 +12,8 @@ from perfkit.dashboard.data import OverviewData
 from perfkit.dashboard.html import Child, Markup, h
 from perfkit.dashboard.page import Page
 from perfkit.dashboard.parameters import Given, Parameter, Text
-from perfkit.dashboard.parts import breakable, cell, section, state, table
+from perfkit.dashboard.parts import breakable, cell, route_link, section, state, table
 from perfkit.dashboard.sections.excerpt import Excerpt, excerpt, source
-from perfkit.dashboard.sections.routes import route_link
 from perfkit.dashboard.sections.waterfall import breakdown, kinds_of, waterfall
 from perfkit.dashboard.times import stamp
 from perfkit.recorder.kept import KeptError, KeptExchange

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
@@ -9,9 +10,10 @@ from perfkit.advice.wording import count
 from perfkit.dashboard.data import OverviewData
 from perfkit.dashboard.html import Child, Markup, h
 from perfkit.dashboard.page import Page
-from perfkit.dashboard.parameters import Choice, Given, Number, Parameter, Text
+from perfkit.dashboard.parameters import Choice, Decimal, Given, Parameter, Text
 from perfkit.dashboard.parts import section
 from perfkit.dashboard.sections.kept import kept_table
+from perfkit.dashboard.times import between_times
 from perfkit.recorder.kept import KeptExchange
 
 if TYPE_CHECKING:
@@ -21,6 +23,10 @@ __all__ = ["REQUESTS"]
 
 MOST = 100
 """Requests of one view."""
+
+MOST_MILLISECONDS = 86_400_000.0
+FAR = 9_999_999_999.0
+"""Unix seconds that nobody will see."""
 
 _ANY = ""
 _STATUSES = (_ANY, "5xx", "4xx", "3xx", "2xx")
@@ -34,7 +40,10 @@ class Requests(Page[tuple[KeptExchange, ...]]):
         "route": Text(600),
         "status": Choice(_STATUSES),
         "reason": Choice(_REASONS),
-        "least": Number(0, 86_400_000, 0),
+        "least": Decimal(0.0, MOST_MILLISECONDS, 0.0),
+        "most": Decimal(0.0, MOST_MILLISECONDS, 0.0),
+        "from": Decimal(0.0, FAR, 0.0),
+        "to": Decimal(0.0, FAR, 0.0),
     }
 
     def gather(self, system: PerformanceSystem, shown: OverviewData, given: Given) -> tuple[KeptExchange, ...]:
@@ -43,7 +52,10 @@ class Requests(Page[tuple[KeptExchange, ...]]):
         found = system.recorder.list(
             route=given.text("route") or None,
             status=given.text("status") or None,
-            min_seconds=given.number("least") / 1000.0,
+            min_seconds=given.decimal("least") / 1000.0,
+            max_seconds=given.decimal("most") / 1000.0 or math.inf,
+            since=given.decimal("from"),
+            until=given.decimal("to") or math.inf,
             limit=500,
         )
         return tuple(each for each in found if reason in (_ANY, each.reason))[:MOST]
@@ -63,9 +75,10 @@ class Requests(Page[tuple[KeptExchange, ...]]):
             said = "No request was kept yet. Errors, what is slow for its route, and a sample of all others are kept."
             body = h("p", {"class": "empty"}, said)
         note = f"{count(len(found or ()), 'request')}, the newest first; numbers elsewhere count all requests"
+        when = _when(shown, given)
         return [
             h("h1", {"class": "hidden"}, "Requests"),
-            section("requests", "Kept requests", _filters(given), body, note=note),
+            section("requests", "Kept requests", _filters(given), when, body, note=note),
         ]
 
     def document(
@@ -75,7 +88,22 @@ class Requests(Page[tuple[KeptExchange, ...]]):
         return {"requests": found or ()}
 
 
+def _when(shown: OverviewData, given: Given) -> Markup | None:
+    """Say in which stretch of time the requests ended, where one was asked for."""
+    start, end = given.decimal("from"), given.decimal("to") or shown.at
+    if not given.decimal("from") and not given.decimal("to"):
+        return None
+    said = f"Ended from {between_times(start, end, shown.at, shown.timezone)}. "
+    whole = h("a", {"class": "more", "href": given.link(**{"from": None, "to": None})}, "Whenever they ended")
+    return h("p", {"class": "note"}, said, whole)
+
+
 def _filters(given: Given) -> Markup:
+    hidden = [
+        h("input", {"type": "hidden", "name": name, "value": f"{value:.12g}"})
+        for name, value in given.key
+        if name in ("from", "to")
+    ]
     fields = [
         h(
             "label",
@@ -85,14 +113,17 @@ def _filters(given: Given) -> Markup:
         ),
         _choice("Status", "status", _STATUSES, given),
         _choice("Kept as", "reason", _REASONS, given),
-        h(
-            "label",
-            None,
-            "Took at least (ms)",
-            h("input", {"type": "number", "name": "least", "min": 0, "value": given.number("least") or None}),
-        ),
+        _milliseconds("Took at least (ms)", "least", given),
+        _milliseconds("at most (ms)", "most", given),
     ]
-    return h("form", {"class": "filter", "role": "search", "action": "./requests"}, fields, h("button", None, "Filter"))
+    button = h("button", None, "Filter")
+    return h("form", {"class": "filter", "role": "search", "action": "./requests"}, hidden, fields, button)
+
+
+def _milliseconds(label: str, name: str, given: Given) -> Markup:
+    value = given.decimal(name)
+    said = f"{value:.12g}" if value else None
+    return h("label", None, label, h("input", {"type": "number", "name": name, "min": 0, "step": "any", "value": said}))
 
 
 def _choice(label: str, name: str, words: tuple[str, ...], given: Given) -> Markup:

@@ -16,22 +16,35 @@ from perfkit.dashboard.data import OverviewData
 from perfkit.dashboard.html import Child, Markup, h
 from perfkit.dashboard.page import Page
 from perfkit.dashboard.parameters import Given, Parameter, Text
-from perfkit.dashboard.parts import breakable, cell, figure, heading, marked, section, split_unit, table
-from perfkit.dashboard.ranges import POINTS, RANGE, range_links, seconds_of
+from perfkit.dashboard.parts import breakable, cell, figure, heading, marked, route_text, section, split_unit, table
 from perfkit.dashboard.sections.gains import gains, gains_of
+from perfkit.dashboard.sections.heat import heat_card
 from perfkit.dashboard.sections.kept import kept_table, typical
 from perfkit.dashboard.sections.recommendations import finding_list
-from perfkit.dashboard.sections.routes import findings_of, route_text
+from perfkit.dashboard.sections.routes import findings_of
 from perfkit.dashboard.sections.tables import trend_table
 from perfkit.dashboard.sections.waterfall import breakdown
-from perfkit.performance.requests import summarize, trend
+from perfkit.dashboard.timeline.comparison import (
+    COMPARE,
+    Comparison,
+    Period,
+    compared,
+    comparison_foot,
+    recording_notice,
+)
+from perfkit.dashboard.timeline.history import moments_of, trend_of, window_of
+from perfkit.dashboard.timeline.ranges import SPAN, Span, range_links, same_span, span_of
+from perfkit.dashboard.timeline.releases import ByRelease, by_release, release_card
+from perfkit.dashboard.times import between_times
+from perfkit.performance.requests import summarize
 from perfkit.performance.snapshot import RouteSnapshot, Trend
 from perfkit.recorder.estimate import Estimate
 from perfkit.recorder.kept import KeptExchange
+from perfkit.store.history.slices import Slice
 
 if TYPE_CHECKING:
     from perfkit.cache.http.candidates import Candidate
-    from perfkit.dashboard.documents.contract import RouteDocument
+    from perfkit.dashboard.documents.contract import RouteComparison, RouteDocument
     from perfkit.recorder.prospects import Prospects
     from perfkit.system import PerformanceSystem
 
@@ -68,6 +81,9 @@ class RouteFound(msgspec.Struct, frozen=True, kw_only=True):
         kept: Those of its requests that were kept whole, the slowest first.
         gains: What it would save if its dearest parts took no time.
         boundaries, counts: Its histogram: requests up to each boundary (seconds), those above the last one at the end.
+        slices: The same in slices of time.
+        comparison: With what was before; None where nobody asks for that.
+        releases: What it was like in each release that is remembered, the last first.
     """
 
     window: float
@@ -80,25 +96,29 @@ class RouteFound(msgspec.Struct, frozen=True, kw_only=True):
     counts: tuple[float, ...] = ()
     kept: tuple[KeptExchange, ...] = ()
     gains: tuple[Estimate, ...] = ()
+    slices: tuple[Slice, ...] = ()
+    comparison: Comparison | None = None
+    releases: tuple[ByRelease, ...] = ()
 
 
 class Route(Page[RouteFound]):
     """Numbers, charts, outcomes and findings of one route."""
 
-    parameters: ClassVar[Mapping[str, Parameter]] = {"r": Text(600), "range": RANGE}
+    parameters: ClassVar[Mapping[str, Parameter]] = {"r": Text(600), **SPAN, **COMPARE}
 
     def gather(self, system: PerformanceSystem, shown: OverviewData, given: Given) -> RouteFound:
         """Return what the store knows of the route."""
         method, _, route = given.text("r").partition(" ")
-        length = seconds_of(given)
-        seen = system.store.window(length)
+        store, span = system.store, span_of(given, shown.at, shown.recordings)
+        seen = window_of(store, span)
+        if seen is None:
+            return RouteFound(window=span.seconds, method=method, route=route)
         whole = sum(point.value.sum for point in seen.points if isinstance(point.value, Histogram))
         points = [point for point in seen.points if point.labels[:2] == (method, route)]
         _, found = summarize(points, seen.duration)
         if not found:
             return RouteFound(window=seen.duration, method=method, route=route)
         name = route_text(method, route)
-        ticks = system.store.history.read(length, shown.at, {name})
         boundaries, counts = _added(points)
         prospects = _prospects(system, shown, name)
         return RouteFound(
@@ -107,13 +127,14 @@ class Route(Page[RouteFound]):
             route=route,
             summary=msgspec.structs.replace(found[0], share=found[0].seconds / whole if whole > 0.0 else 0.0),
             outcomes=_outcomes(points, seen.duration),
-            trend=trend(ticks, now=shown.at, seconds=length, step=length / POINTS, column=name)
-            if any(name in tick.columns for tick in ticks)
-            else Trend(step=length / POINTS),
+            trend=trend_of(store, span, shown.at, name),
             boundaries=boundaries,
             counts=counts,
             kept=tuple(sorted(prospects.exchanges, key=lambda each: -each.seconds)[:MOST_KEPT]) if prospects else (),
             gains=gains_of(prospects, _candidate(system, shown, name)) if prospects else (),
+            slices=store.past.slices(span.seconds, until=span.end, route=(method, route))[1],
+            comparison=compared(store, shown, given, span),
+            releases=by_release(store, shown, method, route),
         )
 
     def title(self, shown: OverviewData, found: RouteFound | None, given: Given) -> str:
@@ -122,22 +143,24 @@ class Route(Page[RouteFound]):
 
     def content(self, shown: OverviewData, found: RouteFound | None, given: Given) -> Child:
         """Return the cards."""
-        back = h("a", {"class": "back", "href": "./routes"}, "‹ Routes")
+        span = span_of(given, shown.at, shown.recordings)
+        there = urlencode(same_span(given))
+        back = h("a", {"class": "back", "href": f"./routes?{there}" if there else "./routes"}, "‹ Routes")
         if found is None or found.summary is None:
-            said = f"No request of {given.text('r') or 'this route'} in the last {window(seconds_of(given))}."
-            return section(
-                "route", "Route", h("p", {"class": "empty"}, said), h("p", None, back), note=range_links(given)
-            )
+            said = f"No request of {given.text('r') or 'this route'} {_when(shown, span)}."
+            links = range_links(given, shown.at, shown.timezone, shown.recordings)
+            return section("route", "Route", h("p", {"class": "empty"}, said), h("p", None, back), note=links)
         name = route_name(found.method, found.route)
         top = h(
             "div",
             {"class": "headline"},
             back,
             h("h1", None, h("code", None, breakable(name))),
-            range_links(given),
+            range_links(given, shown.at, shown.timezone, shown.recordings),
         )
         own = findings_of(found.method, found.route, shown.recommendations)
-        return [top, _numbers(shown, found, found.summary), _charts(shown, found), *_about(shown, found, own, given)]
+        cards = [_numbers(shown, found, found.summary), _charts(shown, found, given, span)]
+        return [top, recording_notice(shown, given), *cards, *_about(shown, found, own, given, span)]
 
     def document(self, shown: OverviewData, found: RouteFound | None, given: Given) -> RouteDocument:
         """Return the same; `route` is null where there was no request."""
@@ -151,6 +174,9 @@ class Route(Page[RouteFound]):
             "trend": found.trend,
             "boundaries": found.boundaries,
             "counts": found.counts,
+            "slices": [{"start": each.start, "end": each.end, "counts": each.counts} for each in found.slices],
+            "comparison": _own(found),
+            "releases": found.releases,
             "what_if": found.gains,
             "recommendations": findings_of(found.method, found.route, shown.recommendations),
         }
@@ -198,13 +224,17 @@ def _numbers(shown: OverviewData, found: RouteFound, summary: RouteSnapshot) -> 
     failing = summary.error_rate > shown.targets.error_rate
     failed: Child = f"{summary.errors:,} of {summary.requests:,}"
     met = _met(found, target)
+    was = _was(found, found.comparison.before if found.comparison is not None else None)
+    before = [f" · was {seconds(was.latency.p95)}"] if was is not None else []
     return h(
         "div",
         {"class": "figures"},
         figure(
             "Requests", rate(summary.rate), "req/s", f"{count(summary.requests, 'request')} in {window(found.window)}"
         ),
-        figure("p95 latency", *split_unit(seconds(latency.p95)), marked(f"target {seconds(target)}", over=over)),
+        figure(
+            "p95 latency", *split_unit(seconds(latency.p95)), [marked(f"target {seconds(target)}", over=over), before]
+        ),
         figure("Errors", *split_unit(percent(summary.error_rate)), marked(str(failed), over=failing)),
         figure(
             "Share of time",
@@ -222,17 +252,35 @@ def _met(found: RouteFound, target: float) -> float | None:
     return sum(n for top, n in zip(found.boundaries, found.counts, strict=False) if top <= target * (1 + 1e-9)) / total
 
 
-def _charts(shown: OverviewData, found: RouteFound) -> Markup:
+def _when(shown: OverviewData, span: Span) -> str:
+    """Say which stretch of time is shown."""
+    if span.is_live:
+        return f"in the last {window(span.seconds)}"
+    return f"from {between_times(span.start, span.end, shown.at, shown.timezone)}"
+
+
+def _own(found: RouteFound) -> RouteComparison | None:
+    """Return the route itself in both periods of the comparison."""
+    both = found.comparison
+    return None if both is None else {"before": _was(found, both.before), "since": _was(found, both.since)}
+
+
+def _was(found: RouteFound, period: Period | None) -> RouteSnapshot | None:
+    return None if period is None else period.route(found.method, found.route)
+
+
+def _charts(shown: OverviewData, found: RouteFound, given: Given, span: Span) -> Markup:
+    moments = moments_of(shown, span)
     goal = shown.targets.of_route(found.method, found.route)
     over_time = found.trend
     if any(value is not None for value in over_time.p95):
-        chart: Child = latency_chart(over_time, shown.at, shown.timezone, goal)
+        chart: Child = latency_chart(over_time, span.end, shown.timezone, goal, moments)
     else:
         chart = h(
             "p", {"class": "empty"}, "The history has no percentile of this route yet; it needs 20 requests at once."
         )
     if any(value is not None for value in over_time.rate):
-        traffic: Child = traffic_chart(over_time, shown.at, shown.timezone)
+        traffic: Child = traffic_chart(over_time, span.end, shown.timezone, moments)
     else:
         traffic = h("p", {"class": "empty"}, "The history has no place of its own for this route.")
     lines = [_key(name, name) for name in ("p50", "p95", "p99")]
@@ -243,7 +291,8 @@ def _charts(shown: OverviewData, found: RouteFound) -> Markup:
         {"class": "card charts", "id": "traffic", "aria-label": "Latency and traffic"},
         h("div", {"class": "latency"}, heading("Latency", lines), chart),
         h("div", {"class": "traffic"}, heading("Requests per second"), traffic),
-        trend_table(over_time, shown.at, shown.timezone),
+        trend_table(over_time, span.end, shown.timezone, moments),
+        comparison_foot(shown, given, is_compared=found.comparison is not None),
     )
 
 
@@ -251,7 +300,9 @@ def _key(kind: str, word: str) -> Markup:
     return h("span", {"class": f"key {kind}"}, h("span", {"class": "swatch", "aria-hidden": "true"}), word)
 
 
-def _about(shown: OverviewData, found: RouteFound, own: Sequence[Finding], given: Given) -> list[Markup]:
+def _about(
+    shown: OverviewData, found: RouteFound, own: Sequence[Finding], given: Given, span: Span
+) -> list[Markup | None]:
     """Return the findings, the spread of the latency and the outcomes."""
     if own:
         told = section("advice", "What was found about it", finding_list(shown, given, own))
@@ -269,15 +320,18 @@ def _about(shown: OverviewData, found: RouteFound, own: Sequence[Finding], given
     ]
     whole = found.summary.seconds if found.summary is not None else 0.0
     rows = [_outcome(outcome, whole) for outcome in found.outcomes]
+    name = route_text(found.method, found.route)
     return [
+        heat_card(found.boundaries, found.slices, shown, moments_of(shown, span), route=name),
         told,
-        *([card] if (card := gains(found.gains)) is not None else []),
+        gains(found.gains),
+        release_card(found.releases, shown),
         *_slowest(shown, found),
         section(
             "spread",
             "Where its requests land",
             distribution(found.boundaries, found.counts),
-            note=f"by duration, last {window(found.window)}",
+            note=f"by duration, {_when(shown, span)}",
         ),
         section("outcomes", "How its requests end", table("Outcomes", columns, rows, "outcomes")),
     ]

@@ -13,8 +13,10 @@ from perfkit.dashboard.html import Child, Markup, h
 from perfkit.dashboard.page import Page
 from perfkit.dashboard.parameters import Choice, Given, Number, Parameter, Text
 from perfkit.dashboard.parts import section
-from perfkit.dashboard.ranges import RANGE, range_links, seconds_of
 from perfkit.dashboard.sections.routes import COLUMNS, routes_table
+from perfkit.dashboard.timeline.comparison import recording_notice
+from perfkit.dashboard.timeline.history import window_of
+from perfkit.dashboard.timeline.ranges import SPAN, range_links, same_span, span_of
 from perfkit.performance.requests import summarize
 from perfkit.performance.snapshot import RouteSnapshot
 
@@ -53,23 +55,26 @@ class Routes(Page[RoutesFound]):
     """The table, its filter and its parts."""
 
     parameters: ClassVar[Mapping[str, Parameter]] = {
-        "range": RANGE,
+        **SPAN,
         "sort": Choice(tuple(_BY)),
         "order": Choice(("down", "up")),
         "q": Text(100),
-        "from": Number(0, 1_000_000, 0),
+        "skip": Number(0, 1_000_000, 0),
     }
 
     def gather(self, system: PerformanceSystem, shown: OverviewData, given: Given) -> RoutesFound:
         """Return the routes of the range."""
-        seen = system.store.window(seconds_of(given))
+        span = span_of(given, shown.at, shown.recordings)
+        seen = window_of(system.store, span)
+        if seen is None:
+            return RoutesFound(window=span.seconds, routes=())
         return RoutesFound(window=seen.duration, routes=summarize(seen.points, seen.duration)[1])
 
     def content(self, shown: OverviewData, found: RoutesFound | None, given: Given) -> Child:
         """Return the filter, the table and the links to what does not fit."""
         found = found or _of(shown)
         chosen = _chosen(found, given)
-        first = given.number("from")
+        first = given.number("skip")
         part = chosen[first : first + STEP]
         body: Child
         if chosen and not part:
@@ -78,10 +83,14 @@ class Routes(Page[RoutesFound]):
             body = h("p", {"class": "empty"}, f"No route has {given.text('q')!r} in its name.")
         else:
             findings = shown.recommendations
-            body = routes_table(part, shown.targets, found.window, findings=findings, head=_sorter(given))
-        note = [f"{count(len(chosen), 'route')} in {window(found.window)} ", range_links(given)]
+            body = routes_table(
+                part, shown.targets, found.window, findings=findings, head=_sorter(given), query=same_span(given)
+            )
+        links = range_links(given, shown.at, shown.timezone, shown.recordings)
+        note = [f"{count(len(chosen), 'route')} in {window(found.window)} ", links]
         return [
             h("h1", {"class": "hidden"}, "Routes"),
+            recording_notice(shown, given),
             section("routes", "Routes", _filter(given), body, _parts(given, len(chosen)), note=note),
         ]
 
@@ -89,7 +98,7 @@ class Routes(Page[RoutesFound]):
         """Return the same part of the same list."""
         found = found or _of(shown)
         chosen = _chosen(found, given)
-        first = given.number("from")
+        first = given.number("skip")
         return {"window": found.window, "total": len(chosen), "from": first, "routes": chosen[first : first + STEP]}
 
 
@@ -120,7 +129,7 @@ def _sorter(given: Given) -> Callable[[str, str], Child]:
         said = h("span", {"class": "hidden"}, ", sorted" if is_here else ", sort")
         return h(
             "a",
-            {"class": "sort", "href": given.link(**{"sort": word, "order": turned, "from": None})},
+            {"class": "sort", "href": given.link(sort=word, order=turned, skip=None)},
             title,
             arrow,
             said,
@@ -131,7 +140,9 @@ def _sorter(given: Given) -> Callable[[str, str], Child]:
 
 def _filter(given: Given) -> Markup:
     hidden = [
-        h("input", {"type": "hidden", "name": name, "value": given.text(name)}) for name in ("range", "sort", "order")
+        h("input", {"type": "hidden", "name": name, "value": value})
+        for name, value in given.key
+        if name not in ("q", "skip")
     ]
     box = h(
         "input",
@@ -151,12 +162,12 @@ def _filter(given: Given) -> Markup:
 
 def _parts(given: Given, total: int) -> Markup | None:
     """Return the links to the parts of a list that is too long for one page."""
-    first = given.number("from")
+    first = given.number("skip")
     links = []
     if first:
-        links.append(h("a", {"class": "more", "href": given.link(**{"from": max(0, first - STEP)})}, "‹ before"))
+        links.append(h("a", {"class": "more", "href": given.link(skip=max(0, first - STEP))}, "‹ before"))
     if first + STEP < total:
-        links.append(h("a", {"class": "more", "href": given.link(**{"from": first + STEP})}, "after ›"))
+        links.append(h("a", {"class": "more", "href": given.link(skip=first + STEP)}, "after ›"))
     if not links:
         return None
     return h(

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from urllib.parse import urlencode
 
 from perfkit.advice import Targets
 from perfkit.advice.wording import NOTHING, percent, rate, route_name, seconds, window
 from perfkit.core.findings import Finding
 from perfkit.dashboard.charts import bar
 from perfkit.dashboard.html import Child, Markup, h
-from perfkit.dashboard.parts import breakable, cell, marked, table
+from perfkit.dashboard.parts import breakable, cell, marked, route_link, route_text, table
 from perfkit.performance.snapshot import RouteSnapshot
 
-__all__ = ["COLUMNS", "findings_of", "linked", "route_link", "route_text", "routes_table"]
+__all__ = ["COLUMNS", "findings_of", "linked", "routes_table"]
 
 COLUMNS = (
     ("route", "Route", ""),
@@ -38,35 +37,26 @@ def routes_table(
     *,
     findings: Sequence[Finding] = (),
     head: Callable[[str, str], Child] = lambda _, title: title,
+    query: Mapping[str, str | int | float] | None = None,
 ) -> list[Markup]:
     """Return *routes* in their order, over *length* seconds.
 
     Args:
         findings: Of all routes; each stands with its own.
         head: Returns what stands above a column, from its word and title.
+        query: What the links to the routes say beside the route.
     """
     if not routes:
         return [h("p", {"class": "empty"}, f"No request in the last {window(length)}.")]
     columns: list[tuple[Child, str]] = [(head(word, title), kind) for word, title, kind in COLUMNS]
     if findings:
         columns.append(("Finding", ""))
-    rows = [[*_row(route, targets), *([_found(route, findings)] if findings else [])] for route in routes]
+    rows = [[*_row(route, targets, query or {}), *([_found(route, findings)] if findings else [])] for route in routes]
     parts = [table("Routes", columns, rows, "routes")]
     if any(route.latency.p95 is None for route in routes):
         said = f"{NOTHING} fewer than 20 requests in the last {window(length)}, too few for a percentile."
         parts.append(h("p", {"class": "footnote"}, said))
     return parts
-
-
-def route_text(method: str, route: str) -> str:
-    """Return what names a route in a query and in the history: ``GET /products``."""
-    return f"{method} {route}"
-
-
-def route_link(method: str, route: str, label: Child) -> Markup:
-    """Return *label* as a link to the page of a route."""
-    query = urlencode({"r": route_text(method, route)}, errors="replace")
-    return h("a", {"href": f"./route?{query}"}, label)
 
 
 def linked(text: str, routes: Iterable[RouteSnapshot]) -> list[Child]:
@@ -98,12 +88,12 @@ def _routes_of(evidence: Mapping[str, object]) -> list[object]:
     return [evidence.get("route"), *(several if isinstance(several, (list, tuple, dict)) else ())]
 
 
-def _row(route: RouteSnapshot, targets: Targets) -> list[Child]:
+def _row(route: RouteSnapshot, targets: Targets, query: Mapping[str, str | int | float]) -> list[Child]:
     latency = route.latency
     over = latency.p95 is not None and latency.p95 > targets.of_route(route.method, route.route)
     name = h("code", None, breakable(route_name(route.method, route.route)))
     return [
-        route_link(route.method, route.route, name),
+        route_link(route.method, route.route, name, query),
         cell(rate(route.rate)),
         cell(seconds(latency.p50)),
         cell(marked(seconds(latency.p95), over=over)),

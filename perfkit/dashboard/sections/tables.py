@@ -20,6 +20,7 @@ from perfkit.advice.wording import (
 from perfkit.core.status import Status
 from perfkit.dashboard.html import Child, Markup, h
 from perfkit.dashboard.parts import breakable, cell, empty, status_mark, table
+from perfkit.dashboard.timeline.moments import Moment
 from perfkit.dashboard.times import clock_time
 from perfkit.health.snapshot import CheckSnapshot, HealthSnapshot
 from perfkit.performance.blocking.report import BlockedSite
@@ -136,8 +137,8 @@ def _value(check: CheckSnapshot) -> str:
     return f"{number} {check.unit}".strip()
 
 
-def trend_table(trend: Trend, at: float, timezone: tzinfo) -> Markup:
-    """Return both charts in numbers, newest first, behind a button that needs no script."""
+def trend_table(trend: Trend, at: float, timezone: tzinfo, moments: Sequence[Moment] = ()) -> Markup:
+    """Return both charts in numbers, newest first, behind a button that needs no script; *moments* in their rows."""
     columns = [("Time", ""), *((title, "number") for title in ("req/s", "Errors", "p50", "p95", "p99"))]
     length = max(map(len, (trend.rate, trend.errors, trend.p50, trend.p95, trend.p99)))
     rows: list[list[Child]] = []
@@ -146,7 +147,9 @@ def trend_table(trend: Trend, at: float, timezone: tzinfo) -> Markup:
         def value(values: Sequence[float | None], index: int = index) -> float | None:
             return values[index] if index < len(values) else None
 
-        cells: list[Child] = [clock_time(at - trend.step * (length - 1 - index), timezone)]
+        end = at - trend.step * (length - 1 - index)
+        told = [_tag(each.name) for each in moments if end - trend.step < each.at <= end]
+        cells: list[Child] = [[clock_time(end, timezone), told]]
         cells += [cell(rate(value(trend.rate))), cell(percent(value(trend.errors)))]
         cells += [cell(seconds(value(values))) for values in (trend.p50, trend.p95, trend.p99)]
         rows.append(cells)

@@ -1,8 +1,11 @@
 /**
- * A line chart on a canvas, in place of the server's drawing: what a moment was under the pointer or the arrow keys, a part
- * of it by dragging, Escape for the whole. Many points are drawn as one stroke from lowest to highest per pixel, so no
- * spike is lost. Without script, or before it has come, the server's drawing stands there.
+ * A line chart on a canvas, in place of the server's drawing: what a moment was under the pointer or the arrow keys. A part
+ * that is dragged over, or chosen by shift and arrows and Enter, goes into the address, and so the whole page shows it;
+ * Escape leads back. Many points are drawn as one stroke from lowest to highest per pixel, so no spike is lost. Without
+ * script, or before it has come, the server's drawing stands there.
  */
+
+import { go } from "./live.js";
 
 const LEFT = 56, RIGHT = 40, TOP = 8, BOTTOM = 20, HEIGHT = 228;
 const STEPS = [5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400];
@@ -50,7 +53,6 @@ class Chart extends HTMLElement {
     this.ink.className = "ink";
     root.append(this.canvas, this.tip, this.ink);
     this.at = null;
-    this.zoomed = null;
     this.from = null;
   }
 
@@ -70,7 +72,7 @@ class Chart extends HTMLElement {
     this.addEventListener("pointermove", (event) => this.point(this.index(event.offsetX)));
     this.addEventListener("pointerleave", () => { this.from = null; this.point(null); });
     this.addEventListener("pointerdown", (event) => { this.from = this.index(event.offsetX); });
-    this.addEventListener("pointerup", (event) => this.zoom(this.from, this.index(event.offsetX)));
+    this.addEventListener("pointerup", (event) => this.zoom(this.index(event.offsetX)));
     this.addEventListener("keydown", (event) => this.key(event));
     this.addEventListener("blur", () => this.point(null));
   }
@@ -86,12 +88,14 @@ class Chart extends HTMLElement {
     } catch {
       this.data = null;
     }
+    this.from = null;
+    if (this.data && this.at > this.bounds[1]) this.at = null;
     this.draw();
   }
 
   /** The first and last point in sight. */
   get bounds() {
-    return this.zoomed ?? [0, this.data.lines[0].values.length - 1];
+    return [0, this.data.lines[0].values.length - 1];
   }
 
   index(x) {
@@ -107,24 +111,39 @@ class Chart extends HTMLElement {
     this.draw();
   }
 
-  zoom(from, to) {
+  /** Have the page show the part from where the choice began to the point *to*. */
+  zoom(to) {
+    const from = this.from;
     this.from = null;
-    if (from === null || Math.abs(to - from) < 3) return;
-    this.zoomed = [Math.min(from, to), Math.max(from, to)];
     this.draw();
+    if (from === null || Math.abs(to - from) < 2) return;
+    const start = Math.floor(this.time(Math.min(from, to)));
+    go((query) => {
+      query.set("from", start);
+      query.set("to", Math.max(start + 10, Math.ceil(this.time(Math.max(from, to)))));
+    });
+  }
+
+  /** Have the page show its whole range again. */
+  whole() {
+    this.from = null;
+    this.point(null);
+    this.draw();
+    if (new URLSearchParams(location.search).has("from")) go((query) => ["from", "to"].forEach((name) => query.delete(name)));
   }
 
   key(event) {
     const [first, last] = this.bounds, page = Math.max(1, Math.round((last - first) / 10));
     const moves = { ArrowLeft: -1, ArrowRight: 1, PageUp: -page, PageDown: page };
-    if (event.key in moves) this.point(Math.min(last, Math.max(first, (this.at ?? last + 1) + moves[event.key])));
+    if (event.key in moves) {
+      if (!event.shiftKey) this.from = null;
+      else this.from ??= this.at ?? last;
+      this.point(Math.min(last, Math.max(first, (this.at ?? last + 1) + moves[event.key])));
+    } else if (event.key === "Enter" && this.from !== null) this.zoom(this.at);
     else if (event.key === "Home") this.point(first);
     else if (event.key === "End") this.point(last);
-    else if (event.key === "Escape") {
-      this.zoomed = null;
-      this.point(null);
-      this.draw();
-    } else return;
+    else if (event.key === "Escape") this.whole();
+    else return;
     event.preventDefault();
   }
 
@@ -144,7 +163,6 @@ class Chart extends HTMLElement {
 
   draw(anew = false) {
     if (!this.data || !this.isConnected || !this.clientWidth) return;
-    if (this.zoomed && this.zoomed[1] >= this.data.lines[0].values.length) this.zoomed = null;
     const ratio = devicePixelRatio || 1, width = this.clientWidth, colours = this.palette(anew);
     if (this.canvas.width !== Math.round(width * ratio)) {
       this.canvas.width = Math.round(width * ratio);
@@ -163,6 +181,7 @@ class Chart extends HTMLElement {
     const x = (at) => LEFT + ((right - LEFT) * (at - first)) / Math.max(1, last - first);
     const y = (value) => foot - ((foot - TOP) * value) / top;
     this.axes(pen, colours, steps, x, y, right, foot);
+    this.moments(pen, colours, x, right, foot);
     if (goal !== null && goal <= top) {
       pen.strokeStyle = colours["warn-line"];
       pen.setLineDash([4, 4]);
@@ -210,6 +229,29 @@ class Chart extends HTMLElement {
     pen.textAlign = "center";
     for (const [at, said] of this.times(first, last, Math.max(2, Math.min(6, Math.floor((right - LEFT) / 70)))))
       pen.fillText(said, x(at), foot + 15);
+  }
+
+  /** Releases and the like: a line each, and the name where there is room for it. */
+  moments(pen, colours, x, right, foot) {
+    const { end, step, moments } = this.data, last = this.bounds[1];
+    let free = 0;
+    pen.lineWidth = 1;
+    for (const { at, name } of moments ?? []) {
+      const place = Math.round(x(last - (end - at) / step)) + 0.5;
+      if (place < LEFT) continue;
+      pen.strokeStyle = pen.fillStyle = colours.muted;
+      pen.setLineDash([2, 2]);
+      pen.beginPath();
+      pen.moveTo(place, TOP);
+      pen.lineTo(place, foot);
+      pen.stroke();
+      pen.setLineDash([]);
+      const isLate = place > LEFT + (right - LEFT) * 0.6, wide = pen.measureText(name).width + 10;
+      if (place - (isLate ? wide : 0) < free) continue;
+      free = place + (isLate ? 0 : wide);
+      pen.textAlign = isLate ? "end" : "start";
+      pen.fillText(name, place + (isLate ? -5 : 5), TOP + 8);
+    }
   }
 
   line(pen, colour, { values, name }, first, last, x, y, width) {
@@ -269,17 +311,20 @@ class Chart extends HTMLElement {
 
   /** Up to *most* whole times of the clock between two points: where each lies among the points, and its words. */
   times(first, last, most) {
-    const { end, step, offset, lines } = this.data, begin = end - (lines[0].values.length - 1) * step + offset;
-    const from = begin + first * step, to = begin + last * step, told = [];
+    const { step, offset } = this.data, begin = this.time(0) + offset, from = begin + first * step, to = begin + last * step, told = [];
     const every = STEPS.find((each) => (to - from) / each <= most) ?? 86400 * Math.ceil((to - from) / 86400 / most);
     for (let at = Math.ceil(from / every) * every; at <= to; at += every) told.push([(at - begin) / step, clock(at, every >= 60)]);
     return told;
   }
 
+  /** The Unix seconds of a point. */
+  time(at) {
+    return this.data.end - (this.bounds[1] - at) * this.data.step;
+  }
+
   /** The server's clock time of a point. */
   when(at) {
-    const { end, step, offset, lines } = this.data;
-    return clock(end - (lines[0].values.length - 1 - at) * step + offset);
+    return clock(this.time(at) + this.data.offset);
   }
 }
 

@@ -9,10 +9,14 @@ const HELP = [
   ["x", "open or close what is folded"],
   ["/", "filter"],
   ["c", "copy the fix in sight"],
+  ["e", "open the line in sight in the editor"],
   ["[ and ]", "shorter or longer range"],
   ["p", "pause, go on"],
   ["t", "theme"],
   ["?", "this help"],
+  ["on a chart: arrows, Home, End", "tell each moment"],
+  ["shift + arrows, Enter", "show a part of it"],
+  ["Escape", "show the whole range"],
 ];
 
 let leader = 0;
@@ -73,8 +77,18 @@ function fold() {
   near?.click();
 }
 
+function edit() {
+  const near = document.activeElement?.closest(".finding, tr, .source")?.querySelector(".editor");
+  (near ?? document.querySelector("main .editor"))?.click();
+}
+
+/** Out of a part of the past, where the view shows one. */
+function whole() {
+  document.querySelector(".pan .out")?.click();
+}
+
 function range(by) {
-  const all = [...document.querySelectorAll(".ranges a")], at = all.findIndex((each) => each.hasAttribute("aria-current"));
+  const all = [...document.querySelectorAll(".ranges:not(.pan) a")], at = all.findIndex((each) => each.hasAttribute("aria-current"));
   all[at + by]?.click();
 }
 
@@ -86,7 +100,7 @@ function copy() {
 const KEYS = {
   "?": help, "/": () => document.querySelector("[type=search]")?.focus(),
   j: () => step(1), k: () => step(-1), ArrowDown: () => step(1), ArrowUp: () => step(-1),
-  x: fold, c: copy, p: toggle, t: theme, "[": () => range(-1), "]": () => range(1),
+  x: fold, c: copy, e: edit, p: toggle, t: theme, "[": () => range(-1), "]": () => range(1), Escape: whole,
   g: () => { leader = Date.now(); },
 };
 

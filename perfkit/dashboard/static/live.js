@@ -31,7 +31,7 @@ function say(text) {
 
 const clock = (at) => new Date(at).toTimeString().slice(0, 8);
 
-async function look() {
+async function look(isWished = false) {
   const address = new URL(location.href);
   address.hash = "";
   for (const name of ["done", "live", "t"]) address.searchParams.delete(name);
@@ -44,7 +44,7 @@ async function look() {
   }
   if (!answer.ok) throw new Error(String(answer.status));
   const tree = read(await answer.text());
-  if (held()) return true;
+  if (!isWished && held()) return true;
   tag = answer.headers.get("etag") ?? "";
   const title = find(tree, (each) => each.tag === "title");
   if (title) document.title = title.children.join("");
@@ -78,6 +78,23 @@ async function round() {
   plan();
 }
 
+/** Show another view of this page; *change* is given its query. Back and forward lead from one to the other. */
+export async function go(change) {
+  const address = new URL(location.href);
+  change(address.searchParams);
+  history.pushState(null, "", address);
+  await wished();
+}
+
+async function wished() {
+  tag = "";
+  try {
+    await look(true);
+  } catch {
+    location.reload();
+  }
+}
+
 function plan() {
   clearTimeout(timer);
   if (document.hidden || paused) return;
@@ -105,6 +122,7 @@ export function start() {
   link.addEventListener("click", (event) => { event.preventDefault(); toggle(); });
   link.addEventListener("keydown", (event) => { if (event.key === " ") { event.preventDefault(); toggle(); } });
   document.addEventListener("visibilitychange", () => (document.hidden ? clearTimeout(timer) : round()));
+  addEventListener("popstate", wished);
   addEventListener("focus", () => { focused = Date.now(); plan(); });
   addEventListener("blur", () => { focused = Date.now(); });
   show();

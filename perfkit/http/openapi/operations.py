@@ -9,7 +9,7 @@ import msgspec
 
 from perfkit.config import PerformanceConfig
 from perfkit.dashboard import ACTIONS, PAGES, Action, Entry
-from perfkit.dashboard.parameters import Choice, Number, Parameter, Text
+from perfkit.dashboard.parameters import Choice, Decimal, Number, Parameter, Text
 from perfkit.http.answers import served
 from perfkit.http.dashboard.actions import ACTION_HEADER, are_enabled
 from perfkit.http.health import HEALTH_JSON, MOST_TAGS
@@ -126,9 +126,9 @@ def _parameter(name: str, parameter: Parameter) -> Schema:
 def _bounds(parameter: Parameter) -> Schema:
     if isinstance(parameter, Choice):
         return {"type": "string", "enum": list(parameter.words), "default": parameter.default}
-    if isinstance(parameter, Number):
+    if isinstance(parameter, Number | Decimal):
         return {
-            "type": "integer",
+            "type": "integer" if isinstance(parameter, Number) else "number",
             "minimum": parameter.least,
             "maximum": parameter.most,
             "default": parameter.default,

@@ -184,6 +184,10 @@ class History:
         """Return the end of the newest record of a tier in Unix seconds, 0.0 if there is none. Never raises."""
         return max((at for at, _, _ in self._load(tier)), default=0.0)
 
+    def step(self, seconds: float, now: float) -> float:
+        """Return how far apart (seconds) the records lie that `read` returns for the same. Never raises."""
+        return self.tiers[self._tier_for(self._reach(seconds, now, self.columns()))].step
+
     def read(self, seconds: float, now: float, names: Collection[str] | None = None) -> list[Tick]:
         """Return the last *seconds* before *now* (Unix), oldest first, from the finest ring that reaches so far.
 
@@ -194,7 +198,7 @@ class History:
         """
         columns = self.columns()
         reach = min(seconds, self._retention)
-        tier = self._tier_for(min(reach, now - columns.started_at))
+        tier = self._tier_for(self._reach(seconds, now, columns))
         wanted = [column for column in columns.named() if names is None or column[1] in names]
         loaded = self._load(tier, since=now - reach, until=now + TIERS[tier].step)
         turn = max(32, 1024 // max(1, len(wanted)))
@@ -204,6 +208,9 @@ class History:
                 time.sleep(0)
             ticks.append(Tick(at, duration, _unpack(body, at, wanted)))
         return ticks
+
+    def _reach(self, seconds: float, now: float, columns: Columns) -> float:
+        return min(seconds, self._retention, now - columns.started_at)
 
     def _tier_for(self, reach: float) -> int:
         tiers = self.tiers

@@ -16,8 +16,8 @@ from perfkit.store.history.snapshots import Snapshots
 
 __all__ = ["Slice", "Slices"]
 
-MOST_SUMS = 128
-"""Sums kept; there are some 72 snapshots."""
+MOST_SUMS = 512
+"""Sums kept, of about 1 kB each; there are some 72 snapshots, and the routes that somebody looks at."""
 
 
 class Slice(NamedTuple):
@@ -37,27 +37,43 @@ class Slices:
 
     def __init__(self) -> None:
         """Begin with nothing kept."""
-        self._sums: dict[float, array[float]] = {}
+        self._sums: dict[tuple[float, tuple[str, str] | None], array[float]] = {}
 
     def read(
-        self, points: Sequence[Point], snapshots: Snapshots, seconds: float, now: float, born: float
+        self,
+        points: Sequence[Point],
+        snapshots: Snapshots,
+        seconds: float,
+        now: float,
+        born: float,
+        *,
+        end: float | None = None,
+        route: tuple[str, str] | None = None,
     ) -> tuple[Sequence[float], tuple[Slice, ...]]:
-        """Return the boundaries, and the slices of the last *seconds* before *now*, oldest first.
+        """Return the boundaries, and the slices of the last *seconds* before *end*, oldest first.
 
         Args:
             points: Cumulative, all buckets.
             seconds: How far to look back; the first slice may begin a little before.
             now: Unix seconds.
             born: Unix seconds at which counting began, for a service that has no snapshot so old.
+            end: Where the last slice ends, or a little later; None is *now*.
+            route: Only the requests of this method and template.
         """
-        histograms = [point.value for point in points if isinstance(point.value, Histogram)]
+        histograms = [
+            point.value
+            for point in points
+            if isinstance(point.value, Histogram) and (route is None or point.labels[:2] == route)
+        ]
         if not histograms:
             return (), ()
-        size = len(histograms[0].counts)
-        moments = [at for at in snapshots.times() if now - seconds - _slack(seconds) <= at < now]
-        ends = [(at, self._sum(snapshots, at, size)) for at in moments]
-        ends.append((now, _added((each.counts for each in histograms), size)))
-        if born >= now - seconds and (not moments or born < moments[0]):
+        size, until = len(histograms[0].counts), now if end is None else min(end, now)
+        slack, age = _slack(now - until + seconds), 0.0 if until == now else _slack(now - until)
+        moments = [at for at in snapshots.times() if until - seconds - slack <= at < min(until + age, now)]
+        ends = [(at, self._sum(snapshots, at, size, route)) for at in moments]
+        if until == now:
+            ends.append((now, _added((each.counts for each in histograms), size)))
+        if until - seconds <= born < until and (not moments or born < moments[0]):
             ends.insert(0, (born, array("d", bytes(8 * size))))
         found = []
         for (start, before), (end, after) in pairwise(ends):
@@ -66,14 +82,15 @@ class Slices:
             found.append(Slice(start, end, counts))
         return histograms[0].boundaries, tuple(found)
 
-    def _sum(self, snapshots: Snapshots, at: float, size: int) -> array[float]:
-        known = self._sums.get(at)
+    def _sum(self, snapshots: Snapshots, at: float, size: int, route: tuple[str, str] | None = None) -> array[float]:
+        known = self._sums.get((at, route))
         if known is None or len(known) != size:
             snapshot = snapshots.nearest(at, before=at)
-            series = snapshot.series.values() if snapshot is not None and snapshot.at == at else ()
-            known = _added((buckets.counts for buckets in series), size)
+            series = snapshot.series if snapshot is not None and snapshot.at == at else {}
+            wanted = (each.counts for labels, each in series.items() if route is None or labels[:2] == route)
+            known = _added(wanted, size)
             kept = list(self._sums.items())[-MOST_SUMS + 1 :]
-            self._sums = {**dict(kept), at: known}
+            self._sums = {**dict(kept), (at, route): known}
         return known
 
 

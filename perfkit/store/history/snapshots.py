@@ -127,6 +127,23 @@ class Snapshots:
         kept = thin(sorted(bodies), at, self._retention, self._ladder)
         self._replace({moment: bodies[moment] for moment in kept})
 
+    def keep(self, at: float, series: Mapping[Labels, Buckets], most: int) -> None:
+        """Keep *series* as of *at* (Unix seconds) beside the *most* - 1 latest, however old they get.
+
+        Raises:
+            OSError: The file could not be replaced; the old one stays.
+        """
+        bodies = {**self._bodies(), at: _pack(series)}
+        self._replace({moment: bodies[moment] for moment in sorted(bodies)[-most:]})
+
+    def drop(self, at: float) -> None:
+        """Forget the snapshot of *at*, where there is one.
+
+        Raises:
+            OSError: The file could not be replaced; the old one stays.
+        """
+        self._replace({moment: body for moment, body in self._bodies().items() if moment != at})
+
     def clear(self) -> None:
         """Forget all: the numbers began anew.
 

@@ -9,9 +9,9 @@ from operator import sub
 import msgspec
 
 from perfkit.core.families import Histogram, Point
-from perfkit.store.history.snapshots import Buckets, Labels, Snapshots
+from perfkit.store.history.snapshots import Buckets, Labels, Snapshot, Snapshots
 
-__all__ = ["Window", "buckets_of", "difference", "window"]
+__all__ = ["Window", "between", "buckets_of", "difference", "window"]
 
 
 class Window(msgspec.Struct, frozen=True):
@@ -20,26 +20,48 @@ class Window(msgspec.Struct, frozen=True):
     Attributes:
         duration: Seconds it covers: about as many as were asked for, or the age of a younger service.
         points: Its histograms, all buckets, without the series in which nothing happened.
+        end: Unix seconds at which it ends.
     """
 
     duration: float
     points: list[Point]
+    end: float = 0.0
+
+    @property
+    def start(self) -> float:
+        """Unix seconds at which it begins."""
+        return self.end - self.duration
 
 
-def window(points: Sequence[Point], snapshots: Snapshots, seconds: float, now: float, born: float) -> Window:
+def window(
+    points: Sequence[Point],
+    snapshots: Snapshots,
+    seconds: float,
+    now: float,
+    born: float,
+    *,
+    base: Snapshot | None = None,
+) -> Window:
     """Return the last *seconds* before *now*, from the cumulative *points*; *born* if there is no snapshot.
 
     Args:
         points: Cumulative, all buckets.
         now: Unix seconds.
         born: Unix seconds at which counting began.
+        base: Where the window begins; None takes the snapshot that lies nearest.
     """
-    # A snapshot of a moment ago may be the nearest, but nobody who asks for a minute wants two seconds.
-    base = snapshots.nearest(now - seconds, before=now - seconds / 2.0)
+    if base is None:
+        # A snapshot of a moment ago may be the nearest, but nobody who asks for a minute wants two seconds.
+        base = snapshots.nearest(now - seconds, before=now - seconds / 2.0)
+    return between(points, now, base, born)
+
+
+def between(points: Sequence[Point], end: float, base: Snapshot | None, born: float) -> Window:
+    """Return what was counted from *base* (None: from *born* on, both Unix seconds) to the *points* as of *end*."""
     then: Mapping[Labels, Buckets] = base.series if base is not None else {}
-    duration = max(0.001, now - (base.at if base is not None else born))
+    duration = max(0.001, end - (base.at if base is not None else born))
     passed = (_since(point, then.get(point.labels)) for point in points)
-    return Window(duration, [point for point in passed if point is not None])
+    return Window(duration, [point for point in passed if point is not None], end)
 
 
 def buckets_of(points: Sequence[Point], known: Mapping[Labels, Buckets] | None = None) -> dict[Labels, Buckets]:

@@ -69,7 +69,8 @@ def filled(shown: OverviewData, text: str = "") -> OverviewData:
         outlook=Outlook(score=94, fingerprints=("n1", "c1")),
         fixed=(_fixed(text), msgspec.structs.replace(_fixed(text), fingerprint="n8", proof="", release="")),
         snoozed=(Snoozed(finding=SHORT, until=AT + 600_000.0),),
-        releases=tuple(Release(name=f"2.{n}.0{text}", at=AT - 90_000.0 + 20_000.0 * n) for n in range(4)),
+        releases=tuple(Release(name=f"2.{n}.0{text}", at=AT - 90_000.0 + 29_950.0 * n) for n in range(4)),
+        recordings=(AT - 5_000.0, AT - 60.0),
         done=_done(text),
     )
 

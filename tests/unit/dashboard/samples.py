@@ -8,6 +8,7 @@ from datetime import timedelta, timezone
 import msgspec
 
 from perfkit.advice import Verdict, summarize
+from perfkit.advice.ledger import Release
 from perfkit.advice.verdict import bounded
 from perfkit.core.findings import Priority
 from perfkit.core.status import Status
@@ -17,8 +18,11 @@ from perfkit.dashboard.pages.request import RequestFound
 from perfkit.dashboard.pages.route import Outcome, RouteFound
 from perfkit.dashboard.pages.routes import RoutesFound
 from perfkit.dashboard.pages.service.settings import SettingRow, SettingsFound
+from perfkit.dashboard.timeline.comparison import Comparison, Period
+from perfkit.dashboard.timeline.releases import ByRelease
 from perfkit.health.snapshot import CheckSnapshot, HealthSnapshot
 from perfkit.performance.blocking.report import BlockedLoop, BlockedSite
+from perfkit.performance.requests import Total
 from perfkit.performance.snapshot import Latency, PerformanceSnapshot, RouteSnapshot, Trend, WorkerSnapshot
 from perfkit.recorder.estimate import Estimate
 from perfkit.recorder.kept import KeptError, KeptExchange, KeptFrame, KeptSpan
@@ -203,6 +207,13 @@ CHECKS = (
 )
 
 
+RELEASES = (
+    Release(name="2.8.0", at=AT - 86_400.0),
+    Release(name="2.8.1", at=AT - 140.0),
+    Release(name=HOSTILE, at=AT - 20.0),
+)
+
+
 def data(performance: PerformanceSnapshot, health: HealthSnapshot, **changes: object) -> OverviewData:
     found = changes.get("recommendations", ())
     values: dict[str, object] = {
@@ -271,6 +282,8 @@ def hostile() -> OverviewData:
         service=HOSTILE,
         environment=f"<b>{SCRIPTED}",
         release="\ud800\0\u202e",
+        releases=(*RELEASES, Release(name="\ud800\0\u202e", at=AT - 10.0)),
+        recordings=(AT - 100.0,),
         version=HOSTILE,
         degraded=f"No space left: {HOSTILE}",
         page_url=f"http://x/{HOSTILE};rm -rf/",
@@ -352,6 +365,14 @@ def states() -> dict[str, OverviewData]:
         "crowd": data(crowd, health(*CHECKS)),
         "not-shared": data(alone, health(*CHECKS), is_shared=False, degraded=shared),
         "hostile": hostile(),
+        "recorded": data(
+            slow,
+            health(*CHECKS),
+            score=SCORE,
+            recommendations=findings(),
+            releases=RELEASES,
+            recordings=(AT - 5000.0, AT - 60.0),
+        ),
     }
 
 
@@ -380,6 +401,35 @@ def route_found(name: str = "GET /products", level: float = 4.1) -> RouteFound:
         kept=tuple(kept(name, number) for number in range(3)),
         gains=(gain(name),),
         counts=(*(1000.0 * math.exp(-(((n - 17) / 4) ** 2)) // 1 for n in range(40)), 3.0),
+        slices=slices(),
+        comparison=comparison(),
+        releases=tuple(
+            ByRelease(release=each.name, at=each.at, summary=route(method, path, 20.0, 0.041, 0.0, 0.7, slow))
+            for each, slow in zip(reversed(RELEASES), (12.0, 11.9, 2.9), strict=True)
+        ),
+    )
+
+
+def slices() -> tuple[Slice, ...]:
+    """Ten slices of half a minute, in which requests get slower."""
+    return tuple(
+        Slice(
+            AT - 300.0 + 30.0 * n,
+            AT - 270.0 + 30.0 * n,
+            (*(900.0 * math.exp(-(((m - 17 - n) / 5) ** 2)) // 1 for m in range(40)), 1.0),
+        )
+        for n in range(10)
+    )
+
+
+def comparison() -> Comparison:
+    """An hour with slow requests, and a minute without."""
+    slow, fine = (tuple(route(*each, slow=factor) for each in _SHOP) for factor in (11.9, 3.0))
+    total = Total(requests=9000, rate=30.0, errors=90, error_rate=0.01, latency=Latency(p50=0.041, p95=0.488))
+    since = Total(requests=1700, rate=30.0, errors=0, error_rate=0.0, latency=Latency(p50=0.036, p95=0.066))
+    return Comparison(
+        before=Period(start=AT - 3660.0, end=AT - 60.0, total=total, routes=slow),
+        since=Period(start=AT - 60.0, end=AT, total=since, routes=fine[:-1]),
     )
 
 
@@ -484,15 +534,8 @@ def found(entry: Entry, shown: OverviewData, given: Given) -> object:
     """What `Routes` gathers for one view of a page, made up."""
     if not entry.name and shown.performance.requests:
         edges = tuple(0.001 * 1.25**n for n in range(40))
-        slices = tuple(
-            Slice(
-                AT - 300.0 + 30.0 * n,
-                AT - 270.0 + 30.0 * n,
-                (*(900.0 * math.exp(-(((m - 17 - n) / 5) ** 2)) // 1 for m in range(40)), 1.0),
-            )
-            for n in range(10)
-        )
-        return OverviewFound(boundaries=edges, slices=slices)
+        compared = comparison() if shown.recordings else None
+        return OverviewFound(boundaries=edges, slices=slices(), comparison=compared)
     if entry.name == "routes":
         return RoutesFound(window=WINDOW, routes=shown.performance.routes)
     if entry.name == "settings":

@@ -36,6 +36,14 @@ def test_the_service_is_drained_and_takes_traffic_again(system: PerformanceSyste
     assert not system.health.snapshot().is_draining
 
 
+def test_a_recording_begins_and_is_taken_back(system: PerformanceSystem) -> None:
+    assert do(system, "recording-begin").is_done
+    assert len(system.store.past.recordings) == 1
+    assert do(system, "recording-end").result == "What was before counts again."
+    assert do(system, "recording-end").result == "There is no recording to take back."
+    assert [each.what for each in audited(system)] == ["recording-end", "recording-end", "recording-begin"]
+
+
 def test_the_cache_forgets_all_or_a_part(system: PerformanceSystem) -> None:
     cache, other = system.cache, system.cache.namespace("other")
 

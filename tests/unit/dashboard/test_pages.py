@@ -12,7 +12,7 @@ from hypothesis.strategies import dictionaries, sampled_from, text
 
 from perfkit.core.findings import Priority
 from perfkit.dashboard import PAGES, Entry, encode, given_of, page_entry, render
-from perfkit.dashboard.parameters import Choice, Number, Text, read
+from perfkit.dashboard.parameters import Choice, Decimal, Number, Text, read
 from perfkit.dashboard.rendering import WAKES
 from perfkit.registry import COMPONENTS
 from tests.unit.dashboard import samples
@@ -105,11 +105,11 @@ def test_routes_are_found_by_a_part_of_their_name() -> None:
 
 
 def test_a_list_that_is_too_long_has_parts() -> None:
-    first, second = (Page(html("routes", query, "crowd")) for query in ("", "from=100"))
+    first, second = (Page(html("routes", query, "crowd")) for query in ("", "skip=100"))
     assert "1 to 100 of 260" in first.text
-    assert "./routes?from=100" in [a.get("href") for a in first.all("a")]
-    assert {"./routes", "./routes?from=200"} <= {a.get("href") for a in second.all("a")}
-    assert "No route here" in Page(html("routes", "from=99999999", "crowd")).text
+    assert "./routes?skip=100" in [a.get("href") for a in first.all("a")]
+    assert {"./routes", "./routes?skip=200"} <= {a.get("href") for a in second.all("a")}
+    assert "No route here" in Page(html("routes", "skip=99999999", "crowd")).text
 
 
 def test_a_route_has_its_numbers_its_outcomes_and_what_was_found_about_it() -> None:
@@ -146,7 +146,9 @@ def test_the_overview_links_each_route_to_its_page() -> None:
 @pytest.mark.parametrize("entry", PAGES, ids=IDS)
 @cases(
     query=dictionaries(
-        sampled_from(["r", "range", "sort", "order", "q", "from", "id", "live", "x"]), text(max_size=50), max_size=8
+        sampled_from(["r", "range", "sort", "order", "q", "from", "to", "skip", "id", "live", "x"]),
+        text(max_size=50),
+        max_size=8,
     )
 )
 def test_no_query_breaks_a_page_or_leaves_its_bounds(entry: Entry, query: dict[str, str]) -> None:
@@ -158,6 +160,8 @@ def test_no_query_breaks_a_page_or_leaves_its_bounds(entry: Entry, query: dict[s
             assert value in parameter.words
         elif isinstance(parameter, Number):
             assert parameter.least <= int(value) <= parameter.most
+        elif isinstance(parameter, Decimal):
+            assert parameter.least <= given.decimal(name) <= parameter.most
         else:
             assert len(str(value)) <= parameter.longest
     shown = STATES_BY_NAME["healthy"]

@@ -75,7 +75,7 @@ def test_the_store_tells_what_was_recorded_and_the_slices_add_up_to_its_window()
             store.observe(row, 0.02)
             clock.advance(1.0)
             store.tick(clock.monotonic())
-        boundaries, slices = store.slices(120.0)
+        boundaries, slices = store.past.slices(120.0)
         assert len(slices[0].counts) == len(boundaries) + 1
         assert len(slices) >= 4
         total = sum(sum(each.counts) for each in slices)

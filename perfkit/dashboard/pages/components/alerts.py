@@ -15,7 +15,7 @@ from perfkit.dashboard.data import OverviewData
 from perfkit.dashboard.html import Child, Markup, h
 from perfkit.dashboard.page import Page
 from perfkit.dashboard.parameters import Given
-from perfkit.dashboard.parts import Columns, breakable, cell, empty, section, state, table
+from perfkit.dashboard.parts import Columns, breakable, cell, empty, route_link, section, state, table
 from perfkit.dashboard.sections.found import found_card
 from perfkit.dashboard.times import stamp
 
@@ -136,8 +136,6 @@ def _about(source: str, labels: Mapping[str, str]) -> Child:
     route = labels.get("route") or labels.get("http_route", "")
     method = labels.get("method") or labels.get("http_request_method", "")
     if route and method:
-        from perfkit.dashboard.sections.routes import route_link
-
         return route_link(method, route, h("code", None, breakable(f"{method} {route}")))
     if labels.get("check") in ("latency", "errors"):
         return h("a", {"href": "./advice"}, source)

@@ -13,7 +13,7 @@ from perfkit.dashboard.html import Child, Markup, h
 from perfkit.dashboard.page import Page
 from perfkit.dashboard.parameters import Given
 from perfkit.dashboard.parts import cell, section, state, table
-from perfkit.dashboard.times import stamp
+from perfkit.dashboard.times import clock_time, stamp
 
 if TYPE_CHECKING:
     from perfkit.dashboard.documents.contract import ActionsDocument
@@ -66,6 +66,19 @@ def _buttons(shown: OverviewData, given: Given) -> Markup:
             (
                 "Have all workers say that they are not ready.",
                 action_form(shown, given, "service-drain", "Drain the service"),
+            )
+        )
+    rows.append(
+        (
+            "Measure anew from now on; what was before is kept to compare with.",
+            action_form(shown, given, "recording-begin", "New recording"),
+        )
+    )
+    if shown.recordings:
+        rows.append(
+            (
+                f"Have what was before {clock_time(shown.recordings[-1], shown.timezone)} count again.",
+                action_form(shown, given, "recording-end", "Take the recording back"),
             )
         )
     if shown.cache is not None:
