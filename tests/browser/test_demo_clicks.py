@@ -20,6 +20,17 @@ def firing(demo: RunningDemo) -> list[str]:
     return [each["labels"]["http_route"] for each in told["active"] if each["name"] == ALERT]
 
 
+def mend(page: Any, demo: RunningDemo) -> None:
+    """Press the button of the shop that mends it, and see what that page says."""
+    page.goto(demo.addresses["shop"] + "demo")
+    row = page.locator("tr", has_text="the stock service fails")
+    row.locator("td.says", has_text="PK503 at stock.py:").wait_for()
+    row.get_by_role("button", name="Fix it").click()
+    row.get_by_role("button", name="Break it again").wait_for()
+    assert row.locator(".ok").inner_text() == "mended"
+    assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+
+
 def test_two_clicks_lead_from_an_alert_to_the_line_of_code_and_its_fix(browser: Any, tmp_path: Path) -> None:
     demo = RunningDemo(tmp_path, "--no-story")
     visit = None
@@ -35,6 +46,7 @@ def test_two_clicks_lead_from_an_alert_to_the_line_of_code_and_its_fix(browser: 
         if finding.locator("details[open]").count() == 0:
             finding.locator("summary").click()
         assert finding.locator("pre", has_text="timeout=2.0").is_visible()
+        mend(page, demo)
         assert visit.complaints == []
     finally:
         if visit is not None:

@@ -19,6 +19,7 @@ __all__ = [
     "cart_shown",
     "cart_with_total",
     "daily_report",
+    "document",
     "error",
     "export_lines",
     "found",
@@ -43,16 +44,43 @@ NO_STOCK = "The stock service answered with an error."
 EXPORT_HEAD = "id,customer,placed_on,product_id,quantity,total_cents\n"
 
 
+_STYLE = """
+:root { color-scheme: light dark; font: 15px/1.5 system-ui, sans-serif; --line: light-dark(#d8dde3, #333b45); }
+body { max-width: 72rem; margin: 0 auto; padding: 1.5rem 1rem; }
+h1 { font-size: 1.4rem; }
+.wide { overflow-x: auto; }
+table { border-collapse: collapse; width: 100%; }
+th, td { text-align: left; padding: .45rem .6rem; border-bottom: 1px solid var(--line); vertical-align: top; }
+code { white-space: nowrap; }
+form { margin: 0; }
+button { font: inherit; padding: .1rem .7rem; white-space: nowrap; }
+.ok { color: light-dark(#0b6e4f, #5fd3a8); }
+.ill { color: light-dark(#a3341a, #ff9a7a); }
+.says { min-width: 16rem; }
+.score strong { font-size: 1.6rem; }
+"""
+
+
+def document(title: str, body: str) -> str:
+    """Return a page of HTML; *body* is HTML already."""
+    return (
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(title)}</title>'
+        '<meta name="viewport" content="width=device-width"><link rel="icon" href="data:,">'
+        f"<style>{_STYLE}</style>{body}"
+    )
+
+
 def index_page() -> str:
     """Return the page that says what is here and what is wrong with it."""
     rows = "".join(
-        f"<tr><td>{problem.number}<td>{escape(problem.route or 'the process')}<td>{escape(problem.title)}"
+        f"<tr><td>{problem.number}<td><code>{escape(problem.route or 'the process')}</code><td>{escape(problem.title)}"
         for problem in PROBLEMS
     )
-    return (
-        '<!doctype html><html lang="en"><title>The shop</title><h1>The shop</h1>'
+    return document(
+        "The shop",
+        "<h1>The shop</h1>"
         "<p>A web shop with ten seeded problems. <a href='perfkit/'>See what perfkit finds</a>.</p>"
-        f"<table><tr><th>#<th>Where<th>What{rows}</table>"
+        f"<div class='wide'><table><tr><th>#<th>Where<th>What{rows}</table></div>",
     )
 
 

@@ -12,8 +12,9 @@ from http import HTTPStatus
 from urllib.parse import parse_qs, urlsplit
 
 from perfkit import PerformanceSystem
+from perfkit_demo.shop.answers import document
 from perfkit_demo.shop.fixes import Fixes
-from perfkit_demo.shop.problems import FIXABLE, PROBLEMS
+from perfkit_demo.shop.problems import FIXABLE, PROBLEMS, Problem
 
 __all__ = ["MOST_BYTES", "is_ours", "page", "press"]
 
@@ -56,25 +57,55 @@ def press(fixes: Fixes, form: bytes, system: PerformanceSystem | None) -> HTTPSt
 
 
 def page(fixes: Fixes) -> str:
-    """Return the page with its buttons."""
+    """Return the page with its buttons; where scripts run it shows what perfkit says, every two seconds."""
     mended = fixes.on()
-    return (
-        '<!doctype html><html lang="en"><meta charset="utf-8"><title>The shop: fix it</title><h1>Fix it</h1>'
-        "<p>Each button mends a problem while the visitors come. After 100 requests without it "
-        "<a href='perfkit/'>perfkit</a> says what that gained.</p>"
-        "<table><tr><th>#<th>Where<th>What<th>Now<th>"
-        + "".join(_row(each.number, each.route, each.title, each.name, each.name in mended) for each in PROBLEMS)
-        + "</table>"
+    rows = "".join(_row(each, is_mended=each.name in mended) for each in PROBLEMS)
+    return document(
+        "The shop: fix it",
+        "<h1>Fix it</h1>"
+        "<p>Each button mends a problem while the visitors come. After 100 requests of its route without it "
+        "<a href='perfkit/'>perfkit</a> says what that gained; its score looks back one minute.</p>"
+        "<p class='score' hidden>Score <strong id='score'></strong> of 100</p>"
+        "<div class='wide'><table><tr><th>#<th>Where<th>What<th>Now<th><th class='says'>perfkit says"
+        f"{rows}</table></div><script>{_SCRIPT}</script>",
     )
 
 
-def _row(number: int, route: str, title: str, name: str, is_mended: bool) -> str:
-    told = f"<tr><td>{number}<td>{escape(route or 'the process')}<td>{escape(title)}"
-    if name not in FIXABLE:
-        return f"{told}<td>healthy<td>"
+def _row(problem: Problem, *, is_mended: bool) -> str:
+    where = f"<code>{escape(problem.route)}</code>" if problem.route else "the process"
+    told = f"<tr><td>{problem.number}<td>{where}<td>{escape(problem.title)}"
+    if problem.name not in FIXABLE:
+        return f"{told}<td><span class='ok'>healthy</span><td><td>"
     said = "Break it again" if is_mended else "Fix it"
+    state = "<span class='ok'>mended</span>" if is_mended else "<span class='ill'>broken</span>"
     return (
-        f"{told}<td>{'mended' if is_mended else 'broken'}<td>"
-        f'<form method="post" action="demo"><input type="hidden" name="fix" value="{name}">'
+        f"{told}<td>{state}<td>"
+        f'<form method="post" action="demo"><input type="hidden" name="fix" value="{problem.name}">'
         f'<input type="hidden" name="on" value="{0 if is_mended else 1}"><button>{said}</button></form>'
+        f'<td class="says" data-code="{problem.code}">'
     )
+
+
+_SCRIPT = """
+const short = (site) => site ? site.split("/").pop() : "";
+const say = (cell, told) => {
+  const code = cell.dataset.code, found = told.recommendations.find((each) => each.code === code);
+  const fixed = told.fixed.find((each) => each.code === code);
+  if (!code) cell.textContent = "see its route: no profiler looks into functions yet";
+  else if (found) cell.textContent = `${code} at ${short(found.site) || found.route || found.object}`;
+  else cell.textContent = fixed ? `fixed: ${fixed.proof || "not met any more"}` : "nothing yet";
+};
+const ask = async () => {
+  try {
+    const answer = await fetch("perfkit/api/overview");
+    if (!answer.ok) return;
+    const told = await answer.json();
+    document.querySelectorAll("[data-code]").forEach((cell) => say(cell, told));
+    document.querySelector(".score").hidden = !told.score;
+    document.querySelector("#score").textContent = told.score ? told.score.value : "";
+  } finally {
+    setTimeout(ask, 2000);
+  }
+};
+ask();
+"""

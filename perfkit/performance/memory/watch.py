@@ -113,10 +113,10 @@ class MemoryWatcher:
         line = slope(floor_of(self._points, self._settings.window))
         is_suspect = line is not None and self._grows(line)
         if self._own is not None:
-            # Every program grows for a while: in a short time only a type that becomes steadily more is a proof.
+            # Every program grows for a while: in a short time a type that becomes steadily more is the proof.
             self._own.look(now)
-            steady = self._own.steady() if is_suspect else {}
-            is_suspect = bool(steady)
+            steady = self._own.steady()
+            is_suspect = bool(steady) and line is not None and line.per_second > 0.0
         if line is not None and is_suspect:
             is_news = self._look(now, steady) or not self._is_suspect
             if is_news or now - self._told_at >= TOLD_EVERY:
