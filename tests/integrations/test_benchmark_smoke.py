@@ -183,7 +183,7 @@ def test_the_footprint_of_perfkit_is_measured() -> None:
 
 def test_what_the_pytest_plugin_costs_is_measured() -> None:
     told = run_json("pytest_plugin")["pytest_plugin"]
-    assert len(told) == 3
+    assert len(told) == 4
     assert all(figures["ratio"] > 0.0 for ways in told.values() for figures in ways.values())
 
 
