@@ -7,8 +7,7 @@ import http.client
 import time
 
 from perfkit.cli.arguments import add_service, given_url, seconds
-from perfkit.cli.console import clean
-from perfkit.cli.probing import ask, health_path, token_in
+from perfkit.cli.probing import ask, health_path, reason_of, token_in
 
 __all__ = ["add_arguments", "run"]
 
@@ -36,7 +35,7 @@ def run(options: argparse.Namespace) -> int:
         code = ask(url, path, method="DELETE" if options.end else "POST", timeout=options.timeout, token=token).code
     except (OSError, http.client.HTTPException) as error:
         raise ServiceError(
-            f"{url.netloc} did not answer ({clean(str(error)) or type(error).__name__}). The service must run and be "
+            f"{url.netloc} did not answer ({reason_of(error)}). The service must run and be "
             "reachable from here. Look at its address."
         ) from None
     if code != 202:

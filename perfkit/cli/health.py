@@ -10,7 +10,7 @@ from urllib.parse import SplitResult
 
 from perfkit.cli.arguments import add_service, given_url
 from perfkit.cli.console import clean
-from perfkit.cli.probing import Answer, ask, health_path, token_in
+from perfkit.cli.probing import Answer, ask, health_path, reason_of, token_in
 
 if TYPE_CHECKING:
     from perfkit.cli.documents.probes import Health
@@ -58,7 +58,7 @@ def _asked(url: SplitResult, token: str, timeout: float) -> tuple[Answer | None,
     try:
         return ask(url, f"{path}?{url.query}" if url.query else path, timeout=timeout, token=token), ""
     except (OSError, http.client.HTTPException) as error:
-        return None, clean(str(error)) or type(error).__name__
+        return None, reason_of(error)
 
 
 def _ill(answer: Answer) -> list[dict[str, object]]:

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
-from perfkit.cli.console import say
+from perfkit.cli.console import clean, say
 from perfkit.core.errors import PerfkitError
 
-__all__ = ["DASHBOARD", "Answer", "Reply", "address", "ask", "fetch", "health_path", "token_in"]
+__all__ = ["DASHBOARD", "HEALTH", "Answer", "Reply", "address", "ask", "fetch", "health_path", "reason_of", "token_in"]
 
 MOST_BYTES = 1_000_000
 LONGEST_TOKEN = 4096
@@ -54,6 +54,12 @@ def address(text: str) -> SplitResult:
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
         raise ValueError(text)
     return parts
+
+
+def reason_of(error: Exception) -> str:
+    """Say why there was no answer, without the number that the system gives it."""
+    said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return clean(said) or type(error).__name__
 
 
 def health_path(url: SplitResult) -> str:

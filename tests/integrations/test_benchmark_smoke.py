@@ -183,8 +183,15 @@ def test_the_footprint_of_perfkit_is_measured() -> None:
 
 def test_what_the_pytest_plugin_costs_is_measured() -> None:
     told = run_json("pytest_plugin")["pytest_plugin"]
-    assert len(told) == 2
+    assert len(told) == 4
     assert all(figures["ratio"] > 0.0 for ways in told.values() for figures in ways.values())
+
+
+def test_what_the_command_costs_is_measured_beside_others() -> None:
+    found = run_json("command")
+    assert found["frame"] > 0.0
+    assert {"python -c pass", "perfkit --help", "perfkit top --once", "flask --help"} <= set(found["command"])
+    assert all(figures["wall"] > 0.0 for figures in found["command"].values())
 
 
 def test_tables_name_the_budgets_and_whether_they_hold() -> None:

@@ -20,6 +20,7 @@ pytestmark = pytest.mark.server
         (("fast:app",), "/items/{number}", "fast:app is FastAPI (ASGI)"),
         (("fast", "--workers", "2"), "/items/{number}", "fast is FastAPI (ASGI)"),
         (("fast.py", "--reload"), "/items/{number}", "fast.py is FastAPI (ASGI)"),
+        (("star:build", "--factory"), "/items/{number:int}", "star:build is Starlette (ASGI)"),
         (("flasky",), "/items/<int:number>", "flasky is Flask (WSGI)"),
         (("flasky:create_app()", "--workers", "2"), "/items/<int:number>", "is Flask (WSGI)"),
         (("project.wsgi",), "/items/<int:number>", "project.wsgi is Django (WSGI)"),

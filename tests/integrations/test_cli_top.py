@@ -253,6 +253,13 @@ def test_colour_is_left_out_where_it_is_not_wanted(service: Canned) -> None:
         assert b"\x1b[3" not in terminal.raw
 
 
+def test_a_terminal_that_cannot_be_painted_anew_gets_one_frame(service: Canned) -> None:
+    with seen(service.url, TERM="dumb") as terminal:
+        assert terminal.ended() == 0
+        assert b"/items/0" in terminal.raw
+        assert b"\x1b" not in terminal.raw
+
+
 def test_a_real_service_is_watched(tmp_path: Path) -> None:
     with running(tmp_path, "fast:app") as server:
         for number in range(60):

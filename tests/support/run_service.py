@@ -28,6 +28,15 @@ app = FastAPI()
 @app.get("/items/{number}")
 def item(number: int): return {"number": number}
 """,
+    "star.py": """
+from starlette.applications import Starlette
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+async def item(request): return JSONResponse({"number": request.path_params["number"]})
+
+def build(): return Starlette(routes=[Route("/items/{number:int}", item)])
+""",
     "flasky.py": """
 from flask import Flask
 

@@ -47,7 +47,7 @@ def interval(latency: Latency, requests: int, quantile: float) -> tuple[float, f
     # Nothing is known of the faster half: it is taken to lie as far below as the slower one lies above, by ratio.
     beyond = _value(points, min(1.0, 2.0 * _KNOWN[0][0] - lower))
     median = points[0][1]
-    return median * median / beyond if beyond > 0.0 else 0.0, middle, greatest
+    return median * (median / beyond) if beyond > 0.0 else 0.0, middle, greatest
 
 
 def _points(latency: Latency, requests: int) -> list[tuple[float, float]]:

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterator
 from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from perfkit.cli.diagnosis.answers import dashboard, strangers
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from perfkit.cli.launch.around import Wrapped
     from perfkit.config import PerformanceConfig
 
-__all__ = ["answers", "libraries", "order", "present"]
+__all__ = ["answers", "libraries", "order", "present", "server"]
 
 ADD = {
     "FastAPI": "app.add_middleware(PerfkitMiddleware), from perfkit_asgi",
@@ -47,6 +48,19 @@ def present(name: str, wrapped: Wrapped) -> Iterator[Note]:
         yield told("app", f"{kind}; perfkit is not in its code", f"Write {line}; or start it with perfkit run {name}")
     else:
         yield fine("app", f"{kind}; perfkit is in its code")
+
+
+SERVERS = {"asgi": ("uvicorn", "hypercorn", "daphne", "granian"), "wsgi": ("gunicorn", "waitress", "uwsgi", "mod_wsgi")}
+"""What serves apps of each interface, the one that `perfkit run` takes first."""
+
+
+def server(wrapped: Wrapped) -> Note:
+    """Look whether there is a server for the app."""
+    names = SERVERS[wrapped.interface]
+    found = [name for name in names if find_spec(name) is not None]
+    if found:
+        return fine("server", f"{found[0]} is installed and can serve it")
+    return warned("server", f"no server for {wrapped.interface.upper()} is installed", f"pip install {names[0]}")
 
 
 def order(wrapped: Wrapped) -> Iterator[Note]:

@@ -98,6 +98,7 @@ def _of_app(options: argparse.Namespace) -> Iterator[Note]:
     with _variable(token):
         serving = wrapped(Target.parsed(options.target, factory=options.factory, folder=options.app_dir))
     yield from application.present(options.target, serving)
+    yield application.server(serving)
     # The settings are looked at as they are without a token of ours.
     config, notes = installation.settings(serving.settings, debug=serving.is_debug)
     yield from notes

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from perfkit import __version__
 from perfkit.advice.wording import count
 from perfkit.cli.diagnosis.answers import dashboard, strangers
 from perfkit.cli.diagnosis.note import Note, fine, told, warned
@@ -21,6 +22,13 @@ def looked_at(service: Service) -> Iterator[Note]:
     """
     overview = decoded(service.overview(), service.name)
     yield fine("service", f"{overview.service}/{overview.environment} at {service.name}, perfkit {overview.perfkit}")
+    yield from _way(service)
+    if overview.perfkit != __version__:
+        yield told(
+            "version",
+            f"the service has perfkit {overview.perfkit}, this command is of {__version__}",
+            "Use the perfkit command of the service's own environment",
+        )
     yield from _workers(overview)
     yield from dashboard(service, service.mount)
     yield from strangers(service, service.mount, is_development=overview.environment == "development")
@@ -29,8 +37,46 @@ def looked_at(service: Service) -> Iterator[Note]:
         yield fine("metrics", f"{service.metrics_path} answers")
     else:
         yield told("metrics", f"{service.metrics_path} answers {code}", "Look at http.metrics_path and metrics.enabled")
+    yield _health(service)
+    yield from _components(overview)
     yield from _hooks(overview)
     yield from _seen(overview)
+
+
+def _way(service: Service) -> Iterator[Note]:
+    """Look at the way to the service: who can read the token on it."""
+    if service.is_in_the_clear:
+        yield warned(
+            "way",
+            "the token goes over the network in the clear",
+            "Put TLS in front of the service and ask it by https, or ask it on its own machine",
+        )
+
+
+def _health(service: Service) -> Note:
+    code = service.get(service.health_path).code
+    if code == 200:
+        return fine("health", f"{service.health_path} says that the service is well")
+    if code == 503:
+        return warned("health", f"{service.health_path} says that the service is critical", "perfkit health says why")
+    return told("health", f"{service.health_path} answers {code}", "Look at http.health_path and health.enabled")
+
+
+WAKENED = {
+    "cache": "Use system.cache, @cached or the CACHES backend",
+    "database": "It wakes with SQLAlchemy, Django's ORM, asyncpg or a connection that is wrapped by hand",
+    "load_balancer": "Add servers to it, or call hosts through system.load_balancer",
+    "alerts": "Write rules in alerts.rules, or objectives",
+}
+"""What wakes a component that nobody uses."""
+
+
+def _components(overview: Overview) -> Iterator[Note]:
+    """Say which components are switched off, and which have had nothing to do."""
+    for word in overview.off:
+        yield told("components", f"{word} is switched off", f"Set {word}.enabled to true to have it")
+    for word in overview.asleep:
+        yield told("components", f"{word} sleeps: nobody has used it yet", WAKENED.get(word, "Nothing need be done"))
 
 
 def _workers(overview: Overview) -> Iterator[Note]:

@@ -9,7 +9,7 @@ from urllib.parse import SplitResult
 
 from perfkit.cli.arguments import URL_VARIABLE, given_url
 from perfkit.cli.console import clean
-from perfkit.cli.probing import DASHBOARD, Reply, fetch, token_in
+from perfkit.cli.probing import DASHBOARD, HEALTH, Reply, fetch, reason_of, token_in
 from perfkit.core.errors import PerfkitError
 
 __all__ = ["NotAllowedError", "Service", "ServiceError"]
@@ -17,6 +17,7 @@ __all__ = ["NotAllowedError", "Service", "ServiceError"]
 MOST_BYTES = 64 * 1024 * 1024
 OVERVIEW = "/api/overview"
 METRICS = "/metrics"
+LOOPBACK = ("localhost", "::1")
 
 
 class ServiceError(PerfkitError, OSError):
@@ -106,6 +107,17 @@ class Service:
         return f"{self._path.removesuffix(DASHBOARD)}{METRICS}"
 
     @property
+    def health_path(self) -> str:
+        """Where the service tells its health: beside the dashboard, too."""
+        return f"{self._path.removesuffix(DASHBOARD)}{HEALTH}"
+
+    @property
+    def is_in_the_clear(self) -> bool:
+        """Whether what is asked can be read on the way: http to another machine."""
+        host = self._url.hostname or ""
+        return self._url.scheme == "http" and host not in LOOPBACK and not host.startswith("127.")
+
+    @property
     def _path(self) -> str:
         return self._url.path.rstrip("/")
 
@@ -121,7 +133,7 @@ class Service:
                 reply = fetch(self._url, path, timeout=self._timeout, token=token, most=MOST_BYTES)
             except (OSError, http.client.HTTPException, ValueError) as error:
                 raise ServiceError(
-                    f"{self.name} did not answer ({clean(str(error)) or type(error).__name__}). "
+                    f"{self.name} did not answer ({reason_of(error)}). "
                     "The service must run and be reachable from here. "
                     f"Look at its address, given as URL or in {URL_VARIABLE}."
                 ) from None

@@ -253,7 +253,7 @@ def ordered(routes: Sequence[RouteSnapshot], view: View) -> list[RouteSnapshot]:
 def _widths(width: int) -> list[int]:
     """Return the width of each column; the route gets what is left."""
     finding = max(7, (width - 80) // 2) if width >= NARROW else 0
-    share = 18 if width >= 90 else 13 if width >= 72 else 8
+    share = 18 if width >= 90 else 8  # on 80 columns names are worth more than bars
     fixed = [6, 8, 8, 8, 7, 5, share, finding]
     while fixed and width - sum(fixed) - len(fixed) < 16 and any(fixed[2:]):
         last = max(at for at, each in enumerate(fixed) if each)

@@ -9,6 +9,7 @@ import shutil
 import signal
 import sys
 import time
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from perfkit.cli.arguments import add_service, duration
@@ -61,9 +62,15 @@ def run(options: argparse.Namespace) -> int:
     # Without rich nobody knows what this terminal can draw.
     glyphs = UNICODE if by_rich and (sys.stdout.encoding or "").lower().startswith("utf") else ASCII
     painter = Painter(is_coloured=is_coloured(options.color), by_rich=by_rich)
-    if options.once or not (sys.stdin.isatty() and sys.stdout.isatty()):
+    if options.once or not _can_be_drawn_over():
         return _once(service, overview, painter, glyphs)
     return _live(service, painter, glyphs, interval)
+
+
+def _can_be_drawn_over() -> bool:
+    """Return whether a person sits at a terminal that can be painted anew, and tells of single keys."""
+    is_there = sys.stdin.isatty() and sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+    return is_there and find_spec("termios") is not None
 
 
 def _once(service: Service, overview: Overview, painter: Painter, glyphs: Glyphs) -> int:

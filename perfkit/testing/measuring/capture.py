@@ -44,13 +44,12 @@ def _owner() -> object:
     exchange = get_exchange()
     if exchange is not None and not exchange[0]:
         return exchange
-    asyncio = sys.modules.get("asyncio")
-    if asyncio is not None:
-        try:
-            return asyncio.current_task()
-        except RuntimeError:  # no loop runs in this thread
-            return None
-    return None
+    asyncio: Any = sys.modules.get("asyncio")
+    # Asked like this it raises nothing where no loop runs: an exception a statement would cost as much as all else.
+    if asyncio is None or asyncio._get_running_loop() is None:
+        return None
+    task: object = asyncio.current_task()
+    return task
 
 
 class _EveryStatement(Recorder):

@@ -9,15 +9,18 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from overviews import canned, made, route
 
+from perfkit import __version__
 from perfkit.cli.diagnosis.answers import dashboard
 from perfkit.cli.diagnosis.installation import cost, shared
 from perfkit.cli.diagnosis.note import Level, Note
 from perfkit.cli.main import main
 from perfkit.cli.probing import Reply
+from perfkit.cli.reading.service import Service
 from perfkit.config import get_performance_config
 
 APPS = {
@@ -208,3 +211,66 @@ def test_a_running_service_is_looked_at_from_outside(capsys: pytest.CaptureFixtu
 def test_what_cannot_be_looked_at_has_its_exit_code(target: str, code: int, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["doctor", target]) == code
     assert "Traceback" not in capsys.readouterr().err
+
+
+CAPTURE = {"name": "sqlalchemy", "is_active": False, "reason": "the self-test failed: OperationalError"}
+SEEN = {"requests": 100, "routes": (route("/a"),), "perfkit": __version__}
+
+
+@pytest.mark.parametrize(
+    ("numbers", "health", "subject", "level", "said", "todo"),
+    [
+        ({}, 503, "health", "warn", "says that the service is critical", "perfkit health says why"),
+        ({}, 404, "health", "note", "/health answers 404", "http.health_path"),
+        ({"perfkit": "0.0.9"}, 200, "version", "note", "has perfkit 0.0.9", "own environment"),
+        ({"off": ("database",)}, 200, "components", "note", "database is switched off", "database.enabled to true"),
+        ({"asleep": ("cache",)}, 200, "components", "note", "cache sleeps", "@cached"),
+        ({"asleep": ("recorder",)}, 200, "components", "note", "recorder sleeps", "Nothing need be done"),
+        ({"database": {"captures": [CAPTURE]}}, 200, "hooks", "warn", "sqlalchemy are not seen", "OperationalError"),
+        ({"database": None}, 200, "hooks", "note", "no database is seen", "by hand"),
+        ({"requests": 0, "routes": ()}, 200, "requests", "warn", "none has been counted", "not in its way"),
+        ({"degraded": "the store is full"}, 200, "workers", "warn", "the store is full", "store.directory"),
+    ],
+)
+def test_a_fault_of_a_running_service_is_found_with_what_mends_it(
+    numbers: dict[str, Any],
+    health: int,
+    subject: str,
+    level: str,
+    said: str,
+    todo: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with canned() as service:
+        service.headers = {"content-security-policy": OURS}
+        service.tells(made(**{**SEEN, **numbers}))
+        service.answers |= {"/perfkit/": (200, b"<html>"), "/health": (health, b"{}"), "/metrics": (200, b"")}
+        main(["doctor", service.url, "--json"])
+    notes = [note for note in json.loads(capsys.readouterr().out)["notes"] if note["subject"] == subject]
+    assert [note["level"] for note in notes] == [level]
+    assert said in notes[0]["message"]
+    assert todo in notes[0]["todo"]
+
+
+def test_a_token_in_the_clear_is_found() -> None:
+    clear = {url: Service(urlsplit(url)).is_in_the_clear for url in CLEAR}
+    assert clear == CLEAR
+
+
+CLEAR = {
+    "http://shop.example": True,
+    "http://10.0.0.5:8000": True,
+    "https://shop.example": False,
+    "http://127.0.0.1:8000": False,
+    "http://127.9.9.9": False,
+    "http://localhost:8000": False,
+    "http://[::1]:8000": False,
+}
+
+
+def test_an_app_that_nothing_can_serve_is_found(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("perfkit.cli.diagnosis.application.find_spec", lambda name: None)
+    note = diagnosed(capsys, 0, "doctored_well:app")["server"]
+    assert (note["level"], note["todo"]) == ("warn", "pip install uvicorn")
