@@ -63,6 +63,7 @@ docs-serve: $(STAMP) ## Show the site at 127.0.0.1:8001 while you write
 references: $(STAMP) ## Write anew what the documentation takes from the code
 	$(BIN)/python -m perfkit.config.reference > docs/reference/settings.md
 	$(BIN)/python -m perfkit.schema --directory docs/reference/schemas
+	$(BIN)/python -m perfkit.cli.schema --directory docs/reference/schemas/cli
 	$(BIN)/python -m perfkit.http.openapi > docs/reference/openapi.json
 	$(BIN)/python -m perfkit.advice.codes
 	$(BIN)/python docs/references.py

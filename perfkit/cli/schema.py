@@ -17,6 +17,7 @@ import msgspec
 
 from perfkit.cli.comparing.words import Compare
 from perfkit.cli.diagnosis.note import Doctor
+from perfkit.cli.documents.codes import Explain
 from perfkit.cli.documents.document import Document
 from perfkit.cli.documents.probes import Health
 from perfkit.cli.documents.settings import ConfigExplain, ConfigShow, ConfigValidate
@@ -40,6 +41,7 @@ DOCUMENTS: dict[str, type[Document]] = {
     "config-show": ConfigShow,
     "config-validate": ConfigValidate,
     "doctor": Doctor,
+    "explain": Explain,
     "health": Health,
     "top": Top,
 }

@@ -12,6 +12,7 @@ import pytest
 from doc_pages import ROOT
 
 from perfkit import PerformanceSystem
+from perfkit.cli import schema as of_commands
 from perfkit.schema import SCHEMAS, encoded, json_schema, main
 from perfkit.testing import FakeClock
 
@@ -36,6 +37,13 @@ def test_the_published_schema_is_made_from_the_code_as_it_is(name: str) -> None:
     command = "python -m perfkit.schema --directory docs/reference/schemas"
     assert (FOLDER / f"{name}.schema.json").read_text(encoding="utf-8") == encoded(name), f"run: {command}"
     jsonschema.Draft202012Validator.check_schema(json_schema(name))
+
+
+@pytest.mark.parametrize("name", of_commands.DOCUMENTS)
+def test_the_published_schema_of_a_command_is_made_from_the_code_as_it_is(name: str) -> None:
+    command = "python -m perfkit.cli.schema --directory docs/reference/schemas/cli"
+    path = FOLDER / "cli" / f"{name}.schema.json"
+    assert path.read_text(encoding="utf-8") == of_commands.encoded(name), f"run: {command}"
 
 
 def test_no_schema_is_published_that_is_none_of_ours() -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 import re
 from collections.abc import Iterator
 
+from perfkit.cli.arguments import add_output
 from perfkit.cli.console import Style, is_coloured
 
 __all__ = ["add_arguments", "run"]
@@ -16,22 +16,23 @@ _LINK, LABEL = re.compile(r"\[([^\]]+)\]\([^)\s]+\)"), r"\1"
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """Add the options of `perfkit explain` to *command*."""
-    add = command.add_argument
-    add("code", metavar="CODE", nargs="?", type=str.upper, help="such as PK101; without one all are listed")
-    add("--json", action="store_true", help="print one JSON object for programs")
-    add("--color", choices=("auto", "always", "never"), default="auto", help="when to colour (auto: on a terminal)")
+    command.add_argument("code", metavar="CODE", nargs="?", type=str.upper, help="such as PK101; all without one")
+    add_output(command)
 
 
 def run(options: argparse.Namespace) -> int:
     """Print what is asked for; return 0."""
-    import msgspec
-
     from perfkit.advice.codes import explanation, explanations, page
 
     told = explanations() if options.code is None else (explanation(options.code),)
     if options.json:
-        document = {"version": 1, "command": "explain", "codes": msgspec.to_builtins(told)}
-        print(json.dumps(document, indent=1, ensure_ascii=False))
+        from perfkit.cli.documents.codes import Explain
+        from perfkit.cli.documents.document import printed
+        from perfkit.snapshot import SCHEMA_VERSION
+
+        print(printed(Explain(version=SCHEMA_VERSION, codes=told)))
+        return 0
+    if options.quiet:
         return 0
     style = Style(is_coloured(options.color))
     if options.code is None:
