@@ -113,7 +113,9 @@ class Overview(Page[OverviewFound]):
             content.append(_routes(shown, found, given, span))
             if performance.blocked:
                 since = "since the workers started"
-                content.append(section("blocked", "Blocked event loop", blocked_table(performance), note=since))
+                content.append(
+                    section("blocked", "Blocked event loop", blocked_table(performance, shown.editor), note=since)
+                )
         else:
             content += [_first_steps(shown), recommendations(shown, given)]
         content += component_sections(shown)

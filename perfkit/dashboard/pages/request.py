@@ -69,9 +69,9 @@ class Request(Page[RequestFound]):
             ]
         kept = found.kept
         spent = section("spent", f"Where its {seconds(kept.seconds)} went", breakdown(kinds_of(kept), kept.seconds))
-        cards: list[Child] = [_headline(kept, back), _facts(shown, kept), spent, waterfall(kept)]
+        cards: list[Child] = [_headline(kept, back), _facts(shown, kept), spent, waterfall(kept, shown.editor)]
         if found.excerpts:
-            listings = [source(site, lines) for site, lines in found.excerpts.items()]
+            listings = [source(site, lines, shown.editor) for site, lines in found.excerpts.items()]
             cards.append(section("source", "Your code there", listings, note="shown in development only"))
         if kept.exception is not None:
             cards.append(_exception(kept.exception))
