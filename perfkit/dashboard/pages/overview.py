@@ -18,6 +18,7 @@ from perfkit.dashboard.page import Page
 from perfkit.dashboard.parameters import Given, Parameter
 from perfkit.dashboard.parts import figure, heading, icon, marked, section, split_unit, status_class, status_mark
 from perfkit.dashboard.scales import thinned
+from perfkit.dashboard.sections.checklist import checklist
 from perfkit.dashboard.sections.components import component_sections
 from perfkit.dashboard.sections.fixed import fixed_list
 from perfkit.dashboard.sections.heat import heat_card
@@ -118,6 +119,8 @@ class Overview(Page[OverviewFound]):
                 )
         else:
             content += [_first_steps(shown), recommendations(shown, given)]
+        if performance.total_requests < shown.targets.requests and "performance" not in shown.missing:
+            content.append(checklist(shown))
         content += component_sections(shown)
         if "performance" not in shown.missing:
             content.append(section("workers", "Workers", workers_table(performance, shown.at)))
@@ -316,10 +319,14 @@ def _key(kind: str, word: str) -> Markup:
 
 
 def _first_steps(data: OverviewData) -> Markup:
-    """Three lines to copy: send a request, see the numbers, ask for health."""
+    """Lines to copy: send a request, see the numbers, ask for health, have the set-up looked at."""
     steps = [("Send this app a request", data.home_url, "curl -i")]
     steps += [("Read what was counted", data.metrics_url, "curl -s")] if data.metrics_url else []
     steps += [("Ask how it is", data.health_url, "curl -s")] if data.health_url else []
+    commands = [
+        ("Have the set-up looked at", "perfkit doctor"),
+        ("See a shop with its problems", "perfkit demo --open"),
+    ]
     lines = [
         h(
             "li",
@@ -328,6 +335,10 @@ def _first_steps(data: OverviewData) -> Markup:
             h("pre", {"tabindex": 0}, h("code", None, f"{curl} {shlex.quote(urljoin(data.page_url, url))}")),
         )
         for title, url, curl in steps
+    ]
+    lines += [
+        h("li", None, h("span", None, title), h("pre", {"tabindex": 0}, h("code", None, command)))
+        for title, command in commands
     ]
     return section(
         "first-steps",
