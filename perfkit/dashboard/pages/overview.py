@@ -178,6 +178,7 @@ def notice(data: OverviewData) -> Markup | None:
 
 def _verdict(data: OverviewData) -> Markup:
     verdict, routes = data.verdict, data.performance.routes
+    show = [" ", h("a", {"class": "more", "href": "#advice"}, "Show")] if data.recommendations else None
     return h(
         "section",
         {"class": f"card verdict {status_class(verdict.status)}", "aria-label": "Verdict"},
@@ -192,7 +193,7 @@ def _verdict(data: OverviewData) -> Markup:
                 h("h1", None, verdict.headline),
             ),
             h("p", {"class": "cause"}, linked(verdict.cause, routes)) if verdict.cause else None,
-            h("p", {"class": "action"}, h("strong", None, "Do this first: "), linked(verdict.action, routes))
+            h("p", {"class": "action"}, h("strong", None, "Do this first: "), linked(verdict.action, routes), show)
             if verdict.action
             else None,
         ),
