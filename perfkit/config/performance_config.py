@@ -9,7 +9,7 @@ from msgspec import Meta, field
 from perfkit.alerts.settings import AlertsSettings
 from perfkit.cache.settings import CacheSettings
 from perfkit.config.presets import Environment
-from perfkit.config.sections import AccessSettings, HttpSettings
+from perfkit.config.sections import AccessSettings, DashboardSettings, HttpSettings
 from perfkit.core.settings import Settings
 from perfkit.database.settings import DatabaseSettings
 from perfkit.health.settings import HealthSettings
@@ -55,6 +55,7 @@ class PerformanceConfig(Settings, frozen=True, dict=True):
     store: StoreSettings = field(default_factory=StoreSettings)
     http: HttpSettings = field(default_factory=HttpSettings)
     access: AccessSettings = field(default_factory=AccessSettings)
+    dashboard: DashboardSettings = field(default_factory=DashboardSettings)
     metrics: MetricsSettings = field(default_factory=MetricsSettings)
     performance: PerformanceSettings = field(default_factory=PerformanceSettings)
     health: HealthSettings = field(default_factory=HealthSettings)

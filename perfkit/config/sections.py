@@ -6,13 +6,13 @@ import itertools
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Annotated, Any, Literal
 
-from msgspec import Meta
+from msgspec import Meta, field
 
 from perfkit.config.fields import fields_of
 from perfkit.core.message import Request
 from perfkit.core.settings import HIDDEN, Settings
 
-__all__ = ["Access", "AccessSettings", "HttpSettings"]
+__all__ = ["EDITORS", "Access", "AccessSettings", "DashboardSettings", "HttpSettings"]
 
 # One or more segments that are not made of dots alone; `\Z` because `$` lets a final newline pass.
 PATH = r"^(/(?!\.+(/|\Z))[A-Za-z0-9._~-]+)+\Z"
@@ -96,6 +96,44 @@ class HttpSettings(Settings, frozen=True):
                     f"{{0}} is {inner!r}, which {{1}} ({outer!r}) already answers. No path may be equal to another or "
                     "lie below it. Give one of the two a path of its own.",
                 )
+
+
+EDITORS = {
+    **{
+        name: f"{name}://file{{path}}:{{line}}"
+        for name in ("vscode", "vscode-insiders", "vscodium", "cursor", "windsurf", "zed")
+    },
+    **{name: f"{name}://open?file={{path}}&line={{line}}" for name in ("pycharm", "idea")},
+    "sublime": "subl://open?url=file://{path}&line={line}",
+    "textmate": "txmt://open?url=file://{path}&line={line}",
+}
+"""The editors that are known by name, and the URL that opens a line in each."""
+
+_SCHEMES = sorted({template.partition(":")[0] for template in EDITORS.values()})
+_TEMPLATE = rf"(?:{'|'.join(_SCHEMES)})://[!-~]*\{{path\}}[!-~]*"
+
+
+class DashboardSettings(Settings, frozen=True):
+    """What the pages of the dashboard can do."""
+
+    editor: Annotated[
+        str,
+        Meta(
+            pattern=rf"^(?:auto|off|{'|'.join(EDITORS)}|{_TEMPLATE})\Z",
+            max_length=300,
+            description="What opens a line of your code from the pages, in development only. auto: the editor in whose "
+            "terminal the server runs; off: none; or a name, or a URL with {path} and {line} of one of their schemes.",
+            extra={"expected": f"auto, off, {', '.join(EDITORS)}, or a URL such as vscode://file{{path}}:{{line}}"},
+        ),
+    ] = "auto"
+    path_map: Annotated[
+        dict[str, str],
+        Meta(
+            max_length=20,
+            description="Beginnings of paths where the app runs, and what they are on the machine of the editor, "
+            "such as /app in a container.",
+        ),
+    ] = field(default_factory=dict)
 
 
 class AccessSettings(Settings, frozen=True):

@@ -11,6 +11,7 @@ import msgspec
 from perfkit.advice import Outlook, Score, Targets, Verdict
 from perfkit.advice.ledger import Fixed, Release, Snoozed
 from perfkit.core.findings import Finding
+from perfkit.dashboard.editor import Editor
 from perfkit.health.snapshot import HealthSnapshot
 from perfkit.performance.snapshot import PerformanceSnapshot
 
@@ -50,6 +51,7 @@ class OverviewData(msgspec.Struct, frozen=True, kw_only=True):
         degraded: Why the store could not do what was wished; empty if it could.
         live: Seconds after which the page loads itself again; None for a page that stands still.
         action_token: What the forms of this visitor bring; empty for who may not act.
+        editor: What opens a line of code; None outside of development, or where nobody says.
         done: What the visitor did just now, where an action led here.
         page_url: Absolute URL of this page as the visitor reached it; only for lines to copy into a shell.
         home_url, health_url, metrics_url: Relative to the page; empty where there is none.
@@ -83,6 +85,7 @@ class OverviewData(msgspec.Struct, frozen=True, kw_only=True):
     degraded: str = ""
     live: int | None = None
     action_token: str = ""
+    editor: Editor | None = None
     done: Done | None = None
     page_url: str = "http://127.0.0.1:8000/perfkit/"
     home_url: str = "../"

@@ -11,7 +11,9 @@ from functools import lru_cache
 from html import escape
 from typing import TypeAlias
 
-__all__ = ["Attributes", "Child", "Markup", "document", "h", "script"]
+from perfkit.config.sections import EDITORS
+
+__all__ = ["Attributes", "Child", "Markup", "document", "editor_link", "h", "script"]
 
 
 class Markup(str):
@@ -25,6 +27,7 @@ Attributes: TypeAlias = Mapping[str, str | int | float | bool | None]
 
 _NAME = re.compile(r"[a-zA-Z][a-zA-Z0-9-]*\Z")
 _URL = re.compile(r"(?:https?://|\.{1,2}/|[?#])[^\s\\\x00-\x20\x7f]*\Z")
+_EDITOR = re.compile(rf"(?:{'|'.join(sorted({url.partition(':')[0] for url in EDITORS.values()}))})://[!-~]+\Z")
 _ASSET = re.compile(r"\./static/[a-z]+-[0-9a-f]{16}\.js\Z")
 _URL_ATTRIBUTES = frozenset({"action", "formaction", "href", "src"})
 _VOID = frozenset({"br", "col", "hr", "img", "input", "link", "meta", "wbr"})
@@ -57,6 +60,13 @@ def script(url: str, *, is_module: bool = True) -> Markup:
         raise ValueError(f"{url!r} cannot be a script. It must be an asset of the dashboard. Add the file there.")
     kind = ' type="module"' if is_module else ""
     return Markup(f'<script{kind} src="{url}"></script>')
+
+
+def editor_link(url: str, *children: Child) -> Markup | None:
+    """Return the link that opens a file in an editor; None where *url* is none of an editor that is known."""
+    if not _EDITOR.match(url):
+        return None
+    return Markup(f'<a class="editor" href="{_escaped(url)}">{"".join(_text(child) for child in children)}</a>')
 
 
 def document(language: str, head: Sequence[Child], body: Sequence[Child]) -> Markup:

@@ -7,7 +7,8 @@ from typing import TypeAlias
 from urllib.parse import urlencode
 
 from perfkit.core.status import Status
-from perfkit.dashboard.html import Child, Markup, h
+from perfkit.dashboard.editor import Editor
+from perfkit.dashboard.html import Child, Markup, editor_link, h
 
 __all__ = [
     "Columns",
@@ -22,6 +23,7 @@ __all__ = [
     "route_link",
     "route_text",
     "section",
+    "site_code",
     "split_unit",
     "state",
     "status_class",
@@ -67,6 +69,20 @@ def breakable(text: str) -> Child:
     """Return *text*, which may break behind each slash."""
     first, *others = text.split("/")
     return [first, [["/", h("wbr"), part] for part in others]]
+
+
+def site_code(site: str, editor: Editor | None = None, said: str = "") -> Child:
+    """Return a line of code, chosen whole by one click, and behind it a link that opens it in the *editor*.
+
+    Args:
+        said: What stands for it, where that is shorter.
+    """
+    code = h("code", {"class": "site"}, breakable(said or site))
+    url = editor.url(site) if editor is not None else ""
+    if not url:
+        return code
+    hidden = h("span", {"class": "hidden"}, f" {said or site} in the editor")
+    return [code, " ", editor_link(url, "open", hidden)]
 
 
 def icon(status: Status) -> Markup:

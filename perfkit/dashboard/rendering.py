@@ -12,19 +12,13 @@ from perfkit.dashboard.page import Entry
 from perfkit.dashboard.pages import PAGES
 from perfkit.dashboard.parameters import Given, read
 from perfkit.dashboard.parts import section
+from perfkit.dashboard.sections.checklist import WAKES
 
 if TYPE_CHECKING:
     from perfkit.dashboard.documents.contract import Envelope
     from perfkit.system import PerformanceSystem
 
 __all__ = ["encode", "gather", "given_of", "overview", "render"]
-
-WAKES = {
-    "cache": 'system.cache.set("greeting", "hello")',
-    "database": "system.initialize(engine)",
-    "load_balancer": 'system.load_balancer.add_server("app-1", host="10.0.0.1", port=8000)',
-}
-"""The line of code that gives work to a component that sleeps until it has some."""
 
 
 def given_of(entry: Entry, query: str = "") -> Given:

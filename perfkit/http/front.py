@@ -157,6 +157,7 @@ class Front:
     def overview_data(self) -> OverviewData:
         """Return what all pages show. To look at one wakes no component."""
         from perfkit.dashboard import OverviewData
+        from perfkit.dashboard.editor import editor_of
         from perfkit.http.dashboard.absent import NO_HEALTH, NO_PERFORMANCE
 
         dashboard = self._system.get_performance_dashboard(wake=False)
@@ -175,6 +176,7 @@ class Front:
             snoozed=dashboard.snoozed,
             releases=dashboard.releases,
             recordings=self._system.store.past.recordings,
+            editor=editor_of(config.dashboard, config.environment),
             performance=components.get("performance") or NO_PERFORMANCE,
             health=components.get("health") or NO_HEALTH,
             cache=components.get("cache"),

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from visits import Visit
 
+from perfkit.dashboard.editor import Editor
 from tests.unit.dashboard import samples
 from tests.unit.dashboard.advice_samples import HOSTILE, N_PLUS_ONE
 
@@ -234,6 +237,69 @@ def test_a_cell_of_the_map_leads_to_the_requests_in_it(browser: Any, site: str, 
         page.locator("#heat").get_by_text("Show as table").click()
         page.locator("#heat td a").first.click()
         page.wait_for_url("**/requests?from=*&to=*")
+        assert visit.complaints == []
+
+
+def test_a_link_to_what_is_in_sight_stays_where_it_is(browser: Any, site: str) -> None:
+    allowed = ["clipboard-read", "clipboard-write"]
+    with closing(opened(browser, site, "degraded", "route?r=GET+/products&live=5", permissions=allowed)) as visit:
+        visit.page.get_by_role("button", name="Copy a link to what you see").click()
+        visit.page.get_by_role("button", name="Copy a link to what you see").get_by_text("✓").wait_for()
+        told = visit.measure("navigator.clipboard.readText()")
+        end = int(samples.AT)
+        assert told.endswith(f"/route?r=GET+%2Fproducts&from={end - 300}&to={end}")
+        visit.page.goto(told)
+        assert visit.page.locator(".pan .out").inner_text().startswith("15:47:10 to 15:52:10")
+
+
+def test_a_line_opens_in_the_editor_also_after_the_page_has_changed(
+    browser: Any, site: str, changes: dict[str, Any]
+) -> None:
+    here = "tests/browser/test_live_pages.py:1"
+    finding = msgspec.structs.replace(N_PLUS_ONE, site=here)
+    changes.update(editor=Editor("vscode://file{path}:{line}"), recommendations=(finding,))
+    with closing(opened(browser, site, "healthy")) as visit:
+        link = visit.page.locator(".finding .editor")
+        assert link.get_attribute("href") == f"vscode://file{Path(__file__).resolve()}:1"
+        count = "each => { clicked += 1; each.preventDefault(); }"
+        visit.measure(f"window.clicked = 0; document.querySelector('.editor').addEventListener('click', {count})")
+        visit.page.keyboard.press("e")
+        assert visit.measure("window.clicked") == 1
+        changes["editor"] = Editor("pycharm://open?file={path}&line={line}")
+        visit.wait("document.querySelector('.finding .editor').href.startsWith('pycharm://open?file=/')")
+        changes["editor"] = None
+        visit.page.locator(".finding .editor").wait_for(state="detached")
+        assert visit.complaints == []
+
+
+def test_the_help_names_every_key(browser: Any, site: str) -> None:
+    with closing(opened(browser, site)) as visit:
+        visit.page.keyboard.press("?")
+        said = visit.page.get_by_role("dialog", name="Keys").inner_text()
+        for key in (
+            "g then a letter",
+            "j, k or arrows",
+            "Enter",
+            "x",
+            "/",
+            "c",
+            "e",
+            "[ and ]",
+            "p",
+            "t",
+            "?",
+            "Escape",
+        ):
+            assert key in said.split("\n"), key
+
+
+def test_the_set_up_ticks_itself(browser: Any, site: str, changes: dict[str, Any]) -> None:
+    with closing(opened(browser, site, "first-run")) as visit:
+        visit.page.locator("#set-up").get_by_text("no request was counted yet").wait_for()
+        changes["performance"] = samples.young(12)
+        visit.page.locator("#set-up").get_by_text("12 requests counted").wait_for()
+        changes["performance"] = samples.performance()
+        visit.page.locator("#set-up").wait_for(state="detached")
         assert visit.complaints == []
 
 

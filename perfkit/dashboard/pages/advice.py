@@ -13,7 +13,7 @@ from perfkit.dashboard.data import OverviewData
 from perfkit.dashboard.html import Child, Markup, h
 from perfkit.dashboard.page import Page
 from perfkit.dashboard.parameters import Choice, Given, Number, Parameter
-from perfkit.dashboard.parts import Columns, breakable, cell, empty, section, table
+from perfkit.dashboard.parts import Columns, cell, empty, section, site_code, table
 from perfkit.dashboard.sections.fixed import fixed_list
 from perfkit.dashboard.sections.ledger import ledger
 from perfkit.dashboard.sections.recommendations import MOST, finding_list
@@ -117,7 +117,7 @@ def _snoozed(shown: OverviewData, given: Given) -> Markup | None:
         finding = each.finding
         row: list[Child] = [
             h("span", None, finding.code, " ", finding.message[:300]),
-            cell(h("code", None, breakable(finding.site)) if finding.site else NOTHING, ""),
+            cell(site_code(finding.site, shown.editor) if finding.site else NOTHING, ""),
             cell(stamp(each.until, shown.timezone), ""),
         ]
         if may_act:

@@ -18,6 +18,7 @@ from perfkit.dashboard.page import Page
 from perfkit.dashboard.parameters import Given, Parameter
 from perfkit.dashboard.parts import figure, heading, icon, marked, section, split_unit, status_class, status_mark
 from perfkit.dashboard.scales import thinned
+from perfkit.dashboard.sections.checklist import checklist
 from perfkit.dashboard.sections.components import component_sections
 from perfkit.dashboard.sections.fixed import fixed_list
 from perfkit.dashboard.sections.heat import heat_card
@@ -113,9 +114,13 @@ class Overview(Page[OverviewFound]):
             content.append(_routes(shown, found, given, span))
             if performance.blocked:
                 since = "since the workers started"
-                content.append(section("blocked", "Blocked event loop", blocked_table(performance), note=since))
+                content.append(
+                    section("blocked", "Blocked event loop", blocked_table(performance, shown.editor), note=since)
+                )
         else:
             content += [_first_steps(shown), recommendations(shown, given)]
+        if performance.total_requests < shown.targets.requests and "performance" not in shown.missing:
+            content.append(checklist(shown))
         content += component_sections(shown)
         if "performance" not in shown.missing:
             content.append(section("workers", "Workers", workers_table(performance, shown.at)))
@@ -173,6 +178,7 @@ def notice(data: OverviewData) -> Markup | None:
 
 def _verdict(data: OverviewData) -> Markup:
     verdict, routes = data.verdict, data.performance.routes
+    show = [" ", h("a", {"class": "more", "href": "#advice"}, "Show")] if data.recommendations else None
     return h(
         "section",
         {"class": f"card verdict {status_class(verdict.status)}", "aria-label": "Verdict"},
@@ -187,7 +193,7 @@ def _verdict(data: OverviewData) -> Markup:
                 h("h1", None, verdict.headline),
             ),
             h("p", {"class": "cause"}, linked(verdict.cause, routes)) if verdict.cause else None,
-            h("p", {"class": "action"}, h("strong", None, "Do this first: "), linked(verdict.action, routes))
+            h("p", {"class": "action"}, h("strong", None, "Do this first: "), linked(verdict.action, routes), show)
             if verdict.action
             else None,
         ),
@@ -314,10 +320,14 @@ def _key(kind: str, word: str) -> Markup:
 
 
 def _first_steps(data: OverviewData) -> Markup:
-    """Three lines to copy: send a request, see the numbers, ask for health."""
+    """Lines to copy: send a request, see the numbers, ask for health, have the set-up looked at."""
     steps = [("Send this app a request", data.home_url, "curl -i")]
     steps += [("Read what was counted", data.metrics_url, "curl -s")] if data.metrics_url else []
     steps += [("Ask how it is", data.health_url, "curl -s")] if data.health_url else []
+    commands = [
+        ("Have the set-up looked at", "perfkit doctor"),
+        ("See a shop with its problems", "perfkit demo --open"),
+    ]
     lines = [
         h(
             "li",
@@ -326,6 +336,10 @@ def _first_steps(data: OverviewData) -> Markup:
             h("pre", {"tabindex": 0}, h("code", None, f"{curl} {shlex.quote(urljoin(data.page_url, url))}")),
         )
         for title, url, curl in steps
+    ]
+    lines += [
+        h("li", None, h("span", None, title), h("pre", {"tabindex": 0}, h("code", None, command)))
+        for title, command in commands
     ]
     return section(
         "first-steps",

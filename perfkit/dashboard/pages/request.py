@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
+from urllib.parse import urljoin
 
 import msgspec
 
 from perfkit.advice.wording import NOTHING, count, route_name, seconds
+from perfkit.core.findings import Finding
 from perfkit.dashboard.data import OverviewData
 from perfkit.dashboard.html import Child, Markup, h
 from perfkit.dashboard.page import Page
 from perfkit.dashboard.parameters import Given, Parameter, Text
 from perfkit.dashboard.parts import breakable, cell, route_link, section, state, table
 from perfkit.dashboard.sections.excerpt import Excerpt, excerpt, source
+from perfkit.dashboard.sections.recommendations import finding_list
+from perfkit.dashboard.sections.routes import findings_of
 from perfkit.dashboard.sections.waterfall import breakdown, kinds_of, waterfall
 from perfkit.dashboard.times import stamp
 from perfkit.recorder.kept import KeptError, KeptExchange
@@ -69,9 +74,12 @@ class Request(Page[RequestFound]):
             ]
         kept = found.kept
         spent = section("spent", f"Where its {seconds(kept.seconds)} went", breakdown(kinds_of(kept), kept.seconds))
-        cards: list[Child] = [_headline(kept, back), _facts(shown, kept), spent, waterfall(kept)]
+        cards: list[Child] = [_headline(kept, back), _facts(shown, kept), spent, waterfall(kept, shown.editor)]
+        if own := _found(shown, kept):
+            note = h("a", {"class": "more", "href": "./advice"}, "All advice")
+            cards.append(section("advice", "What was found there", finding_list(shown, given, own), note=note))
         if found.excerpts:
-            listings = [source(site, lines) for site, lines in found.excerpts.items()]
+            listings = [source(site, lines, shown.editor) for site, lines in found.excerpts.items()]
             cards.append(section("source", "Your code there", listings, note="shown in development only"))
         if kept.exception is not None:
             cards.append(_exception(kept.exception))
@@ -88,6 +96,7 @@ class Request(Page[RequestFound]):
                     note="those that are safe to keep",
                 )
             )
+        cards.append(_again(shown, kept))
         return cards
 
     def document(self, shown: OverviewData, found: RequestFound | None, given: Given) -> Mapping[str, object]:
@@ -101,6 +110,28 @@ def _sites(kept: KeptExchange) -> list[str]:
     frames = kept.exception.frames if kept.exception is not None else ()
     failed = [f"{frame.path}:{frame.line}" for frame in reversed(frames)]
     return list(dict.fromkeys([*failed[:5], *(span.site for span in by_cost)]))[:20]
+
+
+def _found(shown: OverviewData, kept: KeptExchange) -> tuple[Finding, ...]:
+    """Return the findings about the lines that it went through, then the others about its route."""
+    sites = {span.site for span in kept.spans if span.site}
+    own = findings_of(kept.method, kept.route, shown.recommendations)
+    return tuple(sorted(own, key=lambda each: each.site not in sites))
+
+
+def _again(shown: OverviewData, kept: KeptExchange) -> Markup:
+    """Return the request as a line for a shell, as far as it is known: values of its query are never kept."""
+    url = urljoin(shown.page_url, shown.home_url) + kept.route.lstrip("/") + (f"?{kept.query}" if kept.query else "")
+    method = "" if kept.method == "GET" else f"-X {shlex.quote(kept.method)} "
+    line = f"curl -i {method}{shlex.quote(url.replace('█', ''))}"
+    code = h("pre", {"tabindex": 0, "aria-label": "The request for a shell"}, h("code", None, line))
+    said = "Fill in what is between braces, and the values of the query: they are never kept."
+    return section(
+        "again",
+        "Ask again",
+        h("div", {"class": "fix"}, h("span", {"class": "note"}, "shell"), code),
+        h("p", {"class": "footnote"}, said),
+    )
 
 
 def _headline(kept: KeptExchange, back: Markup) -> Markup:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
-import sysconfig
 from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 
+from perfkit.dashboard.editor import Editor, own_file
 from perfkit.dashboard.html import Markup, h
+from perfkit.dashboard.parts import site_code
 
 __all__ = ["AROUND", "Excerpt", "excerpt", "source"]
 
@@ -31,31 +31,19 @@ def excerpt(site: str, root: Path | None = None) -> Excerpt:
     Empty where it lies outside of *root* (the working directory) and is no loaded module of the app, where it is no
     Python file, and where it is not there (any more).
     """
-    path, _, said = site.rpartition(":")
-    if not path.endswith(".py") or not (said.isascii() and said.isdigit() and len(said) <= 7):
+    found = own_file(site, root)
+    if found is None:
         return ()
+    file, number = found
     try:
-        home = (root or Path.cwd()).resolve()
-        file = (home / path).resolve()
-        if not (file.is_relative_to(home) or _is_of_the_app(file)):
-            return ()
         status = file.stat()
         lines = _lines(file, status.st_mtime_ns) if status.st_size <= LARGEST else ()
-    except (OSError, ValueError):
+    except OSError:
         return ()
-    number = int(said)
     if not 1 <= number <= len(lines):
         return ()
     first = max(1, number - AROUND)
     return tuple((at, lines[at - 1][:LONGEST]) for at in range(first, min(len(lines), number + AROUND) + 1))
-
-
-def _is_of_the_app(file: Path) -> bool:
-    """Return True if *file* is the source of a loaded module that was not installed: of an app run from elsewhere."""
-    is_installed = any(part in ("site-packages", "dist-packages") for part in file.parts)
-    if is_installed or file.is_relative_to(sysconfig.get_path("stdlib")):
-        return False
-    return any(getattr(module, "__file__", None) == str(file) for module in list(sys.modules.values()))
 
 
 @lru_cache(maxsize=32)
@@ -63,8 +51,8 @@ def _lines(file: Path, _changed: int) -> tuple[str, ...]:
     return tuple(file.read_text("utf-8", "replace").splitlines())
 
 
-def source(site: str, lines: Iterable[tuple[int, str]]) -> Markup:
-    """Return *lines* as a listing; the line of *site* is marked by a sign and by weight."""
+def source(site: str, lines: Iterable[tuple[int, str]], editor: Editor | None = None) -> Markup:
+    """Return *lines* as a listing; the line of *site* is marked by a sign and by weight, and opens in the *editor*."""
     wanted = int(site.rpartition(":")[2])
     told = [
         h("span", {"class": "here" if at == wanted else None}, f"{'▸' if at == wanted else ' '} {at:>5}  {line}\n")
@@ -73,6 +61,6 @@ def source(site: str, lines: Iterable[tuple[int, str]]) -> Markup:
     return h(
         "figure",
         {"class": "source"},
-        h("figcaption", None, h("code", None, site)),
+        h("figcaption", None, site_code(site, editor)),
         h("pre", {"tabindex": 0, "aria-label": f"Source around {site}"}, told),
     )

@@ -6,7 +6,7 @@ from perfkit.advice.ledger import Fixed
 from perfkit.advice.wording import count
 from perfkit.dashboard.data import OverviewData
 from perfkit.dashboard.html import Child, Markup, h
-from perfkit.dashboard.parts import breakable, section, state
+from perfkit.dashboard.parts import breakable, section, site_code, state
 from perfkit.dashboard.times import clock_time
 
 __all__ = ["fixed_list"]
@@ -39,7 +39,8 @@ def _item(fixed: Fixed, data: OverviewData) -> Markup:
     proof = fixed.proof or "not met any more"
     since = f" since {clock_time(fixed.since, data.timezone)}" if data.at - fixed.since < TODAY else ""
     release = f", release {fixed.release[:LONGEST]}" if fixed.release else ""
-    facts: list[Child] = [breakable(each[:LONGEST]) for each in (fixed.route, fixed.site) if each]
+    facts: list[Child] = [breakable(fixed.route[:LONGEST])] if fixed.route else []
+    facts += [site_code(fixed.site, data.editor, fixed.site[:LONGEST])] if fixed.site else []
     facts.append(f"{count(fixed.after.requests, 'request')} measured since")
     return h(
         "li",

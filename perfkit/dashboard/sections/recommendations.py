@@ -13,7 +13,9 @@ from perfkit.dashboard.actions.forms import action_form
 from perfkit.dashboard.data import OverviewData
 from perfkit.dashboard.html import Child, Markup, h
 from perfkit.dashboard.parameters import Given
-from perfkit.dashboard.parts import breakable, section
+from perfkit.dashboard.parts import breakable, section, site_code
+from perfkit.dashboard.timeline.history import LONGEST_NAME, release_at
+from perfkit.dashboard.times import stamp
 
 __all__ = ["finding_list", "recommendations"]
 
@@ -105,7 +107,7 @@ def _item(data: OverviewData, given: Given, finding: Finding, points: int, *, is
             h("strong", None, _cut(finding.message)),
         ),
         h("p", {"class": "do"}, _cut(finding.action)),
-        h("p", {"class": "note"}, _facts(finding, points)),
+        h("p", {"class": "note"}, _facts(data, finding, points)),
         _snooze(data, given, finding),
         _details(finding, is_open=is_first),
     )
@@ -117,16 +119,18 @@ def _snooze(data: OverviewData, given: Given, finding: Finding) -> Markup | None
     return action_form(data, given, "finding-snooze", "Snooze for a week", says=says, note=_cut(finding.message))
 
 
-def _facts(finding: Finding, points: int) -> list[Child]:
-    """Return where it is, what it is about and what it wins, between dots."""
+def _facts(data: OverviewData, finding: Finding, points: int) -> list[Child]:
+    """Return where it is, what it is about, what it wins and since when it is there, between dots."""
     facts: list[Child] = []
     if finding.site:
-        facts.append(h("code", {"class": "site"}, breakable(_cut(finding.site))))
+        facts.append(site_code(finding.site, data.editor, _cut(finding.site)))
     if finding.object and finding.object != finding.site:
         facts.append(h("code", None, breakable(_cut(finding.object))))
     facts += gains_told(finding)
     if points:
         facts.append(f"wins {count(points, 'point')}")
+    if finding.first_seen is not None:
+        facts.append(_first_seen(data, finding.first_seen))
     if finding.confidence != "sure":
         facts.append(_cut(finding.confidence))
     code: Child = finding.code
@@ -134,6 +138,15 @@ def _facts(finding: Finding, points: int) -> list[Child]:
         code = h("a", {"href": f"./code?id={finding.code}", "title": "What it means and how to fix it"}, finding.code)
     facts.append([code, f" {finding.component}"])
     return [[" · ", fact] if at else fact for at, fact in enumerate(facts)]
+
+
+def _first_seen(data: OverviewData, at: float) -> Child:
+    """Say when it was met first, and in which release that was, where there have been several."""
+    release = release_at(data.releases, at)
+    told: list[Child] = ["first seen ", stamp(at, data.timezone)]
+    if release is not None and len(data.releases) > 1:
+        told.append(f" in release {release.name[:LONGEST_NAME]}")
+    return told
 
 
 def _details(finding: Finding, *, is_open: bool) -> Markup | None:

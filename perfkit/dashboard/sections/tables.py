@@ -18,8 +18,9 @@ from perfkit.advice.wording import (
     size,
 )
 from perfkit.core.status import Status
+from perfkit.dashboard.editor import Editor
 from perfkit.dashboard.html import Child, Markup, h
-from perfkit.dashboard.parts import breakable, cell, empty, status_mark, table
+from perfkit.dashboard.parts import breakable, cell, empty, site_code, status_mark, table
 from perfkit.dashboard.timeline.moments import Moment
 from perfkit.dashboard.times import clock_time
 from perfkit.health.snapshot import CheckSnapshot, HealthSnapshot
@@ -69,8 +70,8 @@ def _worker(worker: WorkerSnapshot, at: float) -> list[Child]:
     ]
 
 
-def blocked_table(performance: PerformanceSnapshot) -> list[Markup]:
-    """Return one row per call that blocked an event loop, the dearest first."""
+def blocked_table(performance: PerformanceSnapshot, editor: Editor | None = None) -> list[Markup]:
+    """Return one row per call that blocked an event loop, the dearest first; calls open in the *editor*."""
     columns = [
         ("Call", ""),
         ("Serving", ""),
@@ -80,16 +81,16 @@ def blocked_table(performance: PerformanceSnapshot) -> list[Markup]:
         ("Others waited", "number"),
         ("Last", "number"),
     ]
-    rows = [_blocked(site, performance.at) for site in performance.blocked]
+    rows = [_blocked(site, performance.at, editor) for site in performance.blocked]
     advice = (
         "While one of these ran, its worker answered nobody else. Await an async call there, or run it in a thread."
     )
     return [table("Blocked event loop", columns, rows, "blocked"), h("p", {"class": "footnote"}, advice)]
 
 
-def _blocked(site: BlockedSite, at: float) -> list[Child]:
+def _blocked(site: BlockedSite, at: float, editor: Editor | None) -> list[Child]:
     last = site.last
-    where = h("code", None, breakable(site.site)) if site.site else "a call that was not seen"
+    where = site_code(site.site, editor) if site.site else "a call that was not seen"
     inside = h("span", {"class": "note"}, f" in {site.function}") if site.function else None
     return [
         h("span", None, where, inside),

@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from perfkit.advice.wording import NOTHING, count, percent, seconds
+from perfkit.dashboard.editor import Editor
 from perfkit.dashboard.html import Child, Markup, h
-from perfkit.dashboard.parts import breakable, cell, section, table
+from perfkit.dashboard.parts import cell, section, site_code, table
 from perfkit.recorder.folding import busy
 from perfkit.recorder.kept import KeptExchange, KeptSpan
 
@@ -83,8 +84,8 @@ def breakdown(kinds: dict[str, tuple[int, float]], total: float) -> Markup:
     )
 
 
-def waterfall(kept: KeptExchange) -> Markup:
-    """Return the card: the request itself, then its rows by their first start."""
+def waterfall(kept: KeptExchange, editor: Editor | None = None) -> Markup:
+    """Return the card: the request itself, then its rows by their first start; call sites open in the *editor*."""
     columns: list[tuple[Child, str]] = [
         ("Span", ""),
         ("When", "when"),
@@ -101,7 +102,7 @@ def waterfall(kept: KeptExchange) -> Markup:
         cell(seconds(own)),
         cell("", "from"),
     ]
-    rows = [first, *(_row(span, kept.seconds, on_path) for span, on_path in zip(kept.spans, path, strict=True))]
+    rows = [first, *(_row(span, kept.seconds, on_path, editor) for span, on_path in zip(kept.spans, path, strict=True))]
     shown, told = len(kept.spans), kept.span_count
     note = f"{count(told, 'span')} in {count(shown, 'row')}; equal ones are folded" if told else "no span was recorded"
     foot = "On the critical path is what the request would be shorter by; what runs beside something else is not."
@@ -114,7 +115,7 @@ def waterfall(kept: KeptExchange) -> Markup:
     )
 
 
-def _row(span: KeptSpan, total: float, on_path: float) -> list[Child]:
+def _row(span: KeptSpan, total: float, on_path: float, editor: Editor | None) -> list[Child]:
     name = span.name if len(span.name) <= LONGEST else f"{span.name[: LONGEST - 1]}…"
     many = h("strong", {"class": "many"}, f"×{span.count:,} ") if span.count > 1 else None
     spread = f"min {seconds(span.min)} · median {seconds(span.median)} · max {seconds(span.max)}"
@@ -126,7 +127,7 @@ def _row(span: KeptSpan, total: float, on_path: float) -> list[Child]:
         cell(_bars(span.intervals, total, span.kind), "when"),
         cell(seconds(span.total)),
         cell(seconds(on_path) if on_path > 0.0 else NOTHING),
-        cell(h("code", None, breakable(span.site)) if span.site else NOTHING, "from"),
+        cell(site_code(span.site, editor) if span.site else NOTHING, "from"),
     ]
 
 

@@ -37,9 +37,27 @@ function buttons() {
   }
 }
 
+/** The address of what is in sight: of a range that goes along with time, the times that it shows now. */
+async function link(event) {
+  const address = new URL(location.href), query = address.searchParams, data = document.querySelector("perfkit-chart")?.data;
+  for (const name of ["done", "live", "t"]) query.delete(name);
+  if (data && !query.has("from")) {
+    query.set("from", Math.floor(data.end - data.step * data.lines[0].values.length));
+    query.set("to", Math.floor(data.end));
+  }
+  const made = event.currentTarget;
+  try {
+    await navigator.clipboard.writeText(address);
+    made.textContent = "✓";
+  } catch {
+    prompt("Copy this link", address);
+  }
+  setTimeout(() => { made.textContent = "⧉"; }, 2000);
+}
+
 const tools = document.createElement("span");
 tools.className = "tools";
-tools.append(button("?", "Keys (?)", help), button("◐", "Light or dark (t)", theme));
+tools.append(button("⧉", "Copy a link to what you see", link), button("?", "Keys (?)", help), button("◐", "Light or dark (t)", theme));
 document.querySelector(".top").append(tools);
 // On a phone the pages are a strip that is wider than the screen.
 document.querySelector(".side [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });

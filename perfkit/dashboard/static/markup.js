@@ -8,7 +8,7 @@
 const VOID = new Set(["br", "col", "hr", "img", "input", "link", "meta", "wbr"]);
 const NEVER = new Set(["script", "style", "iframe", "object", "embed", "base", "link", "meta", "noscript"]);
 const URLS = new Set(["action", "formaction", "href", "src"]);
-const GOOD_URL = /^(?:https?:\/\/|\.{1,2}\/|[?#])[^\s\\]*$/;
+const GOOD_URL = /^(?:https?:\/\/|(?:cursor|idea|pycharm|subl|txmt|vscod(?:e|e-insiders|ium)|windsurf|zed):\/\/|\.{1,2}\/|[?#])[^\s\\]*$/;
 const TOKEN = /<(\/?)([a-zA-Z][a-zA-Z0-9-]*)((?:\s+[^\s=<>"]+(?:="[^"]*")?)*)\s*>|<!doctype html>|([^<]+)/g;
 const ATTRIBUTE = /([^\s=<>"]+)(?:="([^"]*)")?/g;
 const ENTITIES = { "&amp;": "&", "&lt;": "<", "&gt;": ">", "&quot;": '"', "&#x27;": "'" };

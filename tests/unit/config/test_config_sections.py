@@ -22,7 +22,7 @@ from perfkit.performance.settings import PerformanceSettings
 from perfkit.registry import COMPONENTS
 from perfkit.registry import load as load_component
 
-NOT_COMPONENTS = {"store", "http", "access"}
+NOT_COMPONENTS = {"dashboard", "store", "http", "access"}
 
 
 class CacheSettings(Settings, frozen=True):

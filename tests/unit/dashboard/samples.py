@@ -321,7 +321,15 @@ def states() -> dict[str, OverviewData]:
     quiet = Trend(step=5.0, rate=(0.0,) * 60, errors=(None,) * 60, p50=(None,) * 60, p95=(None,) * 60, p99=(None,) * 60)
     shared = "The directory /dev/shm/perfkit is not writable, so each worker counts for itself."
     return {
-        "first-run": data(young(0), health(), service="app", environment="development", release=""),
+        "first-run": data(
+            young(0),
+            health(),
+            service="app",
+            environment="development",
+            release="",
+            is_shared=False,
+            asleep=("cache", "database", "load_balancer", "recorder"),
+        ),
         "collecting": data(young(12), health(*CHECKS[:2]), service="app", release=""),
         "collecting-failing": data(young(30, 21), health(*CHECKS[:2]), live=5),
         "healthy": data(performance(), health(*CHECKS), score=FINE),

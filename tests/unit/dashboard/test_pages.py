@@ -13,7 +13,7 @@ from hypothesis.strategies import dictionaries, sampled_from, text
 from perfkit.core.findings import Priority
 from perfkit.dashboard import PAGES, Entry, encode, given_of, page_entry, render
 from perfkit.dashboard.parameters import Choice, Decimal, Number, Text, read
-from perfkit.dashboard.rendering import WAKES
+from perfkit.dashboard.sections.checklist import WAKES
 from perfkit.registry import COMPONENTS
 from tests.unit.dashboard import samples
 from tests.unit.dashboard.samples import HOSTILE, SHORT, STATES_BY_NAME, data, health, performance, route

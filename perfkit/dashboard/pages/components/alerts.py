@@ -155,10 +155,14 @@ def _buttons(shown: OverviewData, given: Given, alert: Alert) -> Child:
         else action_form(
             shown, given, "alert-acknowledge", "Acknowledge", says={"alert": alert.fingerprint}, note=note
         ),
-        None
-        if alert.is_silenced
-        else action_form(shown, given, "alert-silence", "Silence for an hour", says={"rule": alert.name}, note=note),
+        None if alert.is_silenced else _silence(shown, given, alert.name),
     ]
+
+
+def _silence(shown: OverviewData, given: Given, rule: str) -> Markup | None:
+    """Return the button that mutes all alerts of a rule for an hour; None for who may not act."""
+    note = f"the rule {rule}"
+    return action_form(shown, given, "alert-silence", "Silence for an hour", says={"rule": rule}, note=note)
 
 
 def _history(shown: OverviewData, history: Sequence[AlertRecord]) -> Markup:
@@ -192,6 +196,8 @@ def _rules(shown: OverviewData, given: Given, alerts: AlertsSnapshot) -> Markup:
         ("Value", "number"),
         ("Limit", "number"),
     ]
+    may_act = bool(shown.action_token)
+    columns += [("", "")] if may_act else []
     order = list(_STATES)
     rules = sorted(alerts.rules, key=lambda rule: (order.index(rule.state), -rule.severity.rank, rule.name))[:MOST]
     rows: list[list[Child]] = [
@@ -201,6 +207,7 @@ def _rules(shown: OverviewData, given: Given, alerts: AlertsSnapshot) -> Markup:
             cell(state(_STATES[rule.state], str(rule.state)), ""),
             cell(_number(rule.value)),
             cell(_number(rule.threshold)),
+            *([cell(_silence(shown, given, rule.name), "")] if may_act else []),
         ]
         for rule in rules
     ]
@@ -280,7 +287,7 @@ def _receivers(shown: OverviewData, alerts: AlertsSnapshot) -> Markup | None:
 def _said(shown: OverviewData, title: str, value: object) -> Child:
     if value in (None, ""):
         return NOTHING
-    if title.endswith("_at") and isinstance(value, int | float):
+    if title.endswith(("_at", "_since")) and isinstance(value, int | float):
         return stamp(float(value), shown.timezone)
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
 

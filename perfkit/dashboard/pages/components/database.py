@@ -12,10 +12,11 @@ from perfkit.advice.wording import NOTHING, age, count, percent, seconds
 from perfkit.core.families import Histogram
 from perfkit.dashboard.actions.forms import action_form
 from perfkit.dashboard.data import OverviewData
+from perfkit.dashboard.editor import Editor
 from perfkit.dashboard.html import Attributes, Child, Markup, h
 from perfkit.dashboard.page import Page
 from perfkit.dashboard.parameters import Choice, Given, Parameter, Text
-from perfkit.dashboard.parts import Columns, breakable, cell, empty, section, state, table
+from perfkit.dashboard.parts import Columns, breakable, cell, empty, section, site_code, state, table
 from perfkit.dashboard.sections.found import figures, found_card, sort_link
 from perfkit.database.pool.metrics import CONNECTIONS, HELD, PENDING, WAITED
 from perfkit.database.report.statistics import SlowQuery
@@ -283,7 +284,7 @@ class Query(Page[QueryFound]):
             section("query", query.summary[:LONGEST] or "Statement", text, plan, note=note),
             facts,
             found_card(shown, given, "database", is_about=(query.id,)),
-            _callers(query),
+            _callers(query, shown.editor),
             _routes(query),
         ]
 
@@ -294,10 +295,10 @@ class Query(Page[QueryFound]):
         return {"query": query, "findings": about}
 
 
-def _callers(query: SlowQuery) -> Markup:
+def _callers(query: SlowQuery, editor: Editor | None) -> Markup:
     columns: Columns = [("Line", ""), ("Function", ""), ("Seen", "number")]
     rows: list[list[Child]] = [
-        [h("code", None, breakable(each.site)), cell(h("code", None, each.function), ""), cell(count(each.count))]
+        [site_code(each.site, editor), cell(h("code", None, each.function), ""), cell(count(each.count))]
         for each in query.callers
     ]
     body = (

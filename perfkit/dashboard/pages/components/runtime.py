@@ -45,7 +45,9 @@ class Runtime(Page[None]):
             found_card(shown, given, "performance"),
             _breaches(performance, shown.at),
             section("workers", "Workers", workers_table(performance, shown.at)),
-            section("blocked", "Blocked event loop", blocked_table(performance)) if performance.blocked else None,
+            section("blocked", "Blocked event loop", blocked_table(performance, shown.editor))
+            if performance.blocked
+            else None,
             _waits(performance),
         ]
 

@@ -14,6 +14,7 @@ from perfkit.dashboard.html import Child, Markup, h
 from perfkit.dashboard.page import Page
 from perfkit.dashboard.parameters import Choice, Given, Parameter, Text
 from perfkit.dashboard.parts import cell, section, table
+from perfkit.dashboard.sections.checklist import checklist
 
 if TYPE_CHECKING:
     from perfkit.config import PerformanceConfig
@@ -77,6 +78,7 @@ class SettingsPage(Page[SettingsFound]):
         return [
             h("h1", {"class": "hidden"}, "Settings"),
             _about(shown, found),
+            checklist(shown),
             section("settings", "Settings in force", _filter(given), body, note=note),
         ]
 
