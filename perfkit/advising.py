@@ -41,5 +41,9 @@ def advising(config: PerformanceConfig, context: Context, components: Components
                     made.append(advisor)
         return made[0]
 
-    context.scheduler.every(PERIOD, lambda now: get().keeper.tick(now), name="advice")
+    def close() -> None:
+        for advisor in made:
+            advisor.keeper.close()
+
+    context.scheduler.every(PERIOD, lambda now: get().keeper.tick(now), name="advice", at_end=close)
     return get

@@ -27,13 +27,21 @@ class Job:
         run: Called with the monotonic seconds of now.
         period: Seconds between two planned runs.
         due: Monotonic seconds of the next planned run.
+        at_end: Called when the scheduler stops; None for nothing.
     """
 
-    __slots__ = ("due", "name", "period", "run")
+    __slots__ = ("at_end", "due", "name", "period", "run")
 
-    def __init__(self, name: str, run: Callable[[float], object], period: float, due: float) -> None:
+    def __init__(
+        self,
+        name: str,
+        run: Callable[[float], object],
+        period: float,
+        due: float,
+        at_end: Callable[[], object] | None = None,
+    ) -> None:
         """Plan *run* every *period* seconds, first at *due*."""
-        self.name, self.run, self.period, self.due = name, run, period, due
+        self.name, self.run, self.period, self.due, self.at_end = name, run, period, due, at_end
 
 
 class Scheduler:
@@ -67,9 +75,11 @@ class Scheduler:
         thread = self._thread
         return thread is not None and self._pid == os.getpid() and thread.is_alive()
 
-    def every(self, period: float, run: Callable[[float], object], *, name: str) -> Job:
-        """Call *run* with the monotonic seconds every *period* seconds, first one period from now."""
-        job = Job(name, run, period, self._clock.monotonic() + period)
+    def every(
+        self, period: float, run: Callable[[float], object], *, name: str, at_end: Callable[[], object] | None = None
+    ) -> Job:
+        """Call *run* with the monotonic seconds every *period* seconds, first one period from now, and *at_end* in `stop`."""
+        job = Job(name, run, period, self._clock.monotonic() + period, at_end)
         with self._own_lock():
             self._jobs.append(job)
         self._wake.set()
@@ -109,6 +119,10 @@ class Scheduler:
         if thread is not threading.current_thread():
             thread.join(STOP_TIMEOUT)
         self._thread = None
+        for job in self.jobs():
+            if job.at_end is not None:
+                with self._errors.guarded("scheduler", f"the job {job.name!r} could not be ended"):
+                    job.at_end()
 
     def run_due(self) -> float:
         """Run all jobs that are due; return the seconds until the next is. The thread does only this, for ever."""

@@ -81,6 +81,19 @@ class Keeper:
         finally:
             self._is_busy = False
 
+    def close(self) -> None:
+        """Write for the next leader, or for after a restart, what is known by now; nothing where another worker leads.
+
+        Without it the requests of the last minute before a new release would be taken for that release's own.
+        """
+        self._notice_fork()
+        if not self._leads or not self._store.is_shared:
+            return
+        if not self._is_busy:
+            self.observe()
+        if self._ledger.records:
+            self._tell(self._clock.time(), is_new=True)
+
     def observe(self) -> None:
         """Look at the findings once, if this worker leads. One thread at a time."""
         self._notice_fork()

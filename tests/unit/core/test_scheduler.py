@@ -121,3 +121,20 @@ def test_a_forked_child_starts_its_own_thread() -> None:
     _, status = os.waitpid(pid, 0)
     scheduler.stop()
     assert os.waitstatus_to_exitcode(status) == 0
+
+
+def test_a_job_is_ended_once_when_the_scheduler_stops_even_if_another_one_cannot_be() -> None:
+    ended: list[str] = []
+
+    def cannot() -> None:
+        raise RuntimeError("it cannot be ended")
+
+    scheduler = Scheduler(errors=ErrorLog(clock=FakeClock()))
+    scheduler.every(60.0, lambda now: None, name="broken", at_end=cannot)
+    scheduler.every(60.0, lambda now: None, name="job", at_end=lambda: ended.append("job"))
+    scheduler.stop()
+    assert ended == [], "it did not run"
+    scheduler.start()
+    scheduler.stop()
+    scheduler.stop()
+    assert ended == ["job"]

@@ -230,3 +230,30 @@ def test_in_one_process_without_files_it_is_the_same(monkeypatch: pytest.MonkeyP
         clock.advance(2.0)
         keeper.observe()
         assert [each.state for each in told_of(system._get_advisor().findings())] == [State.OPEN]
+
+
+def test_what_was_met_until_the_end_is_not_taken_for_the_next_releases_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with ExitStack() as stack:
+        old = Fleet(stack, tmp_path, monkeypatch, 0)
+        old.workers = [old.join(release="1.0")]
+        old.pass_time()
+        old.break_it()
+        old.workers[0]._get_advisor().keeper.close()
+    with ExitStack() as stack:
+        new = Fleet(stack, tmp_path, monkeypatch, 0)
+        new.clock, new.told = old.clock, old.told
+        new.workers = [new.join(release="1.1")]
+        serve(new.workers[0], 40, seconds=0.02)  # before the first look
+        new.pass_time()
+        serve(new.workers[0], 120, seconds=0.02)
+        new.pass_time(20.0)
+        new.pass_time()
+        (fixed,) = new.workers[0].get_performance_dashboard().fixed
+        # Of the last sixty nobody knows whether they came before or after it was mended: they do not count.
+        assert fixed.before.requests == 120
+        assert fixed.after.requests >= 120
+        assert fixed.after.p95 is not None
+        assert fixed.after.p95 < 0.03
+        assert fixed.release == "1.1"
