@@ -78,7 +78,7 @@ class Scheduler:
     def every(
         self, period: float, run: Callable[[float], object], *, name: str, at_end: Callable[[], object] | None = None
     ) -> Job:
-        """Call *run* with the monotonic seconds every *period* seconds, first one period from now, and *at_end* in `stop`."""
+        """Call *run* with the monotonic seconds each *period* seconds from one period on, and *at_end* in `stop`."""
         job = Job(name, run, period, self._clock.monotonic() + period, at_end)
         with self._own_lock():
             self._jobs.append(job)
