@@ -8,6 +8,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from patience import until
@@ -16,9 +17,11 @@ from perfkit.core.context import Context
 from perfkit.core.families import Histogram
 from perfkit.core.loops import SeenExchange
 from perfkit.performance import BlockedLoop, PerformanceMonitor, PerformanceSettings
+from perfkit.performance.blocking import frames
 from perfkit.performance.blocking.report import BlockedSite, merged
 from perfkit.performance.blocking.sites import KIND, Sites
 from perfkit.performance.blocking.victims import frames_of
+from perfkit.performance.runtime import garbage
 from perfkit.performance.settings import Blocking
 from perfkit.store import Store, StoreSettings
 from perfkit.testing import FakeClock
@@ -236,3 +239,14 @@ def test_a_site_is_logged_once_a_minute(caplog: pytest.LogCaptureFixture) -> Non
     assert len(lines) == 2
     assert "a.py:1 in f" in lines[0]
     assert "59 more times" in lines[1]
+
+
+def test_what_the_collector_calls_is_not_taken_for_what_it_interrupts() -> None:
+    names: dict[str, Any] = {}
+    source = "import sys\ndef note(look):\n    return look(sys._getframe())\n"
+    exec(compile(source, garbage.__file__, "exec"), names)
+
+    def interrupted() -> list[str]:
+        return [frame.f_code.co_name for frame in names["note"](lambda frame: frames._followed(frame, 2))]
+
+    assert interrupted()[0] == "interrupted"
