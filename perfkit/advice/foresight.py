@@ -6,6 +6,7 @@ and says nothing of the percentiles. The requests that were kept say both, so th
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["COUNTED", "Foresight"]
 
-FRESH = 5.0
-"""Seconds for which what was foretold is good."""
+FRESH, REST = 5.0, 50.0
+"""Seconds for which what was foretold is good, and times as long as it took: so it takes 2 % of a core at most."""
 
 MOST_FINDINGS = 50
 """Findings that are looked at, the first in the order in which they are given."""
@@ -32,9 +33,9 @@ MOST_ROUTES = 5
 """Routes of one finding, those that take most time."""
 
 MOST_SPANS = 60_000
-"""Intervals gone through in one look, for all findings: some tenths of a second in the thread for slow work."""
+"""Intervals gone through in one look, for all findings, of 4 microseconds each, in the thread for slow work."""
 
-FIRST_SPANS = 12_000
+FIRST_SPANS = 6_000
 """Those gone through while somebody waits, for what is seen for the first time."""
 
 COUNTED = "what its own statements or calls took, as no request that was kept shows it"
@@ -71,8 +72,8 @@ class Foresight:
         """Ask what *recorder* returns, None where nothing is kept."""
         self._clock, self._errors, self._recorder = context.clock, context.errors, recorder
         self._known: Mapping[Subject, _Foretold | None] = {}
-        self._looked_at = float("-inf")
-        self._is_busy = False
+        self._looked_at, self._fresh = float("-inf"), FRESH
+        self._busy_in = 0
 
     def told(self, findings: Iterable[Finding]) -> list[Finding]:
         """Return *findings* with what each would save, and what that is made from."""
@@ -89,7 +90,7 @@ class Foresight:
         if recorder is None:
             self._known = {}
             return
-        is_old = not 0.0 <= now - self._looked_at < FRESH
+        is_old = not 0.0 <= now - self._looked_at < self._fresh
         unknown = [each for each in subjects if each not in self._known]
         if unknown:
             with self._errors.guarded("advice", "what findings would save could not be foretold"):
@@ -100,16 +101,19 @@ class Foresight:
                 self._looked_at = now
                 if len(found) == len(subjects):
                     return
-        if is_old and not self._is_busy:
-            self._is_busy, self._looked_at = True, now
+        if is_old and self._busy_in != os.getpid():
+            # A forked child is not busy with what its parent does.
+            self._busy_in, self._looked_at = os.getpid(), now
             shells.defer(self._renew, recorder, subjects, routes)
 
     def _renew(self, recorder: FlightRecorder, subjects: Sequence[Subject], routes: Mapping[str, str | None]) -> None:
+        began = self._clock.monotonic()
         try:
             with self._errors.guarded("advice", "what findings would save could not be foretold"):
                 self._known = {**dict.fromkeys(subjects), **_foretold(recorder, subjects, routes, MOST_SPANS)}
         finally:
-            self._is_busy = False
+            self._fresh = max(FRESH, REST * (self._clock.monotonic() - began))
+            self._busy_in = 0
 
 
 def _foretold(

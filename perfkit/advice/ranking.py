@@ -86,7 +86,7 @@ def _encodable(finding: Finding) -> Finding:
     try:
         msgspec.json.encode(finding)
     except (TypeError, ValueError):
-        fields = msgspec.structs.asdict(finding)
+        fields = msgspec.structs.asdict(finding) | {"effect": finding.effect and msgspec.structs.asdict(finding.effect)}
         told = json.dumps(fields, default=repr, skipkeys=True, ensure_ascii=False).encode("utf-8", "replace")
         return msgspec.convert(json.loads(told), Finding)
     return finding

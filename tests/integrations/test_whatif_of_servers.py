@@ -137,6 +137,22 @@ def test_what_is_foretold_is_what_the_fix_brings(rounds: Rounds, case: str) -> N
     pytest.fail(f"{case}: {seen}")
 
 
+@pytest.mark.acceptance
+@pytest.mark.timeout(400)
+def test_over_all_cases_it_is_off_by_little(rounds: Rounds, capsys: pytest.CaptureFixture[str]) -> None:
+    served = rounds[0]
+    off = {
+        name: sum(abs(served.told[case][f"{name}_after"] / quantile(served.after[case], q) - 1.0) for case in CASES)
+        / len(CASES)
+        for name, q in (("p50", 0.5), ("p95", 0.95))
+    }
+    wrong = sum(bool(misses(served, case)) for case in CASES)
+    with capsys.disabled():
+        told = ", ".join(f"{name} off by {error:.1%} on average" for name, error in off.items())
+        print(f"\nwhat-if of servers: {len(CASES)} cases, {told}; {wrong} beyond 15 % in the first round")  # noqa: T201
+    assert off["p50"] < 0.1
+
+
 def test_a_server_ranks_its_findings_by_what_its_requests_would_save() -> None:
     """The N+1 is told with what the requests that were kept say, not with what its queries took."""
     arguments = ["-m", "uvicorn", "foretold_app:app", "--port", "{port}", "--log-level", "warning"]

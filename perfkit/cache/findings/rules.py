@@ -266,5 +266,6 @@ def cacheable(candidates: Iterable[Candidate]) -> Iterator[Finding]:
             fix={"environment": f"PERFKIT_CACHE__HTTP_CACHE={rule}"},
             confidence="likely",
             estimate={"seconds_saved_per_second": each.saved, "hit_ratio": each.hit_ratio},
-            effect=Effect(hit_ratio=each.hit_ratio),
+            # Rounded, so that it is not another effect each time.
+            effect=Effect(hit_ratio=round(each.hit_ratio, 2)),
         )

@@ -192,3 +192,11 @@ def test_a_thousand_spans_in_each_of_many_requests_are_bounded_work() -> None:
     estimate = prospects.with_effect(REVIEWS)
     assert estimate is not None
     assert estimate.p95_after < 0.1 * estimate.p95
+
+
+def test_a_file_name_that_is_no_text_can_be_told_with_what_its_fix_does() -> None:
+    odd = "shop/\udc80views.py:48"
+    finding = a_finding("odd", site=odd, effect=Effect(kind="sql", variant="r1", site=odd), evidence={"of": object()})
+    (told,) = rank([finding])
+    assert told.effect == Effect(kind="sql", variant="r1", site="shop/?views.py:48")
+    msgspec.json.encode(told)

@@ -73,6 +73,9 @@ def test_a_wrapped_connection_tells_where_its_file_lies(database: DatabaseOptimi
     assert finding.site.startswith("tests/unit/database/test_index_advisor.py:")
     assert finding.evidence["calls"] == 3
     assert finding.estimate["load_seconds_saved"] == pytest.approx(finding.evidence["seconds"], rel=0.1)
+    assert finding.effect is not None
+    assert (finding.effect.kind, finding.effect.variant) == ("sql", finding.evidence["shape"])
+    assert finding.effect.left == pytest.approx(0.0, abs=0.1)
     assert database.snapshot().indexes.open == 1
 
 

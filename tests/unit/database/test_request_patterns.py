@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import pytest
 
-from perfkit.core.findings import Finding
+from perfkit.core.findings import Effect, Finding
 from perfkit.database.patterns.facts import facts_of
 from perfkit.database.patterns.observed import ObservedQuery, Seen
 from perfkit.database.patterns.request import find_request_patterns, patterns_of
@@ -158,6 +158,15 @@ def test_the_same_question_is_a_duplicate_wherever_it_is_asked() -> None:
     )
     assert finding.evidence["repeats"] == 2
     assert finding.estimate["seconds_saved"] == pytest.approx(0.004)
+
+
+def test_a_finding_says_which_spans_its_fix_takes_away() -> None:
+    loaded = only([BOOKS, *loop(AUTHOR)])
+    assert loaded.effect == Effect(kind="sql", variant=loaded.evidence["shape"], site="shop.py:12", stays=1)
+    written = only([Q("INSERT INTO t (a) VALUES (?)", (n,), 1, "s.py:1") for n in range(5)])
+    assert written.effect == Effect(kind="sql", variant=written.evidence["shape"], site="s.py:1", stays=1)
+    asked = only([Q("SELECT total FROM cart WHERE id = ?", (3,), 1, f"shop.py:{line}", 0.002) for line in (1, 2, 2)])
+    assert asked.effect == Effect(kind="sql", variant=asked.evidence["shape"], stays=1, most=2)
 
 
 def test_a_write_elsewhere_changes_no_answer() -> None:

@@ -24,6 +24,8 @@ from perfkit.load_balancer import LoadBalancer
 from perfkit.load_balancer.outbound import patches
 from perfkit.load_balancer.outbound.calls import CALLS, MOST_HOSTS
 from perfkit.load_balancer.outbound.recorder import Recorder
+from perfkit.recorder.folding import fold
+from perfkit.recorder.order import touches
 from perfkit.store import Store
 from perfkit.system import PerformanceSystem
 
@@ -215,6 +217,19 @@ def test_a_dependency_that_fails_is_a_finding(recorder: Recorder) -> None:
     for minute in range(1, 8):
         recorder.tick(1000.0 + 60.0 * minute)
     assert list(recorder.findings()) == []
+
+
+def test_what_would_be_gained_is_the_time_of_the_calls_that_failed(recorder: Recorder) -> None:
+    exchange = begin_exchange()
+    try:
+        for number in range(100):
+            recorder.record("flaky.example", "GET", "timeout" if number % 10 == 0 else "2xx", 0.0)
+    finally:
+        seal_exchange(exchange)
+    (finding,) = recorder.findings()
+    assert finding.effect is not None
+    rows = fold(exchange[1:], 0.0)
+    assert [(row.count, touches(finding.effect, row)) for row in rows] == [(10, True), (90, False)]
 
 
 def test_it_is_over_when_it_fails_no_more_and_there_again_when_it_does(recorder: Recorder) -> None:
