@@ -19,9 +19,11 @@ __all__ = ["blocked", "collected", "growing", "stuck"]
 MOST = 20
 """Call sites told."""
 
-SELDOM = 3
 SHORT = 0.5
-"""Times, and seconds, below which a call that blocked the loop may have been chance: a machine that was busy."""
+"""Seconds below which a call that blocked the loop only once may have been chance; it is no finding."""
+
+FEW = 10
+"""Requests that waited below which it may have been; from them on it is of high priority."""
 
 LONG_PAUSE = 0.05
 """Seconds of a collection from which people notice."""
@@ -33,14 +35,14 @@ MIB = 1024.0 * 1024.0
 
 
 def blocked(sites: Iterable[BlockedSite]) -> Iterator[Finding]:
-    """Yield a finding for each of *sites* that something is known of."""
-    for site in [each for each in sites if each.site][:MOST]:
+    """Yield a finding for each of *sites* that something is known of, and that may not be chance."""
+    for site in [each for each in sites if each.site and not _is_chance(each)][:MOST]:
         last = site.last
         yield Finding(
             code="PK401",
             kind="blocked_loop",
             component="performance",
-            priority=_priority(site),
+            priority=Priority.HIGH if site.longest >= 1.0 or site.waiting >= FEW else Priority.MEDIUM,
             message=f"{site.function} blocked the event loop {_how_long(site)}; nothing else could run meanwhile.",
             action="Await an async call instead, or run it in a thread (asyncio.to_thread, or a plain def endpoint).",
             site=site.site,
@@ -61,10 +63,8 @@ def blocked(sites: Iterable[BlockedSite]) -> Iterator[Finding]:
         )
 
 
-def _priority(site: BlockedSite) -> Priority:
-    if site.longest >= 1.0 or site.waiting >= 10:
-        return Priority.HIGH
-    return Priority.LOW if site.count < SELDOM and site.longest < SHORT else Priority.MEDIUM
+def _is_chance(site: BlockedSite) -> bool:
+    return site.count == 1 and site.longest < SHORT and site.waiting < FEW
 
 
 def _unblocked(code: str) -> dict[str, str]:

@@ -16,7 +16,7 @@ def site(count: int, seconds: float, *, place: str = "shop/sales.py:99") -> Bloc
         function="report",
         count=count,
         seconds=seconds,
-        longest=0.2,
+        longest=seconds / count if count == 1 else 0.2,
         last_at=0.0,
         waiting=0,
         arrived=0,
@@ -26,7 +26,7 @@ def site(count: int, seconds: float, *, place: str = "shop/sales.py:99") -> Bloc
 
 @pytest.mark.parametrize(
     ("count", "seconds", "words"),
-    [(1, 0.2, "once, for 0.20 s;"), (3, 0.5, "3 times, 0.50 s in all, 0.20 s at most;")],
+    [(1, 0.6, "once, for 0.60 s;"), (3, 0.5, "3 times, 0.50 s in all, 0.20 s at most;")],
 )
 def test_how_often_and_how_long_is_told_in_words(count: int, seconds: float, words: str) -> None:
     (finding,) = blocked([site(count, seconds)])
@@ -52,12 +52,19 @@ def test_the_line_is_told_as_it_does_not_block(code: str, fix: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("count", "longest", "waiting", "priority"),
-    [(2, 0.2, 0, "low"), (3, 0.2, 0, "medium"), (1, 0.6, 0, "medium"), (1, 1.0, 0, "high"), (1, 0.1, 10, "high")],
+    ("count", "longest", "waiting", "told"),
+    [
+        (1, 0.2, 0, []),
+        (1, 0.2, 9, []),
+        (2, 0.2, 0, ["medium"]),
+        (1, 0.5, 0, ["medium"]),
+        (1, 1.0, 0, ["high"]),
+        (1, 0.2, 10, ["high"]),
+    ],
 )
-def test_what_may_have_been_chance_comes_last(count: int, longest: float, waiting: int, priority: str) -> None:
+def test_once_and_shortly_is_chance(count: int, longest: float, waiting: int, told: list[str]) -> None:
     blocks = msgspec.structs.replace(site(count, longest * count), longest=longest, waiting=waiting)
-    assert [each.priority for each in blocked([blocks])] == [priority]
+    assert [str(each.priority) for each in blocked([blocks])] == told
 
 
 def test_what_stands_nowhere_is_no_finding() -> None:

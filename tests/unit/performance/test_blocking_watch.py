@@ -66,7 +66,7 @@ async def served(context: Context, work: Callable[[], object], is_done: Callable
 def test_a_call_that_blocks_is_reported_with_its_place(context: Context, monitor: PerformanceMonitor) -> None:
     told: list[BlockedLoop] = []
     context.events.on("blocked_loop", told.append)
-    asyncio.run(served(context, lambda: block(0.3), lambda: any(each.function == "block" for each in told)))
+    asyncio.run(served(context, lambda: block(0.6), lambda: any(each.function == "block" for each in told)))
     one = next(each for each in told if each.function == "block")
     line = block.__code__.co_firstlineno + 1
     assert one.site.endswith(f"test_blocking_watch.py:{line}")
