@@ -37,7 +37,7 @@ def render(entry: Entry, shown: OverviewData, found: object = None, given: Given
     page, state = entry.load(), _state(entry, shown)
     title = "" if state else page.title(shown, found, given)
     content = _missing(entry, state) if state else page.content(shown, found, given)
-    return frame(shown, entry, given, title or entry.title, content)
+    return frame(shown, entry, given, title or entry.title or entry.name.capitalize(), content)
 
 
 def encode(entry: Entry, shown: OverviewData, found: object = None, given: Given | None = None) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import sys
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
@@ -64,6 +65,15 @@ class Pages(BaseHTTPRequestHandler):
         """Say nothing; the browser's console tells."""
 
 
+class Site(ThreadingHTTPServer):
+    """The server of all pages."""
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        # A page that is left while it asks for news is no news.
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
+
 def chromium() -> str:
     names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
     found = os.environ.get("PERFKIT_CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
@@ -96,7 +106,7 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def site() -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Pages)
+    server = Site(("127.0.0.1", 0), Pages)
     thread = Thread(target=server.serve_forever, daemon=True)
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}"

@@ -132,7 +132,9 @@ def test_a_route_that_nobody_asked_for_says_so() -> None:
     entry, shown = page_entry("route"), STATES_BY_NAME["healthy"]
     for query in ("r=GET+/none", "", f"r={HOSTILE}"):
         given = given_of(entry, query)
-        assert "No request of" in Page(render(entry, shown, None, given)).text
+        source = render(entry, shown, None, given)
+        assert "No request of" in Page(source).text
+        assert "></h1>" not in source
         assert json.loads(encode(entry, shown, None, given))["route"] is None
 
 
