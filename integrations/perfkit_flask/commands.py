@@ -84,7 +84,7 @@ for _name, _purpose in PASSED.items():
 
 def _name_of(app: Flask) -> str:
     """Return *app* as ``module:attribute``; empty where no module has it, as behind a factory with arguments."""
-    module = sys.modules.get(app.import_name.partition(".__main__")[0])
+    module = sys.modules.get(app.import_name)
     for name, value in vars(module).items() if module is not None else ():
         if value is app:
             return f"{app.import_name}:{name}"

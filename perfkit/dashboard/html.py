@@ -25,6 +25,7 @@ class Markup(str):
 Child: TypeAlias = "str | int | float | Sequence[Child] | None"
 Attributes: TypeAlias = Mapping[str, str | int | float | bool | None]
 
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 _NAME = re.compile(r"[a-zA-Z][a-zA-Z0-9-]*\Z")
 _URL = re.compile(r"(?:https?://|\.{1,2}/|[?#])[^\s\\\x00-\x20\x7f]*\Z")
 _EDITOR = re.compile(rf"(?:{'|'.join(sorted({url.partition(':')[0] for url in EDITORS.values()}))})://[!-~]+\Z")
@@ -110,7 +111,10 @@ def _text(child: Child) -> str:
 
 
 def _escaped(text: str) -> str:
-    """Escape *text*; halves of surrogate pairs and NUL, which no UTF-8 document may hold, become ``?``."""
+    """Escape *text*; halves of surrogate pairs and control characters become ``?``.
+
+    No UTF-8 document may hold the former. The latter show as nothing, and a terminal that they are pasted into obeys.
+    """
     if not text.isascii():
         text = text.encode("utf-8", "replace").decode()
-    return escape(text.replace("\0", "?"))
+    return escape(_CONTROL.sub("?", text))

@@ -308,8 +308,9 @@ class Routes:
 
     def _drain(self, request: Request, decision: Decision) -> Response | None:
         """Drain all workers, or end that. A header of ours keeps pages of other sites out: a browser asks us first."""
-        # Who may only look must not take a service out of traffic.
-        if "x-perfkit-command" not in request.headers or not decision.may_act:
+        # Who may only look must not take a service out of traffic; nor may another site that the app's CORS lets in.
+        site = request.headers.get("sec-fetch-site", "none")
+        if "x-perfkit-command" not in request.headers or not decision.may_act or site not in ("none", "same-origin"):
             return None
         is_draining = request.method == "POST"
         self._answers.drain() if is_draining else self._answers.resume()

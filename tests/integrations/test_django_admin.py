@@ -124,6 +124,23 @@ def test_who_is_no_staff_of_a_site_of_one_s_own_sees_no_link_and_its_own_list_st
         assert [app["name"] for app in own.get_app_list(request, "own")] == ["own"]
 
 
+def test_a_project_may_replace_the_list_of_its_sites_before_and_after(monkeypatch: pytest.MonkeyPatch) -> None:
+    with site(STAFF) as client:
+        from django.contrib import admin
+
+        client.get("/admin/")
+        monkeypatch.setattr(admin.AdminSite, "get_app_list", lambda self, request: [{"name": "theirs", "models": []}])
+        request: Any = SimpleNamespace(user=SimpleNamespace(is_active=True, is_staff=True))
+        assert [app["name"] for app in admin.site.get_app_list(request)] == ["theirs", "perfkit"]
+
+        from perfkit_django.admin import add_link
+
+        own: Any = admin.AdminSite(name="own")
+        own.get_app_list = lambda request, app_label=None: [{"name": "its own", "models": []}]
+        add_link(own)
+        assert [app["name"] for app in own.get_app_list(request)] == ["its own", "perfkit"]
+
+
 def test_without_an_admin_nothing_of_it_is_imported() -> None:
     import subprocess
     import sys

@@ -158,7 +158,7 @@ def test_the_options_and_the_help_of_a_command_are_its_own(run_in: Callable[...,
     code, said = run_in("advise", "--help")
     assert code == 0
     assert "--top COUNT" in said
-    code, said = run_in("advise", "--nonsense", "-v")
+    code, said = run_in("advise", "--nonsense", "-x")
     assert code == 2
     assert "--nonsense" in said
     code, said = run_in("--help")
@@ -175,6 +175,12 @@ def test_the_exit_code_and_the_answer_are_those_of_the_command(
     assert run_in("health", f"http://127.0.0.1:{port}/nowhere")[0] == 1
     assert run_in("export", "--format", "json")[0] == 4
     assert ("/perfkit/api/overview", "") in asked
+
+
+def test_what_django_itself_takes_may_stand_anywhere(called: list[tuple[list[str], str | None, str | None]]) -> None:
+    with pytest.raises(SystemExit):
+        call_command("perfkit", "advise", "--settings=shop.settings", "--top", "3", "--pythonpath", "src")
+    assert called.pop()[0] == ["advise", "--top", "3"]
 
 
 CONFIG = PerformanceConfig(

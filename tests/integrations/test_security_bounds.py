@@ -135,7 +135,8 @@ def test_no_value_of_any_parameter_of_any_path_is_too_much(service: Asked, nasty
         some = sorted(names)[turn % len(names)]
         # All at once, each in front once as a query is cut; then one of them alone, and again and again.
         turned = sorted(names - {"t"})[turn % len(names) :] + sorted(names - {"t"})[: turn % len(names)]
-        for pairs in ([(name, value) for name in turned], [(some, value)], [(some, value)] * 30):
+        asked = [[(name, value) for name in turned], [(some, value)], [(some, value)] * 30]
+        for pairs in asked if turn % 3 == 0 else asked[:1]:
             answer = service.get(path, urlencode(pairs))
             assert_bounded(answer, path, pairs[0][0])
     service.no_fault()
@@ -173,7 +174,7 @@ def test_no_header_of_any_path_is_too_much(service: Asked, header: str) -> None:
     ]
     for number, path in enumerate(sorted(service.routes.paths)):
         if "GET" in service.routes._table[path].methods:
-            for value in values[number % 8 :: 8]:
+            for value in values[number % 12 :: 12]:
                 answer = service.get(path, headers={header: value})
                 assert answer.status in (200, 304, 308, 400, 404, 503), (path, value[:50], answer.status)
     service.no_fault()
@@ -226,7 +227,8 @@ def test_through_each_adapter_the_same_is_no_fault(adapter: str) -> None:
     with asked.system, opened(adapter, asked.system) as door:
         pairs = [(path, name) for path, names in parameters(asked.system).items() for name in sorted(names)]
         values = [quote(value, safe="", errors="surrogatepass") for value in NASTY.values()]
-        for number, (path, name) in enumerate(pairs):
+        own = list(ADAPTERS).index(adapter) % 3  # each pair by two adapters; all of them without one, above
+        for number, (path, name) in list(enumerate(pairs))[own::3]:
             if "GET" not in asked.routes._table[path].methods or "/static/" in path:
                 continue
             asked.clock.advance(1.0)

@@ -43,10 +43,20 @@ class Door(NamedTuple):
     Attributes:
         ask: Sends a request to it with perfkit around it.
         ask_bare: Sends one to the same app without perfkit.
+        own: What that has answered, by request.
     """
 
     ask: Ask
     ask_bare: Ask
+    own: dict[object, Answer]
+
+    def is_own(self, answer: Answer, method: str, path: str, headers: dict[str, str] | None = None) -> bool:
+        """Return whether *answer* is, byte for byte, what the app says to the same request without perfkit."""
+        key = (method, path, *sorted((headers or {}).items()))
+        if key not in self.own:
+            self.own[key] = self.ask_bare(method, path, headers)
+        own = self.own[key]
+        return (answer.status, answer.headers, answer.body) == (own.status, own.headers, own.body)
 
 
 def table(system: PerformanceSystem) -> dict[str, tuple[str, ...]]:
@@ -75,7 +85,7 @@ def _of_asgi(app: Any, bare: Any) -> Iterator[Door]:
 
         return ask
 
-    yield Door(asker(app), asker(bare))
+    yield Door(asker(app), asker(bare), {})
 
 
 def _starlette(system: PerformanceSystem) -> Iterator[Door]:
@@ -118,7 +128,7 @@ def _of_wsgi(app: Any, bare: Any) -> Iterator[Door]:
 
         return ask
 
-    yield Door(asker(app), asker(bare))
+    yield Door(asker(app), asker(bare), {})
 
 
 def _wsgi(system: PerformanceSystem) -> Iterator[Door]:
@@ -158,7 +168,7 @@ def _django(system: PerformanceSystem) -> Iterator[Door]:
 
             return ask
 
-        yield Door(asker(WSGIHandler()), asker(bare))
+        yield Door(asker(WSGIHandler()), asker(bare), {})
 
 
 def _django_async(system: PerformanceSystem) -> Iterator[Door]:
@@ -180,7 +190,7 @@ def _django_async(system: PerformanceSystem) -> Iterator[Door]:
 
             return ask
 
-        yield Door(asker(ASGIHandler()), asker(bare))
+        yield Door(asker(ASGIHandler()), asker(bare), {})
 
 
 ADAPTERS: dict[str, Callable[[PerformanceSystem], Iterator[Door]]] = {

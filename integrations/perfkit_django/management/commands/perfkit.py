@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 from django.conf import settings
@@ -24,6 +25,8 @@ WRONG = 2
 
 PORT = 8000
 """Where ``runserver`` listens, if nothing else is said."""
+
+OF_DJANGO = ("--settings", "--pythonpath")
 
 EVERYTHING = {"prefix_chars": "\0", "add_help": False}
 """Of the parser of a command that is passed on: what begins with a dash is one more argument."""
@@ -67,7 +70,7 @@ class Command(BaseCommand):
     def _pass_on(self, command: str, arguments: list[str]) -> None:
         module, _, name = (settings.WSGI_APPLICATION or "").rpartition(".")
         app = f"{module}:{name}" if module else "django.core.wsgi:get_wsgi_application()"
-        code = pass_on(command, arguments, config=self._valid(), port=PORT, app=app)
+        code = pass_on(command, list(_of_the_command(arguments)), config=self._valid(), port=PORT, app=app)
         if code:
             sys.exit(code)
 
@@ -87,3 +90,13 @@ class Command(BaseCommand):
                 value = getattr(value, name)
             shown = "<hidden>" if field.is_secret and value is not None else repr(value)
             self.stdout.write(f"{render(path)} = {shown}  ({sources[render(path)]})")
+
+
+def _of_the_command(arguments: list[str]) -> Iterator[str]:
+    """Yield *arguments* without those that Django itself has obeyed already, wherever they stand."""
+    left = iter(arguments)
+    for each in left:
+        if each in OF_DJANGO:
+            next(left, None)
+        elif each.partition("=")[0] not in OF_DJANGO:
+            yield each
