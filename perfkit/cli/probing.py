@@ -51,7 +51,8 @@ def address(text: str) -> SplitResult:
         ValueError: It is no URL of http or https.
     """
     parts = urlsplit(text if "://" in text else f"http://{text}")
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
+    has_blanks = any(sign.isspace() or not sign.isprintable() for sign in text)
+    if has_blanks or parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
         raise ValueError(text)
     return parts
 
@@ -59,6 +60,8 @@ def address(text: str) -> SplitResult:
 def reason_of(error: Exception) -> str:
     """Say why there was no answer, without the number that the system gives it."""
     said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    if "WRONG_VERSION_NUMBER" in said:  # OpenSSL's words for an answer that is none of TLS
+        return "it does not speak https; write http://"
     return clean(said) or type(error).__name__
 
 

@@ -140,14 +140,17 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
 
 def _limits(item: pytest.Item, session: Any, marker: pytest.Mark | None) -> Limits:
     """Return the limits of *item*: its own ones, then those for all tests."""
+    if marker is None:
+        limits_of_all: Limits = session.limits_of(item.nodeid)
+        return limits_of_all
     from perfkit.testing.measuring import Limits
 
-    if marker is not None and marker.args:
+    if marker.args:
         pytest.fail(
             f"@pytest.mark.perfkit got {marker.args!r}. It takes names only. Write max_queries=5.", pytrace=False
         )
     try:
-        limits = Limits.of({} if marker is None else marker.kwargs)
+        limits = Limits.of(marker.kwargs)
     except ValueError as error:
         pytest.fail(f"@pytest.mark.perfkit: {error}", pytrace=False)
     if _is_slow():

@@ -76,7 +76,7 @@ def _components(overview: Overview) -> Iterator[Note]:
     for word in overview.off:
         yield told("components", f"{word} is switched off", f"Set {word}.enabled to true to have it")
     for word in overview.asleep:
-        yield told("components", f"{word} sleeps: nobody has used it yet", WAKENED.get(word, "Nothing need be done"))
+        yield told("components", f"{word} sleeps: nobody has used it yet", WAKENED.get(word, ""))
 
 
 def _workers(overview: Overview) -> Iterator[Note]:

@@ -69,6 +69,14 @@ def test_what_is_no_score_is_refused(text: str) -> None:
         points(text)
 
 
+@pytest.mark.parametrize(
+    "text", ["not a url", "http://a b", "http://ho\x1bst", "http://h\u202e", "ftp://x", "http://", "http://h:99999", ""]
+)
+def test_what_is_no_url_is_refused(text: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match="is not a URL"):
+        service_url(text)
+
+
 @pytest.mark.parametrize("text", ["http://u:p@host/", "http://token@host", "http://host/perfkit/?t=abc"])
 def test_a_secret_in_a_url_is_refused_without_being_repeated(text: str) -> None:
     with pytest.raises(argparse.ArgumentTypeError, match="holds a secret") as caught:

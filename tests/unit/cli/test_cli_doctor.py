@@ -225,7 +225,7 @@ SEEN = {"requests": 100, "routes": (route("/a"),), "perfkit": __version__}
         ({"perfkit": "0.0.9"}, 200, "version", "note", "has perfkit 0.0.9", "own environment"),
         ({"off": ("database",)}, 200, "components", "note", "database is switched off", "database.enabled to true"),
         ({"asleep": ("cache",)}, 200, "components", "note", "cache sleeps", "@cached"),
-        ({"asleep": ("recorder",)}, 200, "components", "note", "recorder sleeps", "Nothing need be done"),
+        ({"asleep": ("recorder",)}, 200, "components", "note", "recorder sleeps", ""),
         ({"database": {"captures": [CAPTURE]}}, 200, "hooks", "warn", "sqlalchemy are not seen", "OperationalError"),
         ({"database": None}, 200, "hooks", "note", "no database is seen", "by hand"),
         ({"requests": 0, "routes": ()}, 200, "requests", "warn", "none has been counted", "not in its way"),

@@ -158,6 +158,11 @@ def test_a_drain_that_fails_ends_with_the_code_of_its_reason(
     assert "with 501" in capsys.readouterr().err
 
 
+def test_https_where_there_is_none_is_said_so(service: Canned, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", service.url.replace("http:", "https:")]) == 3
+    assert "it does not speak https; write http://" in capsys.readouterr().err
+
+
 # -v and progress
 
 

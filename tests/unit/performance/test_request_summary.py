@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perfkit.core.families import Histogram, Point
-from perfkit.core.names import CLIENT_DISCONNECTED
-from perfkit.performance.requests import MINIMUM, summarize
+from perfkit.core.families import Family, Histogram, Point
+from perfkit.core.names import CLIENT_DISCONNECTED, REQUEST_DURATION, ROUTE_STATEMENTS
+from perfkit.performance.requests import MINIMUM, summarize, with_queries
 from perfkit.performance.snapshot import Latency
 from perfkit.store.boundaries import FINE, RELATIVE_ERROR
 
@@ -152,3 +152,17 @@ def test_schemes_and_statuses_of_one_route_are_one_line() -> None:
 def test_a_point_that_is_no_histogram_is_passed_over() -> None:
     other: Any = Point(("GET", "/", "200", "http", ""), 3.0)
     assert summarize([other], 10.0)[0].requests == 0
+
+
+def test_statements_a_request_are_those_of_all_requests_of_a_route() -> None:
+    fine, failed, other = (
+        ("GET", "/a", "200", "http", ""),
+        ("GET", "/a", "500", "http", "ValueError"),
+        ("GET", "/b", "200", "http", ""),
+    )
+    points = points_of([(fine, 0.1), (fine, 0.2), (failed, 0.1), (failed, 0.3), (other, 0.1)])
+    _, routes = summarize(points, 60.0)
+    durations, sent = Family(REQUEST_DURATION, points), Family(ROUTE_STATEMENTS, [Point(("GET /a",), 10.0)])
+    told = {route.route: route.queries for route in with_queries(routes, [durations, sent])}
+    assert told == {"/a": 2.5, "/b": 0.0}
+    assert {route.queries for route in with_queries(routes, [durations])} == {None}
