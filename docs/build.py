@@ -1,7 +1,8 @@
 """Build the documentation site: ``python docs/build.py``, or ``--serve`` to see it while writing.
 
-The start page, docs/README.md, is the navigation as well: its headings are the parts, its lists their pages. A link to
-the list of a folder brings the pages of that folder along. Zensical makes the site; a broken link ends the build.
+The start page, docs/README.md, is the navigation as well: its headings are the parts and their groups, its lists their
+pages. A link to the list of a folder brings the pages of that folder along. Zensical makes the site; a broken link ends
+the build.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ PUBLISHED = ("*.md", "*.png", "*.json", "*.yml", "*.yaml")
 LISTS = ("README.md", "codes.md", "modules.md")
 """Pages that list the others of their folder."""
 
-_HEADING = re.compile(r"^## (.+)$")
+_HEADING = re.compile(r"^(###?) (.+)$")
 _PAGE = re.compile(r"\[([^\]]+)\]\(([\w/.-]+\.md)\)")
 _TITLE = re.compile(r"^# (.+)$", re.MULTILINE)
 
@@ -33,10 +34,15 @@ def navigation(start: str) -> Navigation:
     """Return the parts of the page *start* with their pages, as Zensical wants them."""
     parts: Navigation = [{"Home": "README.md"}]
     pages: Navigation = []
+    part: Navigation = []
     for line in start.splitlines():
         if heading := _HEADING.match(line):
             pages = []
-            parts.append({heading[1]: pages})
+            if heading[1] == "##":
+                part = pages
+                parts.append({heading[2]: pages})
+            else:
+                part.append({heading[2]: pages})
         elif line.startswith("- "):
             pages += [_entry(title, path) for title, path in _PAGE.findall(line)]
     return [part for part in parts if all(part.values())]
