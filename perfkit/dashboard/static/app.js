@@ -52,12 +52,12 @@ async function link(event) {
   } catch {
     prompt("Copy this link", address);
   }
-  setTimeout(() => { made.textContent = "⧉"; }, 2000);
+  setTimeout(() => { made.textContent = "#"; }, 2000);
 }
 
 const tools = document.createElement("span");
 tools.className = "tools";
-tools.append(button("⧉", "Copy a link to what you see", link), button("?", "Keys (?)", help), button("◐", "Light or dark (t)", theme));
+tools.append(button("#", "Copy a link to what you see", link), button("?", "Keys (?)", help), button("◐", "Light or dark (t)", theme));
 document.querySelector(".top").append(tools);
 // On a phone the pages are a strip that is wider than the screen.
 document.querySelector(".side [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
