@@ -157,7 +157,7 @@ def test_a_routes_row_says_its_numbers() -> None:
         "0 %",
         "71 %",
     ]
-    assert seen.row("POST /checkout")[5] == "▲3.9 % (over target)"
+    assert seen.row("POST /checkout")[6] == "▲3.9 % (over target)"
 
 
 def test_few_requests_get_a_reason_instead_of_a_percentile() -> None:
