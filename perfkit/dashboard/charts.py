@@ -12,9 +12,9 @@ from datetime import datetime, tzinfo
 
 import msgspec
 
-from perfkit.advice.wording import percent, rate, seconds, window
+from perfkit.advice.wording import count, percent, rate, seconds, window
 from perfkit.dashboard.html import Attributes, Markup, h
-from perfkit.dashboard.scales import nice_ticks, runs
+from perfkit.dashboard.scales import gaps, nice_ticks, runs
 from perfkit.dashboard.timeline.moments import Moment, moment_lines, moment_names
 from perfkit.dashboard.times import clock_time, time_ticks
 from perfkit.performance.snapshot import Trend
@@ -146,8 +146,13 @@ def latency_chart(trend: Trend, at: float, timezone: tzinfo, target: float, mome
     highest, shows_target = _highest(trend), is_target_shown(trend, target)
     ticks = nice_ticks(max(highest, target if shows_target else 0.0))
     axes = _Axes(max(len(values) for _, values in series), ticks[-1])
-    goal = axes.y(target)
+    goal, silent = axes.y(target), gaps(trend.rate)
     lines = [h("path", {"class": f"line {name}", "d": _line(values, axes)}) for name, values in series]
+    # Where nothing was recorded there is no line to see, and "no request" would be another thing.
+    places = [(axes.x(max(0.0, first - 0.5)), axes.x(last + 0.5)) for first, last in silent]
+    said = h("title", None, "Nothing was recorded here.")
+    holes = [h("rect", {"class": "gap", "x": _n(a), "width": _n(b - a), "height": _HIGH}, said) for a, b in places]
+    lines = [*holes, *lines]
     if shows_target:
         lines.insert(0, h("line", {"class": "target", "x1": 0, "x2": _WIDE, "y1": _n(goal), "y2": _n(goal)}))
     ends = {name: axes.y(last) for name, values in series if (last := _last(values)) is not None}
@@ -159,6 +164,7 @@ def latency_chart(trend: Trend, at: float, timezone: tzinfo, target: float, mome
         f"Latency over {window(trend.step * axes.length)}. "
         + " ".join(_range(name, values, seconds) for name, values in reversed(series))
         + (f" The target of p95 is {seconds(target)}." if shows_target else "")
+        + (f" Nothing was recorded in {count(len(silent), 'part')} of it." if silent else "")
         + "".join(f" {each.name} at {clock_time(each.at, timezone)}." for each in moments)
     )
     labels = [_label(name, place, f"end {name}") for name, place in _spread(ends).items()]
@@ -170,6 +176,7 @@ def latency_chart(trend: Trend, at: float, timezone: tzinfo, target: float, mome
         "offset": _offset(at, timezone),
         "target": target,
         "lines": [{"name": name, "values": [_short(each) for each in values]} for name, values in series],
+        "gaps": silent,
         "moments": [{"at": each.at, "name": each.name} for each in moments],
     }
     data = msgspec.json.encode(told).decode()

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 import msgspec
 
 from perfkit.performance.snapshot import Trend
 
-__all__ = ["nice_ticks", "runs", "thinned"]
+__all__ = ["gaps", "nice_ticks", "runs", "thinned"]
 
 
 def nice_ticks(highest: float, least: int = 3) -> tuple[float, ...]:
@@ -46,6 +47,12 @@ def _groups(values: Sequence[float | None], size: int, length: int) -> list[list
     whole = -(-length // size) * size
     padded = (None,) * (whole - len(values)) + tuple(values)
     return [[v for v in padded[at : at + size] if v is not None] for at in range(0, whole, size)]
+
+
+def gaps(values: Sequence[float | None]) -> list[tuple[int, int]]:
+    """Return first and last index of each stretch of *values* without any, between two that there are."""
+    stretches = runs(values)
+    return [(before[-1][0] + 1, after[0][0] - 1) for before, after in pairwise(stretches)]
 
 
 def runs(values: Sequence[float | None]) -> list[list[tuple[int, float]]]:

@@ -34,10 +34,9 @@ from perfkit.dashboard.timeline.comparison import (
     comparison_foot,
     recording_notice,
 )
-from perfkit.dashboard.timeline.history import moments_of, trend_of, window_of
+from perfkit.dashboard.timeline.history import counted_routes, moments_of, trend_of, window_of
 from perfkit.dashboard.timeline.ranges import SPAN, Span, range_links, same_span, span_of
 from perfkit.dashboard.times import between_times
-from perfkit.performance.requests import summarize
 from perfkit.performance.snapshot import PerformanceSnapshot, RouteSnapshot, Trend
 from perfkit.store.history.slices import Slice
 
@@ -84,7 +83,7 @@ class Overview(Page[OverviewFound]):
         routes = None
         if not span.is_live or span.is_recording:
             seen = window_of(store, span)
-            routes = summarize(seen.points, seen.duration)[1] if seen is not None else ()
+            routes = counted_routes(store, seen) if seen is not None else ()
         boundaries, slices = store.past.slices(span.seconds, until=span.end)
         return OverviewFound(
             trend=trend_of(store, span, shown.at) if given.key else None,

@@ -21,7 +21,7 @@ from perfkit.dashboard.sections.gains import gains, gains_of
 from perfkit.dashboard.sections.heat import heat_card
 from perfkit.dashboard.sections.kept import kept_table, typical
 from perfkit.dashboard.sections.recommendations import finding_list
-from perfkit.dashboard.sections.routes import findings_of
+from perfkit.dashboard.sections.routes import findings_of, said_queries
 from perfkit.dashboard.sections.tables import trend_table
 from perfkit.dashboard.sections.waterfall import breakdown
 from perfkit.dashboard.timeline.comparison import (
@@ -36,7 +36,7 @@ from perfkit.dashboard.timeline.history import moments_of, trend_of, window_of
 from perfkit.dashboard.timeline.ranges import SPAN, Span, range_links, same_span, span_of
 from perfkit.dashboard.timeline.releases import ByRelease, by_release, release_card
 from perfkit.dashboard.times import between_times
-from perfkit.performance.requests import summarize
+from perfkit.performance.requests import COUNTED, summarize, with_queries
 from perfkit.performance.snapshot import RouteSnapshot, Trend
 from perfkit.recorder.estimate import Estimate
 from perfkit.recorder.kept import KeptExchange
@@ -125,7 +125,10 @@ class Route(Page[RouteFound]):
             window=seen.duration,
             method=method,
             route=route,
-            summary=msgspec.structs.replace(found[0], share=found[0].seconds / whole if whole > 0.0 else 0.0),
+            summary=msgspec.structs.replace(
+                with_queries(found, store.families(COUNTED))[0],
+                share=found[0].seconds / whole if whole > 0.0 else 0.0,
+            ),
             outcomes=_outcomes(points, seen.duration),
             trend=trend_of(store, span, shown.at, name),
             boundaries=boundaries,
@@ -239,7 +242,12 @@ def _numbers(shown: OverviewData, found: RouteFound, summary: RouteSnapshot) -> 
         figure(
             "Share of time",
             *split_unit(percent(summary.share)),
-            f"target met by {percent(met)}" if met is not None else "",
+            " · ".join(
+                [
+                    *([f"target met by {percent(met)}"] if met is not None else []),
+                    *([f"{said_queries(summary.queries)} queries a request"] if summary.queries is not None else []),
+                ]
+            ),
         ),
     )
 

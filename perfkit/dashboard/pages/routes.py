@@ -15,9 +15,8 @@ from perfkit.dashboard.parameters import Choice, Given, Number, Parameter, Text
 from perfkit.dashboard.parts import section
 from perfkit.dashboard.sections.routes import COLUMNS, routes_table
 from perfkit.dashboard.timeline.comparison import recording_notice
-from perfkit.dashboard.timeline.history import window_of
+from perfkit.dashboard.timeline.history import counted_routes, window_of
 from perfkit.dashboard.timeline.ranges import SPAN, range_links, same_span, span_of
-from perfkit.performance.requests import summarize
 from perfkit.performance.snapshot import RouteSnapshot
 
 if TYPE_CHECKING:
@@ -35,6 +34,7 @@ _BY: dict[str, Callable[[RouteSnapshot], Any]] = {
     "p50": lambda route: route.latency.p50 or 0.0,
     "p95": lambda route: route.latency.p95 or 0.0,
     "p99": lambda route: route.latency.p99 or 0.0,
+    "queries": lambda route: route.queries or 0.0,
     "errors": lambda route: (route.error_rate, route.errors),
     "route": lambda route: (route.route, route.method),
 }
@@ -68,7 +68,7 @@ class Routes(Page[RoutesFound]):
         seen = window_of(system.store, span)
         if seen is None:
             return RoutesFound(window=span.seconds, routes=())
-        return RoutesFound(window=seen.duration, routes=summarize(seen.points, seen.duration)[1])
+        return RoutesFound(window=seen.duration, routes=counted_routes(system.store, seen))
 
     def content(self, shown: OverviewData, found: RoutesFound | None, given: Given) -> Child:
         """Return the filter, the table and the links to what does not fit."""

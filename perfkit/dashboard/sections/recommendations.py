@@ -73,10 +73,14 @@ def recommendations(data: OverviewData, given: Given) -> Markup | None:
 
 def finding_list(data: OverviewData, given: Given, findings: Sequence[Finding]) -> Markup:
     """Return *findings* one below the other, at most `MOST`, the first one opened."""
+    wins = _wins(data)
     return h(
         "ol",
         {"class": "findings"},
-        [_item(data, given, each, 0, is_first=not at) for at, each in enumerate(findings[:MOST])],
+        [
+            _item(data, given, each, wins.get(identity(each), 0), is_first=not at)
+            for at, each in enumerate(findings[:MOST])
+        ],
     )
 
 

@@ -6,14 +6,14 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from perfkit.advice import Targets
-from perfkit.advice.wording import NOTHING, percent, rate, route_name, seconds, window
+from perfkit.advice.wording import NOTHING, percent, rate, route_name, seconds, significant, window
 from perfkit.core.findings import Finding
 from perfkit.dashboard.charts import bar
 from perfkit.dashboard.html import Child, Markup, h
 from perfkit.dashboard.parts import breakable, cell, marked, route_link, route_text, table
 from perfkit.performance.snapshot import RouteSnapshot
 
-__all__ = ["COLUMNS", "findings_of", "linked", "routes_table"]
+__all__ = ["COLUMNS", "findings_of", "linked", "routes_table", "said_queries"]
 
 COLUMNS = (
     ("route", "Route", ""),
@@ -21,6 +21,7 @@ COLUMNS = (
     ("p50", "p50", "number"),
     ("p95", "p95", "number"),
     ("p99", "p99", "number"),
+    ("queries", "Queries", "number"),
     ("errors", "Errors", "number"),
     ("share", "Share of time", "share"),
 )
@@ -48,10 +49,16 @@ def routes_table(
     """
     if not routes:
         return [h("p", {"class": "empty"}, f"No request in the last {window(length)}.")]
-    columns: list[tuple[Child, str]] = [(head(word, title), kind) for word, title, kind in COLUMNS]
+    has_queries = any(route.queries is not None for route in routes)
+    columns: list[tuple[Child, str]] = [
+        (head(word, title), kind) for word, title, kind in COLUMNS if has_queries or word != "queries"
+    ]
     if findings:
         columns.append(("Finding", ""))
-    rows = [[*_row(route, targets, query or {}), *([_found(route, findings)] if findings else [])] for route in routes]
+    rows = [
+        [*_row(route, targets, query or {}, has_queries=has_queries), *([_found(route, findings)] if findings else [])]
+        for route in routes
+    ]
     parts = [table("Routes", columns, rows, "routes")]
     if any(route.latency.p95 is None for route in routes):
         said = f"{NOTHING} fewer than 20 requests in the last {window(length)}, too few for a percentile."
@@ -88,7 +95,16 @@ def _routes_of(evidence: Mapping[str, object]) -> list[object]:
     return [evidence.get("route"), *(several if isinstance(several, (list, tuple, dict)) else ())]
 
 
-def _row(route: RouteSnapshot, targets: Targets, query: Mapping[str, str | int | float]) -> list[Child]:
+def said_queries(queries: float | None) -> str:
+    """Say how many statements a request sends."""
+    if queries is None:
+        return NOTHING
+    return f"{queries:,.0f}" if queries >= 9.95 or queries == round(queries) else significant(queries, 2)
+
+
+def _row(
+    route: RouteSnapshot, targets: Targets, query: Mapping[str, str | int | float], *, has_queries: bool
+) -> list[Child]:
     latency = route.latency
     over = latency.p95 is not None and latency.p95 > targets.of_route(route.method, route.route)
     name = h("code", None, breakable(route_name(route.method, route.route)))
@@ -98,6 +114,7 @@ def _row(route: RouteSnapshot, targets: Targets, query: Mapping[str, str | int |
         cell(seconds(latency.p50)),
         cell(marked(seconds(latency.p95), over=over)),
         cell(seconds(latency.p99)),
+        *([cell(said_queries(route.queries))] if has_queries else []),
         cell(marked(percent(route.error_rate), over=route.error_rate > targets.error_rate)),
         cell([bar(route.share), h("span", None, percent(route.share))], "share"),
     ]

@@ -180,6 +180,8 @@ class Chart extends HTMLElement {
     const top = steps[steps.length - 1], right = width - RIGHT, foot = HEIGHT - BOTTOM;
     const x = (at) => LEFT + ((right - LEFT) * (at - first)) / Math.max(1, last - first);
     const y = (value) => foot - ((foot - TOP) * value) / top;
+    pen.fillStyle = colours.grid;
+    for (const [from, to] of this.data.gaps ?? []) pen.fillRect(x(from - 0.5), TOP, x(to + 0.5) - x(from - 0.5), foot - TOP);
     this.axes(pen, colours, steps, x, y, right, foot);
     this.moments(pen, colours, x, right, foot);
     if (goal !== null && goal <= top) {

@@ -16,6 +16,7 @@ function held() {
 
 /** Say that there is no answer, or that there is one again. */
 function say(text) {
+  document.documentElement.toggleAttribute("data-stale", Boolean(text));
   let line = document.getElementById("no-answer");
   if (!text) return void line?.remove();
   if (!line) {

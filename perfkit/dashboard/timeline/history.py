@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 from perfkit.advice.ledger import Release
 from perfkit.dashboard.timeline.moments import Moment
 from perfkit.dashboard.timeline.ranges import POINTS, Span
-from perfkit.performance.requests import trend
-from perfkit.performance.snapshot import Trend
+from perfkit.performance.requests import COUNTED, summarize, trend, with_queries
+from perfkit.performance.snapshot import RouteSnapshot, Trend
 from perfkit.store.history.columns import TOTAL
 
 if TYPE_CHECKING:
     from perfkit.dashboard.data import OverviewData
     from perfkit.store import Store, Window
 
-__all__ = ["moments_of", "release_at", "trend_of", "window_of"]
+__all__ = ["counted_routes", "moments_of", "release_at", "trend_of", "window_of"]
 
 MOST_MOMENTS = 12
 """Moments of one chart, the latest."""
@@ -45,6 +45,11 @@ def window_of(store: Store, span: Span) -> Window | None:
     if span.is_recording:
         return store.past.recorded()
     return store.past.recorded(span.seconds) if span.is_live else store.past.between(span.start, span.end)
+
+
+def counted_routes(store: Store, seen: Window) -> tuple[RouteSnapshot, ...]:
+    """Return the routes of *seen*, the dearest first, each with the statements that its requests send."""
+    return with_queries(summarize(seen.points, seen.duration)[1], store.families(COUNTED))
 
 
 def moments_of(shown: OverviewData, span: Span) -> tuple[Moment, ...]:

@@ -69,6 +69,7 @@ def route(
         error_rate=error_rate,
         seconds=requests * p50 * 1.5,
         share=share,
+        queries=216.0 if name == "/products" else 2.25 if name else None,
         latency=Latency(
             mean=p50 * 1.5,
             p50=p50 if known else None,

@@ -6,15 +6,15 @@ import msgspec
 import pytest
 
 from perfkit.advice import Loss, Part, Score
-from perfkit.advice.ledger import Figures, Fixed
+from perfkit.advice.ledger import Figures, Fixed, Release
 from perfkit.advice.ledger.record import proof
 from perfkit.core.findings import Priority
 from perfkit.core.status import Status
-from perfkit.dashboard import overview
+from perfkit.dashboard import overview, page_entry, render
 from perfkit.dashboard.html import h
 from perfkit.dashboard.sections.routes import linked
-from tests.unit.dashboard.advice_samples import HOSTILE, N_PLUS_ONE, SCORE, SHORT, a_cache, findings
-from tests.unit.dashboard.samples import CHECKS, STATES_BY_NAME, data, health, performance, route, young
+from tests.unit.dashboard.advice_samples import HOSTILE, N_PLUS_ONE, SCORE, SHORT, a_cache, a_database, findings
+from tests.unit.dashboard.samples import AT, CHECKS, STATES_BY_NAME, data, health, performance, route, young
 from tests.unit.dashboard.test_overview import Page, page
 
 
@@ -227,3 +227,21 @@ def test_hostile_findings_are_cut_and_stay_text() -> None:
     assert "m" * 700 not in source
     assert len(source) < 400_000
     assert Page(source).text.count(HOSTILE) > 150
+
+
+def test_a_finding_says_when_and_in_which_release_it_was_seen_first() -> None:
+    new = msgspec.structs.replace(N_PLUS_ONE, first_seen=AT - 100.0)
+    old = msgspec.structs.replace(SHORT, first_seen=AT - 9_000.0)
+    releases = (Release(name="2.8.0", at=AT - 10_000.0), Release(name="2.8.1", at=AT - 140.0))
+    shown = data(performance(), health(), recommendations=(new, old), releases=releases)
+    text = Page(overview(shown)).text
+    assert "first seen 15:50:30 CET in release 2.8.1" in text
+    assert "first seen 13:22:10 CET in release 2.8.0" in text
+    one = msgspec.structs.replace(shown, releases=releases[:1])
+    assert "in release" not in Page(overview(one)).text
+
+
+def test_the_points_that_a_finding_wins_stand_on_every_page_that_tells_it() -> None:
+    shown = data(performance(), health(), recommendations=findings(), score=SCORE, database=a_database())
+    for name in ("", "advice", "database"):
+        assert "wins 11 points" in Page(render(page_entry(name), shown)).text

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis.strategies import floats, integers, lists, none
 
-from perfkit.dashboard.scales import nice_ticks, runs, thinned
+from perfkit.dashboard.scales import gaps, nice_ticks, runs, thinned
 from perfkit.dashboard.times import time_ticks
 from perfkit.performance.snapshot import Trend
 
@@ -66,3 +66,9 @@ def test_series_of_unlike_length_end_together() -> None:
 def test_gaps_break_a_line() -> None:
     assert runs([None, 1.0, 2.0, None, float("nan"), 3.0]) == [[(1, 1.0), (2, 2.0)], [(5, 3.0)]]
     assert runs([None, None]) == []
+
+
+def test_a_gap_lies_between_two_values() -> None:
+    assert gaps((None, 1.0, None, None, 2.0, 3.0, None, 0.0, None)) == [(2, 3), (6, 6)]
+    assert gaps((None, None)) == []
+    assert gaps((1.0, 2.0)) == []

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC
 
+import msgspec
 import pytest
 
 from perfkit.advice.ledger import Release
 from perfkit.dashboard import given_of, page_entry, render
+from perfkit.dashboard.charts import latency_chart
 from perfkit.dashboard.page import Entry
 from perfkit.dashboard.timeline.moments import Moment, moment_names
 from perfkit.dashboard.timeline.ranges import range_links, span_of
@@ -89,6 +91,16 @@ def test_releases_and_recordings_stand_in_the_charts_and_are_heard(entry: Entry)
     assert "release 2.8.1 at 15:49:50." in chart["aria-label"]
     assert "new recording at 15:51:10." in chart["aria-label"]
     assert "release 2.8.0" not in chart["aria-label"]
+
+
+def test_where_nothing_was_recorded_is_drawn_and_said() -> None:
+    whole = STATES_BY_NAME["healthy"].performance.trend
+    rate = (*whole.rate[:20], *([None] * 5), *whole.rate[25:])
+    silent = msgspec.structs.replace(whole, rate=rate)
+    seen = Page(latency_chart(silent, AT, UTC, 0.3))
+    assert [each["x"] for each in seen.all("rect") if each.get("class") == "gap"] == ["330.5"]
+    assert "Nothing was recorded in 1 part of it." in seen.all("perfkit-chart")[0]["aria-label"]
+    assert "Nothing was recorded" not in latency_chart(whole, AT, UTC, 0.3)
 
 
 def test_names_that_would_overlap_are_left_out_and_late_ones_stand_before_their_line() -> None:

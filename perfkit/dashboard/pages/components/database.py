@@ -98,7 +98,7 @@ class Database(Page[PoolsFound]):
             h("h1", {"class": "hidden"}, "Database"),
             facts,
             found_card(shown, given, "database"),
-            _shapes(found.queries, given),
+            _shapes(found.queries, shown, given),
             _pool_card(found.pools) if found.pools else None,
             _state(shown),
         ]
@@ -114,7 +114,7 @@ def _share(top: Sequence[SlowQuery]) -> str:
     return f"{percent(min(1.0, sum(shares)))} of all request time" if shares else "of all workers together"
 
 
-def _shapes(queries: Sequence[SlowQuery], given: Given) -> Markup:
+def _shapes(queries: Sequence[SlowQuery], shown: OverviewData, given: Given) -> Markup:
     columns: Columns = [
         ("Statement", ""),
         (sort_link(given, "calls", "Calls"), "number"),
@@ -125,6 +125,7 @@ def _shapes(queries: Sequence[SlowQuery], given: Given) -> Markup:
         (sort_link(given, "errors", "Failed"), "number"),
         ("Share", "number"),
         ("From", ""),
+        ("Finding", ""),
     ]
     box: Attributes = {
         "type": "search",
@@ -142,7 +143,7 @@ def _shapes(queries: Sequence[SlowQuery], given: Given) -> Markup:
         h("input", box),
         h("button", None, "Filter"),
     )
-    body: Child = table("Statements", columns, [_row(query) for query in queries], "queries")
+    body: Child = table("Statements", columns, [_row(query, shown) for query in queries], "queries")
     if not queries:
         body = empty(
             f"No statement has {given.text('q')!r} in it." if given.text("q") else "No statement was sent yet."
@@ -151,9 +152,10 @@ def _shapes(queries: Sequence[SlowQuery], given: Given) -> Markup:
     return section("queries", "Statements by shape", form, body, note=note)
 
 
-def _row(query: SlowQuery) -> list[Child]:
+def _row(query: SlowQuery, shown: OverviewData) -> list[Child]:
     text = query.sql if len(query.sql) <= LONGEST else f"{query.sql[: LONGEST - 1]}…"
     caller = query.callers[0].site if query.callers else ""
+    codes = dict.fromkeys(each.code for each in shown.recommendations if each.evidence.get("shape") == query.id)
     return [
         h("a", {"href": f"./query?{urlencode({'id': query.id})}"}, h("code", None, text)),
         cell(count(query.calls)),
@@ -163,7 +165,8 @@ def _row(query: SlowQuery) -> list[Child]:
         cell(count(query.slow)),
         cell(count(query.errors)),
         cell(percent(query.share)),
-        cell(h("code", None, breakable(caller)) if caller else NOTHING, ""),
+        cell(site_code(caller, shown.editor) if caller else NOTHING, ""),
+        cell([h("span", {"class": "tag"}, code) for code in list(codes)[:3]], ""),
     ]
 
 
