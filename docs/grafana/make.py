@@ -458,7 +458,7 @@ def shown(panel: Panel) -> dict[str, Any]:
     limits = [{"color": colour, "value": value} for colour, value in panel.limits]
     defaults: dict[str, Any] = {
         "unit": panel.unit,
-        "min": None if panel.words else 0,
+        **({} if panel.words else {"min": 0}),
         "thresholds": {"mode": "absolute", "steps": limits},
         "mappings": [],
         "color": {"mode": "thresholds" if panel.kind == "stat" else "palette-classic"},

@@ -29,14 +29,9 @@ ASIDE = re.compile(r"\([^()→]*(?:\)|(?=\n\s+\d+ →))")
 SITE = re.compile(r"[\w/]+\.py:\d+")
 
 
-def alike(output: str) -> str:
-    """Return *output* without its figures and line breaks, to be compared with that of another run."""
-    return " ".join(NUMBER.sub("#", ASIDE.sub("", output)).split())
-
-
-def cut(part: str) -> list[str]:
-    """Return the lines of *part*, without what stands in brackets, which may go on over several."""
-    return ASIDE.sub("", part).splitlines()
+def alike(output: str) -> list[str]:
+    """Return the lines of *output* without figures, brackets and margins, to be compared with those of another run."""
+    return [" ".join(NUMBER.sub("#", line).split()) for line in ASIDE.sub("", output).splitlines()]
 
 
 class PastedPage:
@@ -170,14 +165,15 @@ class PastedPage:
 
     def _compare(self, block: Block) -> None:
         """Wait until the last command prints what the page shows of it, but for figures."""
-        wanted = [alike(line) for part in block.code.split("\n\n") if "PK101" in part for line in cut(part)]
+        wanted = [line for part in block.code.split("\n\n") if "PK101" in part for line in alike(part)]
         assert wanted, f"{self._page}:{block.line}: the output tells of nothing"
 
-        def printed() -> str:
+        def missing() -> list[str]:
             self._run(self._last, self._folder)
-            return alike(self._output)
+            output = " ".join(alike(self._output))
+            return [line for line in wanted if line not in output]
 
-        until(printed, lambda output: all(part in output for part in wanted))
+        until(missing, lambda lines: not lines)
         sites = SITE.findall(block.code)
         assert set(sites) <= set(SITE.findall(self._output)), self._output
         self.outputs.append(self._output)
