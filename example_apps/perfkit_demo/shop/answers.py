@@ -51,12 +51,13 @@ h1 { font-size: 1.4rem; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; }
 th, td { text-align: left; padding: .45rem .6rem; border-bottom: 1px solid var(--line); vertical-align: top; }
-code { white-space: nowrap; }
+code { overflow-wrap: anywhere; }
 form { margin: 0; }
 button { font: inherit; padding: .1rem .7rem; white-space: nowrap; }
 .ok { color: light-dark(#0b6e4f, #5fd3a8); }
 .ill { color: light-dark(#a3341a, #ff9a7a); }
-.says { min-width: 16rem; }
+@media (min-width: 60rem) { code { white-space: nowrap; } .says { min-width: 16rem; } }
+@media (max-width: 40rem) { th, td { padding: .4rem .25rem; } }
 .score strong { font-size: 1.6rem; }
 """
 
