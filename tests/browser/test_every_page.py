@@ -106,7 +106,7 @@ STEP = """() => {
     const each = document.activeElement;
     if (each === document.body) return null;
     reached.add(each);
-    const style = getComputedStyle(each), box = each.getBoundingClientRect();
+    const style = getComputedStyle(each), box = each.getClientRects()[0];
     const middle = (low, high, most) => (Math.max(0, low) + Math.min(high, most)) / 2;
     const at = [middle(box.left, box.right, innerWidth), middle(box.top, box.bottom, innerHeight)];
     const hit = document.elementFromPoint(...at);

@@ -96,7 +96,7 @@ def heat_map(
         for at in marks
     ]
     below = [
-        h("text", {"x": f"{place * 100:.2f}%", "y": 14, "text-anchor": "middle"}, said)
+        h("text", {"x": f"{place * 100:.2f}%", "y": 14, "text-anchor": "end" if place > 0.97 else "middle"}, said)
         for place, said in time_ticks(start, end, timezone)
     ]
     peak = max(range(len(rows)), key=lambda at: sum(numbers[at]))
