@@ -185,6 +185,8 @@ def pytest_runtest_makereport(
     is_read = session is not None and session.wants_findings(measurement.queries)
     place = f"{path}:{(line or 0) + 1}"
     report.perfkit = told(measurement, excesses, place, with_findings=is_read)  # type: ignore[attr-defined]  # travels with the report
+    # pytest keeps its items to the end: all statements of a suite, and the tasks that sent them, would stay with them.
+    del item.stash[_KEY]
     return report
 
 

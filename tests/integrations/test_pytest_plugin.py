@@ -360,3 +360,23 @@ def test_the_mixin_works_without_pytest(pytester: pytest.Pytester) -> None:
     result = pytester.run(sys.executable, "-m", "unittest", "cases", timeout=60)
     assert result.ret != 0
     result.stderr.fnmatch_lines(["*perfkit: 13 queries, limit 5  (PK101 n_plus_one)", "FAILED (failures=1)"])
+
+
+def test_what_was_measured_is_let_go_with_its_test(shop: pytest.Pytester) -> None:
+    shop.makepyfile(
+        test_kept="""
+        import gc
+        import pytest
+        from shop import one
+
+        @pytest.mark.parametrize("number", range(5))
+        def test_each(number):
+            one(1)
+
+        def test_after():
+            gc.collect()
+            from perfkit.testing import Measurement
+            assert sum(type(each) is Measurement for each in gc.get_objects()) == 1
+        """
+    )
+    run(shop, "--perfkit", "test_kept.py").assert_outcomes(passed=6)
