@@ -17,6 +17,7 @@ import pkgutil
 import re
 import textwrap
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +114,7 @@ def _of_name(name: str, value: Any, public: set[str]) -> Iterator[str]:
         yield _prose(ast.get_docstring(node) or "")
 
 
+@cache
 def _definitions(module: str) -> Definitions:
     """Return the classes and functions at the top of *module*, as they are written."""
     tree = ast.parse(inspect.getsource(importlib.import_module(module)))
