@@ -74,7 +74,8 @@ def test_a_start_page_gives_the_numbers_that_it_tells_of(page: str, tmp_path: Pa
             counted = {status: float(count) for status, count in STATUS.findall(answer.read().decode())}
         assert counted == STARTS[page]
         with urllib.request.urlopen(f"{url}/perfkit/", timeout=60) as answer:
-            assert "/books/" in answer.read().decode()
+            # Long names may be broken within.
+            assert "/books/" in re.sub(r"<[^>]+>", "", answer.read().decode())
 
     with reserved_port() as port:
         path = shell_path(home / "bin", os.environ)
