@@ -147,7 +147,7 @@ class PastedPage:
             ["sh", "-c", command], cwd=folder, env=self.environment, capture_output=True, text=True, timeout=seconds
         )
 
-    def _run(self, command: str, folder: Path, seconds: float = PATIENCE) -> None:
+    def _run(self, command: str, folder: Path, seconds: float = 300.0) -> None:
         done = self._shell(command, folder, seconds)
         # 1 says that there is something to be told.
         fine = (0, 1) if command.startswith("perfkit advise") else (0,)
