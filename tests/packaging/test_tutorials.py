@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+import urllib.request
 import venv
 from pathlib import Path
 
@@ -48,3 +49,36 @@ def test_a_tutorial_comes_to_its_end_in_a_fresh_environment(page: str, tmp_path:
     home = tmp_path / "venv"
     venv.create(home, with_pip=True)
     follow(page, tmp_path / "empty", home / "bin", installs=True)
+
+
+STARTS = {
+    "docs/tutorials/fastapi.md": {"200": 60.0, "404": 1.0},
+    "docs/tutorials/flask.md": {"200": 60.0, "404": 1.0},
+    "docs/tutorials/django.md": {"200": 60.0, "404": 1.0},
+}
+STATUS = re.compile(
+    r'^http_server_request_duration_seconds_count\{.*http_response_status_code="(\d+)".*\} (\S+)$', re.M
+)
+
+
+@pytest.mark.acceptance
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("page", STARTS)
+def test_a_start_page_gives_the_numbers_that_it_tells_of(page: str, tmp_path: Path) -> None:
+    home, folder = tmp_path / "venv", tmp_path / "empty"
+    venv.create(home, with_pip=True)
+    folder.mkdir()
+
+    def look(url: str) -> None:
+        with urllib.request.urlopen(f"{url}/metrics", timeout=60) as answer:
+            counted = {status: float(count) for status, count in STATUS.findall(answer.read().decode())}
+        assert counted == STARTS[page]
+        with urllib.request.urlopen(f"{url}/perfkit/", timeout=60) as answer:
+            # Long names may be broken within.
+            assert "/books/" in re.sub(r"<[^>]+>", "", answer.read().decode())
+
+    with reserved_port() as port:
+        path = shell_path(home / "bin", os.environ)
+        end = "## 6. Ask from Python"
+        PastedPage(page, folder, port, path, installs=True, end=end).follow(look)
+    assert "Traceback" not in (folder / "server.log").read_text()

@@ -7,7 +7,7 @@ import re
 import shlex
 import signal
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from doc_pages import ROOT, SKIP, Block, blocks, text
@@ -41,13 +41,15 @@ class PastedPage:
         outputs: What the last command printed, for each block of output that the page shows.
     """
 
-    def __init__(self, page: str, folder: Path, port: int, path: str, *, installs: bool) -> None:
+    def __init__(self, page: str, folder: Path, port: int, path: str, *, installs: bool, end: str = "") -> None:
         """Follow *page* in *folder*, its server at *port*.
 
         Args:
             path: The PATH of the reader's shell.
             installs: Whether ``pip install`` is run, in the checkout; False where all is installed already.
+            end: The heading at which the reader stops; empty for the end of the page.
         """
+        self._end = end
         self._page, self._folder, self._port, self._installs = page, folder, port, installs
         kept = {key: value for key, value in os.environ.items() if not key.startswith(("PERFKIT_", "PYTHON", "DJANGO"))}
         # Two files with one name and one second of change would be one to Python's cache of what it compiled.
@@ -64,8 +66,8 @@ class PastedPage:
         self._last = self._output = ""
         self.outputs: list[str] = []
 
-    def follow(self) -> None:
-        """Do all that the page says, from top to bottom."""
+    def follow(self, then: Callable[[str], object] = lambda url: None) -> None:
+        """Do all that the page says, from top to bottom, and *then* what is given, while its server still runs."""
         try:
             for block, above in self._steps():
                 match block.language:
@@ -79,6 +81,7 @@ class PastedPage:
                         self._compare(block)
                     case other:
                         raise AssertionError(f"{self._page}:{block.line}: nobody knows what to do with {other}")
+            then(self.environment["PERFKIT_URL"])
         finally:
             self._stop()
 
@@ -86,7 +89,10 @@ class PastedPage:
         """Yield the blocks of the page, each with the paragraph above it."""
         source = text(self._page)
         lines = source.splitlines()
+        last = lines.index(self._end) if self._end else len(lines)
         for block in blocks(source):
+            if block.line > last:
+                break
             above: list[str] = []
             for line in reversed(lines[: block.line - 2]):
                 if SKIP.match(line) or (not line and not above):
@@ -141,7 +147,7 @@ class PastedPage:
             ["sh", "-c", command], cwd=folder, env=self.environment, capture_output=True, text=True, timeout=seconds
         )
 
-    def _run(self, command: str, folder: Path, seconds: float = PATIENCE) -> None:
+    def _run(self, command: str, folder: Path, seconds: float = 300.0) -> None:
         done = self._shell(command, folder, seconds)
         # 1 says that there is something to be told.
         fine = (0, 1) if command.startswith("perfkit advise") else (0,)
