@@ -33,7 +33,7 @@ EVERYTHING: dict[str, Any] = {
     "database": {"capture": False},
     "load_balancer": {"outbound": False},
 }
-METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND")
+METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PROPFIND")
 DAY = 86_400.0
 
 
@@ -357,19 +357,17 @@ DOORS = {
 
 
 @pytest.mark.parametrize("adapter", ADAPTERS)
-@pytest.mark.parametrize("way", DOORS)
-def test_ten_wrong_tokens_by_any_way_shut_their_address_out_for_a_minute_and_nobody_else(
-    adapter: str, way: str
-) -> None:
+def test_ten_wrong_tokens_by_any_way_shut_their_address_out_for_a_minute_and_nobody_else(adapter: str) -> None:
     with made("testing") as system, opened(adapter, system) as door:
-        for number in range(10):
-            headers, path, query = DOORS[way](f"wrong-{number}-wrong-wrong")
-            door.ask("GET", path + query, headers, peer="198.51.100.7")
-        shut = door.ask("GET", "/metrics", BEARER, peer="198.51.100.7")
-        assert whole(shut) == whole(door.ask_bare("GET", "/metrics", BEARER, peer="198.51.100.7"))
-        assert door.ask("GET", "/metrics", BEARER, peer="198.51.100.8").status == 200
-        tick(system)
-        assert door.ask("GET", "/metrics", BEARER, peer="198.51.100.7").status == 200
+        for way, made_of in DOORS.items():
+            for number in range(10):
+                headers, path, query = made_of(f"wrong-{number}-wrong-wrong")
+                door.ask("GET", path + query, headers, peer="198.51.100.7")
+            shut = door.ask("GET", "/metrics", BEARER, peer="198.51.100.7")
+            assert whole(shut) == whole(door.ask_bare("GET", "/metrics", BEARER, peer="198.51.100.7")), way
+            assert door.ask("GET", "/metrics", BEARER, peer="198.51.100.8").status == 200, way
+            tick(system)
+            assert door.ask("GET", "/metrics", BEARER, peer="198.51.100.7").status == 200, way
 
 
 PROXIES = {
@@ -381,13 +379,14 @@ PROXIES = {
 
 
 @pytest.mark.parametrize("adapter", ADAPTERS)
-@pytest.mark.parametrize("named", PROXIES)
-@pytest.mark.parametrize("proxy", ["127.0.0.1", "10.0.0.2"])
-def test_behind_a_proxy_nobody_locks_the_operator_out(adapter: str, named: str, proxy: str) -> None:
+def test_behind_a_proxy_nobody_locks_the_operator_out(adapter: str) -> None:
     with made("production") as system, opened(adapter, system) as door:
-        attacker, operator = PROXIES[named]("203.0.113.66"), PROXIES[named]("198.51.100.7")
-        for number in range(30):
-            wrong = {"authorization": f"Bearer wrong-{number}-wrong-wrong"}
-            assert door.ask("GET", "/perfkit/", {**attacker, **wrong}, peer=proxy).status == 404
-        assert door.ask("GET", "/perfkit/", {**attacker, **BEARER}, peer=proxy).status == 404
-        assert door.ask("GET", "/perfkit/", {**operator, **BEARER}, peer=proxy).status == 200
+        for number, named in enumerate(PROXIES):
+            tick(system)
+            proxy = ("127.0.0.1", "10.0.0.2")[number % 2]
+            attacker, operator = PROXIES[named]("203.0.113.66"), PROXIES[named]("198.51.100.7")
+            for guess in range(12):
+                wrong = {"authorization": f"Bearer wrong-{guess}-wrong-wrong"}
+                assert door.ask("GET", "/perfkit/", {**attacker, **wrong}, peer=proxy).status == 404
+            assert door.ask("GET", "/perfkit/", {**attacker, **BEARER}, peer=proxy).status == 404, named
+            assert door.ask("GET", "/perfkit/", {**operator, **BEARER}, peer=proxy).status == 200, named
