@@ -35,8 +35,7 @@ from perfkit.dashboard.timeline.comparison import (
     recording_notice,
 )
 from perfkit.dashboard.timeline.history import counted_routes, moments_of, trend_of, window_of
-from perfkit.dashboard.timeline.ranges import SPAN, Span, range_links, same_span, span_of
-from perfkit.dashboard.times import between_times
+from perfkit.dashboard.timeline.ranges import SPAN, Span, range_links, said_of, same_span, span_of
 from perfkit.performance.snapshot import PerformanceSnapshot, RouteSnapshot, Trend
 from perfkit.store.history.slices import Slice
 
@@ -210,13 +209,15 @@ def _routes(data: OverviewData, found: OverviewFound | None, given: Given, span:
     known = performance.routes if own is None else own
     routes = sorted(known, key=lambda route: (-route.share, route.route, route.method))
     length = performance.window if own is None else span.seconds
-    findings = data.recommendations
-    rows = routes_table(routes[:MOST_ROUTES], data.targets, length, findings=findings, query=same_span(given))
+    findings, when = data.recommendations, said_of(span, data.at, data.timezone)
+    rows = routes_table(
+        routes[:MOST_ROUTES], data.targets, length, findings=findings, query=same_span(given), when=when
+    )
     said = f"All {count(len(known), 'route')}" if len(known) > MOST_ROUTES else "Sort them, and more of each"
     url = f"./routes?{urlencode(same_span(given))}" if same_span(given) else "./routes"
     more = h("p", {"class": "footnote"}, h("a", {"class": "more", "href": url}, said))
-    when = f"last {window(length)}" if span.is_live else between_times(span.start, span.end, data.at, data.timezone)
-    return section("routes", "Routes", rows, more if known else None, note=f"by share of request time, {when}")
+    note = f"by share of request time, {when or f'last {window(length)}'}"
+    return section("routes", "Routes", rows, more if known else None, note=note)
 
 
 def _numbers(data: OverviewData, trend: Trend) -> Markup:

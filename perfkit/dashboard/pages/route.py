@@ -33,9 +33,8 @@ from perfkit.dashboard.timeline.comparison import (
     recording_notice,
 )
 from perfkit.dashboard.timeline.history import moments_of, trend_of, window_of
-from perfkit.dashboard.timeline.ranges import SPAN, Span, range_links, same_span, span_of
+from perfkit.dashboard.timeline.ranges import SPAN, Span, range_links, said_of, same_span, span_of
 from perfkit.dashboard.timeline.releases import ByRelease, by_release, release_card
-from perfkit.dashboard.times import between_times
 from perfkit.performance.requests import COUNTED, summarize, with_queries
 from perfkit.performance.snapshot import RouteSnapshot, Trend
 from perfkit.recorder.estimate import Estimate
@@ -262,9 +261,7 @@ def _met(found: RouteFound, target: float) -> float | None:
 
 def _when(shown: OverviewData, span: Span) -> str:
     """Say which stretch of time is shown."""
-    if span.is_live:
-        return f"in the last {window(span.seconds)}"
-    return f"from {between_times(span.start, span.end, shown.at, shown.timezone)}"
+    return said_of(span, shown.at, shown.timezone) or f"in the last {window(span.seconds)}"
 
 
 def _own(found: RouteFound) -> RouteComparison | None:

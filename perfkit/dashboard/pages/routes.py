@@ -16,7 +16,7 @@ from perfkit.dashboard.parts import section
 from perfkit.dashboard.sections.routes import COLUMNS, routes_table
 from perfkit.dashboard.timeline.comparison import recording_notice
 from perfkit.dashboard.timeline.history import counted_routes, window_of
-from perfkit.dashboard.timeline.ranges import SPAN, range_links, same_span, span_of
+from perfkit.dashboard.timeline.ranges import SPAN, range_links, said_of, same_span, span_of
 from perfkit.performance.snapshot import RouteSnapshot
 
 if TYPE_CHECKING:
@@ -77,6 +77,8 @@ class Routes(Page[RoutesFound]):
         first = given.number("skip")
         part = chosen[first : first + STEP]
         body: Child
+        span = span_of(given, shown.at, shown.recordings)
+        when = said_of(span, shown.at, shown.timezone)
         if chosen and not part:
             body = h("p", {"class": "empty"}, f"No route here: the list ends at {len(chosen):,}.")
         elif found.routes and not chosen:
@@ -84,10 +86,16 @@ class Routes(Page[RoutesFound]):
         else:
             findings = shown.recommendations
             body = routes_table(
-                part, shown.targets, found.window, findings=findings, head=_sorter(given), query=same_span(given)
+                part,
+                shown.targets,
+                found.window,
+                findings=findings,
+                head=_sorter(given),
+                query=same_span(given),
+                when=when,
             )
         links = range_links(given, shown.at, shown.timezone, shown.recordings)
-        note = [f"{count(len(chosen), 'route')} in {window(found.window)} ", links]
+        note = [f"{count(len(chosen), 'route')} {when or f'in {window(found.window)}'} ", links]
         return [
             h("h1", {"class": "hidden"}, "Routes"),
             recording_notice(shown, given),

@@ -39,6 +39,7 @@ def routes_table(
     findings: Sequence[Finding] = (),
     head: Callable[[str, str], Child] = lambda _, title: title,
     query: Mapping[str, str | int | float] | None = None,
+    when: str = "",
 ) -> list[Markup]:
     """Return *routes* in their order, over *length* seconds.
 
@@ -46,9 +47,10 @@ def routes_table(
         findings: Of all routes; each stands with its own.
         head: Returns what stands above a column, from its word and title.
         query: What the links to the routes say beside the route.
+        when: Says which time that is, where it is not the last one.
     """
     if not routes:
-        return [h("p", {"class": "empty"}, f"No request in the last {window(length)}.")]
+        return [h("p", {"class": "empty"}, f"No request {when or f'in the last {window(length)}'}.")]
     has_queries = any(route.queries is not None for route in routes)
     columns: list[tuple[Child, str]] = [
         (head(word, title), kind) for word, title, kind in COLUMNS if has_queries or word != "queries"

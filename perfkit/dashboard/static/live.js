@@ -83,6 +83,7 @@ async function round() {
 export async function go(change) {
   const address = new URL(location.href);
   change(address.searchParams);
+  address.searchParams.delete("done");
   history.pushState(null, "", address);
   await wished();
 }

@@ -15,7 +15,7 @@ from perfkit.dashboard.html import Markup, h
 from perfkit.dashboard.parameters import Choice, Given, Number, Parameter
 from perfkit.dashboard.times import between_times, clock_time
 
-__all__ = ["POINTS", "RANGE", "SPAN", "Span", "range_links", "same_span", "seconds_of", "span_of"]
+__all__ = ["POINTS", "RANGE", "SPAN", "Span", "range_links", "said_of", "same_span", "seconds_of", "span_of"]
 
 POINTS = 60
 """Points of a chart, whatever its range."""
@@ -66,6 +66,11 @@ def span_of(given: Given, at: float, recordings: Sequence[float] = ()) -> Span:
     if given.text("range") == RECORDING and recordings:
         return Span(min(recordings[-1], at - SHORTEST), at, is_recording=True)
     return Span(at - seconds_of(given), at)
+
+
+def said_of(span: Span, at: float, timezone: tzinfo) -> str:
+    """Say which stretch of time is shown as of *at*: ``from 14:50:00 to 14:55:00``; empty where it ends now."""
+    return "" if span.is_live else f"from {between_times(span.start, span.end, at, timezone)}"
 
 
 def same_span(given: Given) -> dict[str, str | int | float]:
