@@ -4,7 +4,8 @@ The first is what suites of web apps are like: each test makes two rows by the O
 which sends ten statements in about 5 ms. The others are bounds: of 500 tests that do nothing the fixed cost, and of 500
 that send ten statements each and do nothing else the cost of a statement. Each run is a pytest of its own in a folder
 of its own; runs with and without the plugin take turns, and CPU time of the whole process, its workers among it where
-pytest-xdist runs them, is compared by the median of the rounds' ratios.
+pytest-xdist runs them, is compared: by the median of the rounds' ratios, and by the best of each, which is what judges,
+as whatever else the machine does only ever adds.
 """
 
 from __future__ import annotations
@@ -153,6 +154,7 @@ def measure(*, rounds: int, tests: int = TESTS) -> dict[str, dict[str, dict[str,
             way: {
                 "seconds": statistics.median(times),
                 "ratio": statistics.median(time / base for time, base in zip(times, bare, strict=True)),
+                "best ratio": min(times) / min(bare),
             }
             for way, times in taken.items()
         }
@@ -179,13 +181,14 @@ def main() -> None:
         print_json({"pytest_plugin": told})
         return
     for suite, ways in told.items():
-        rows = [["the plugin is", "CPU s", "× without", "budget", ""]]
+        rows = [["the plugin is", "CPU s", "× without", "best", "budget", ""]]
         for way, figures in ways.items():
             is_judged = way != next(iter(WAYS)) and SUITES[suite][0] is REQUESTS
-            mark = ("pass" if figures["ratio"] <= MOST else "short") if is_judged else ""
+            mark = ("pass" if figures["best ratio"] <= MOST else "short") if is_judged else ""
             budget = f"≤ {MOST:g}" if is_judged else ""
-            rows.append([way, f"{figures['seconds']:.2f}", f"{figures['ratio']:.3f}", budget, mark])
-        print_rows(suite, rows, left={0, 3, 4})
+            ratios = [f"{figures[name]:.3f}" for name in ("ratio", "best ratio")]
+            rows.append([way, f"{figures['seconds']:.2f}", *ratios, budget, mark])
+        print_rows(suite, rows, left={0, 4, 5})
 
 
 if __name__ == "__main__":
