@@ -26,6 +26,7 @@ from starlette.routing import Route
 from perfkit import PerformanceSystem
 from perfkit.core.findings import Effect
 from perfkit.core.spans import record_span
+from perfkit.store.quantiles import quantile
 from perfkit_asgi import PerfkitMiddleware
 
 FIXED = bool(os.environ.get("FORETOLD_FIXED"))
@@ -215,14 +216,17 @@ async def stub(request: Request) -> Response:
 
 
 async def foretold(request: Request) -> Response:
-    """Return what each fix would bring, and what is found."""
+    """Return what each fix would bring, what the requests took, and what is found."""
     kept, host = system.recorder.prospects(*(f"GET /cases/{name}" for name in CASES)), f"127.0.0.1:{request.url.port}"
-    told = {}
+    told, took = {}, {}
     for name, (_, effect) in CASES.items():
         there = msgspec.structs.replace(effect, name=host) if effect.kind == "outbound" else effect
-        told[name] = kept[f"GET /cases/{name}"].with_effect(there)
+        prospects = kept[f"GET /cases/{name}"]
+        told[name], counted = prospects.with_effect(there), prospects.counted
+        took[name] = {f"p{q}": quantile(counted.boundaries, counted.counts, q / 100) for q in (50, 95)}
+        took[name]["mean"] = counted.total / max(1.0, sum(counted.counts))
     found = system.get_optimization_recommendations()
-    return JSONResponse({"told": msgspec.to_builtins(told), "found": msgspec.to_builtins(found)})
+    return JSONResponse({"told": msgspec.to_builtins(told), "took": took, "found": msgspec.to_builtins(found)})
 
 
 @asynccontextmanager

@@ -7,9 +7,10 @@ response did not change between two requests.
 
 What a cache would answer follows from how often each URL is asked for. Between two misses of a URL that is asked r
 times a second, a time to live T has r T hits, so r T / (1 + r T) of its requests are hits (Jung, Berger and
-Balakrishnan, "Modeling TTL-based Internet caches", 2003, for Poisson arrivals). Of a URL met n times since it was met
-first, n - 1 times is what its rate is taken from: so the estimate of a rate is not biased by having begun with a
-request. Requests to URLs that are not followed, and those whose responses must not be kept, are misses.
+Balakrishnan, "Modeling TTL-based Internet caches", 2003, for Poisson arrivals). Deviation: those that come while the
+app makes the answer, L seconds, wait for it and are no hits, so it is r T / (1 + r T + r L). Of a URL met n times since
+it was met first, n - 1 times is what its rate is taken from: so the estimate of a rate is not biased by having begun
+with a request. Requests to URLs that are not followed, and those whose responses must not be kept, are misses.
 
 All is bounded: routes, URLs, and texts, of which only digests are kept.
 """
@@ -97,10 +98,10 @@ class _Route:
 
     def hit_ratio(self, seconds: float, one_in: int, now: float) -> float:
         """Return the part of its requests that are hits if responses are kept for *seconds*."""
-        hits = 0.0
+        hits, made_in = 0.0, self.seconds / max(self.samples, 1)
         for url in self.urls.values():
             rate = (url.met - 1) * one_in / max(now - url.began_at, 1e-9)
-            hits += url.met * rate * seconds / (1.0 + rate * seconds)
+            hits += url.met * rate * seconds / (1.0 + rate * (seconds + made_in))
         return hits / (self.samples + self.passed)
 
 

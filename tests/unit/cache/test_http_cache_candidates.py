@@ -157,12 +157,13 @@ def test_the_hit_ratio_that_is_foretold_is_that_of_a_cache(one_in: int, rate: fl
             else:
                 candidates.note("/page", f"/page/{url}", b"same", 0.1, now)
     (found,) = candidates.found(now)
-    kept_until, hits = [0.0] * urls, 0
+    kept_from, kept_until, hits = [0.0] * urls, [0.0] * urls, 0
     for at, url in asked:
         if chance.random() < 0.1:
             continue
-        hits += at < kept_until[url]
-        kept_until[url] = kept_until[url] if at < kept_until[url] else at + found.keep_for
+        hits += kept_from[url] <= at < kept_until[url]
+        if at >= kept_until[url]:
+            kept_from[url], kept_until[url] = at + 0.1, at + 0.1 + found.keep_for
     assert found.hit_ratio == pytest.approx(hits / len(asked), rel=0.15)
     assert found.saved == pytest.approx(0.1 * rate * hits / len(asked), rel=0.15)
 
