@@ -223,8 +223,9 @@ async def foretold(request: Request) -> Response:
         there = msgspec.structs.replace(effect, name=host) if effect.kind == "outbound" else effect
         prospects = kept[f"GET /cases/{name}"]
         told[name], counted = prospects.with_effect(there), prospects.counted
-        took[name] = {f"p{q}": quantile(counted.boundaries, counted.counts, q / 100) for q in (50, 95)}
-        took[name]["mean"] = counted.total / max(1.0, sum(counted.counts))
+        if any(counted.counts):
+            took[name] = {f"p{q}": quantile(counted.boundaries, counted.counts, q / 100) for q in (50, 95)}
+            took[name]["mean"] = counted.total / sum(counted.counts)
     found = system.get_optimization_recommendations()
     return JSONResponse({"told": msgspec.to_builtins(told), "took": took, "found": msgspec.to_builtins(found)})
 
