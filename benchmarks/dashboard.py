@@ -97,8 +97,12 @@ def main() -> None:
         print_json({"dashboard": [each._asdict() for each in figures]})
         return
     rows = [["what", "ours", "", "prototype", "goal"]]
-    rows += [[each.name, f"{each.value:.3g}", each.unit, each.prototype, each.goal] for each in figures]
+    rows += [[each.name, _said(each.value), each.unit, each.prototype, each.goal] for each in figures]
     print_rows("The dashboard", rows, left={0, 2, 3, 4})
+
+
+def _said(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100.0 else f"{value:.3g}"
 
 
 def _fill(system: PerformanceSystem, requests: int) -> None:
