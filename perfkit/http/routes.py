@@ -231,11 +231,12 @@ class Routes:
         """Do what `admits` does, and await the user's access function where it is async."""
         return (await self._gate().adecide(request, "dashboard")).allowed
 
-    def holds_secret(self, query: str) -> bool:
-        """Return True if *query* brings a right token: refused or not, it must not get into an access log."""
+    def holds_secret(self, request: Request) -> bool:
+        """Return True if the query of *request*, which was refused, brings a token that no access log may have."""
         is_secret = False
         with self._answers.errors.guarded("http", "could not look for a token"):
-            is_secret = self._gate().knows(query)
+            route = self._table.get(request.path)
+            is_secret = self._gate().hides(request, None if route is None else route.area)
         return is_secret
 
     def _decided(self, request: Request, area: Area, known: Decision | None) -> Decision:

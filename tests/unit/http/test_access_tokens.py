@@ -237,7 +237,45 @@ def test_a_right_token_in_a_query_is_known_wherever_it_stands() -> None:
     from perfkit.http.access import Access
 
     access = Access(AccessSettings(), environment="production", token="the-right-token-of-16")
-    assert access.knows("a=1&t=the-right-token-of-16&t=other")
-    assert access.knows("t=the%2Dright-token-of-16")
-    assert not access.knows("t=the-wrong-token-of-16")
-    assert not access.knows("x=the-right-token-of-16")
+    assert access.hides(stranger(query="a=1&t=the-right-token-of-16&t=other"))
+    assert access.hides(stranger(query="t=the%2Dright-token-of-16"))
+    assert not access.hides(stranger(query="t=the-wrong-token-of-16"))
+    assert not access.hides(stranger(query="x=the-right-token-of-16"))
+
+
+WRONG = "incorrect-horse-battery"
+
+
+@pytest.mark.parametrize("access", ["token", "off", lambda _: False], ids=["token", "off", "function"])
+def test_what_is_hidden_from_the_app_tells_nobody_who_has_no_guess_left_which_token_is_right(access: object) -> None:
+    clock = FakeClock()
+    gate_ = gate("production", access=access, clock=clock)
+
+    def is_hidden(token: str) -> bool:
+        request = stranger(query=f"t={token}")
+        assert gate_.decide(request, "dashboard").allowed is False
+        return gate_.hides(request, "dashboard")
+
+    hidden = [is_hidden(f"{WRONG}-{number}") for number in range(9)]
+    assert not any(hidden), "before that, the app sees its query as it came"
+    is_hidden(f"{WRONG}-9")
+    assert is_hidden(TOKEN) is is_hidden(WRONG) is True
+    clock.advance(60.5)
+    assert not is_hidden(WRONG), "each was one guess, and no more than that"
+
+
+def test_many_tokens_in_one_query_are_as_many_guesses() -> None:
+    access = gate("production")
+    wrong = [f"t={WRONG}-{number}" for number in range(6)]
+    assert access.hides(stranger(query="&".join([*wrong, *wrong])))
+    assert access.hides(stranger(query="&".join([*wrong, *wrong, f"t={TOKEN}"])))
+    assert not access.hides(stranger(query="&".join(wrong)))
+    assert not access.hides(stranger(query="&".join(wrong[:4])))
+    assert access.hides(stranger(query=f"t={WRONG}"))
+
+
+def test_a_t_that_is_too_short_for_a_token_stays_the_app_s() -> None:
+    access = gate("production")
+    for _ in range(30):
+        assert not access.decide(stranger("/metrics", query="t=1h"), "metrics").allowed
+        assert not access.hides(stranger("/metrics", query="t=1h"), "metrics")
