@@ -39,6 +39,8 @@ _LOCAL_HOST = re.compile(
     re.ASCII | re.IGNORECASE,
 )
 _FOR = re.compile(r"(?:^|[;,])\s*for=\"?([^;,\"]+)", re.ASCII | re.IGNORECASE)
+_LISTS = ("x-forwarded-for", "forwarded", "x-real-ip")
+_FROM_HEADER = "peers named by a header"
 _LONGEST_HOST = 260
 _LONGEST_FORWARDED = 4096
 _LONGEST_PEER = 64
@@ -150,7 +152,8 @@ class Guesses:
     Behind a proxy all the world has one address, and whoever guesses there would shut out those who know the token. So
     visitors of a peer within the own network are told apart by the address that the proxy has added last, which no
     visitor chooses where the proxy adds one. Where he does choose it, a token that is short enough to be guessed is
-    kept by a bound on all visitors of the proxy together; a longer one needs none.
+    kept by a bound on all visitors of the proxy together; a longer one needs none. A server that takes the peer itself
+    from a header (uvicorn with ``--forwarded-allow-ips='*'`` takes what the visitor wrote) has one such bound for all.
     """
 
     __slots__ = ("_of_proxies", "_wrong")
@@ -178,6 +181,8 @@ class Guesses:
 def _visitor(peer: str | None, headers: Mapping[str, str]) -> tuple[str, str]:
     """Return the groups of *peer* and of the visitor behind it; both are one where the peer is no proxy of ours."""
     group, address = peer_group(peer), _parse(peer)
+    if peer and any(peer == each for name in _LISTS for each in _listed(headers, name)):
+        return _FROM_HEADER, f"{_FROM_HEADER} {group}"
     if peer and (address is None or address.is_global):
         return group, group
     claimed = _claimed(headers)
@@ -186,13 +191,26 @@ def _visitor(peer: str | None, headers: Mapping[str, str]) -> tuple[str, str]:
 
 def _claimed(headers: Mapping[str, str]) -> str:
     """Return the group of the address that the nearest proxy says it has the request from; empty if it says none."""
-    listed = headers.get("x-forwarded-for", "")[-_LONGEST_FORWARDED:]
-    if not listed.strip():
-        named = _FOR.findall(headers.get("forwarded", "")[-_LONGEST_FORWARDED:])
-        listed = named[-1] if named else headers.get("x-real-ip", "")
-    last = listed.rpartition(",")[2].strip()
-    if last.startswith("["):
-        last = last[1:].partition("]")[0]
-    elif last.count(":") == 1:
-        last = last.partition(":")[0]
-    return peer_group(last)
+    for name in _LISTS:
+        listed = _listed(headers, name)
+        if listed:
+            return peer_group(listed[-1])
+    return ""
+
+
+def _listed(headers: Mapping[str, str], name: str) -> list[str]:
+    """Return the addresses in the header *name*, without ports and brackets, the nearest one last; none if it is empty.
+
+    At most as many as fit into what is looked at, and of these all but the first are whole.
+    """
+    said = headers.get(name, "")[-_LONGEST_FORWARDED:]
+    if not said.strip():
+        return []
+    return [_bare(each) for each in (_FOR.findall(said) if name == "forwarded" else said.split(","))]
+
+
+def _bare(address: str) -> str:
+    address = address.strip()
+    if address.startswith("["):
+        return address[1:].partition("]")[0]
+    return address.partition(":")[0] if address.count(":") == 1 else address

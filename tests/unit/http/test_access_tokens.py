@@ -151,6 +151,34 @@ def test_who_may_choose_his_address_guesses_a_short_token_a_hundred_times_a_minu
     assert access.decide(behind(proxy, "203.0.113.1", SHORT), "dashboard").allowed
 
 
+@pytest.mark.parametrize("name", ["x-forwarded-for", "forwarded"])
+@pytest.mark.parametrize("first", ["198.51.100", "8.8.8", "10.0.0", "2001:db8::", "nobody-"])
+def test_who_chooses_the_very_peer_guesses_a_short_token_a_hundred_times_a_minute_at_most(
+    first: str, name: str
+) -> None:
+    access = gate("production", token=SHORT)
+
+    def visit(number: int, token: str) -> bool:
+        # As uvicorn has it with --forwarded-allow-ips='*': the peer is the first address of the header.
+        peer = f"{first}{number:x}" if ":" in first or "-" in first else f"{first}.{number}"
+        said = f"{peer}, 203.0.113.66" if name != "forwarded" else f'for="[{peer}]:4711", for=203.0.113.66'
+        return access.decide(stranger(peer=peer, headers={name: said, **bearer(token)}), "dashboard").allowed
+
+    for number in range(100):
+        visit(number, "wrong")
+    assert not visit(200, SHORT)
+    assert access.decide(stranger(headers=bearer(SHORT)), "dashboard").allowed
+    assert access.decide(stranger(peer="127.0.0.1", headers=bearer(SHORT)), "dashboard").allowed
+
+
+def test_who_names_this_machine_in_front_shuts_out_nobody_on_it() -> None:
+    access = gate("production", token=LONG)
+    for _ in range(20):
+        access.decide(behind("127.0.0.1", "127.0.0.1, 203.0.113.66", "wrong"), "dashboard")
+    assert access.decide(stranger(peer="127.0.0.1", headers=bearer(LONG)), "dashboard").allowed
+    assert access.decide(behind("127.0.0.1", "198.51.100.7", LONG), "dashboard").allowed
+
+
 def test_a_long_token_cannot_be_guessed_so_nobody_is_shut_out_by_who_chooses_his_address() -> None:
     access = gate("production", token=LONG)
     for number in range(2_000):
