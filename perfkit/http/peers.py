@@ -8,7 +8,16 @@ import threading
 from collections import OrderedDict, deque
 from collections.abc import Mapping
 
-__all__ = ["Guesses", "PeerWindow", "is_foreign_page", "is_forwarded", "is_local_host", "is_loopback", "peer_group"]
+__all__ = [
+    "Guesses",
+    "PeerWindow",
+    "is_foreign_page",
+    "is_forwarded",
+    "is_local_host",
+    "is_loopback",
+    "is_of_other_origin",
+    "peer_group",
+]
 
 WRONG_TOKENS = 10
 """Wrong tokens of one visitor within a minute after which none of it is checked."""
@@ -78,6 +87,17 @@ def is_foreign_page(headers: Mapping[str, str]) -> bool:
     if origin is not None and not is_local_host(origin.partition("://")[2]):
         return True
     return headers.get("sec-fetch-site") == "cross-site" and headers.get("sec-fetch-mode") != "navigate"
+
+
+def is_of_other_origin(headers: Mapping[str, str]) -> bool:
+    """Return True if a browser says that the script or the element of a page of another origin asks.
+
+    A cookie of the app's own may go along with that; a link that is followed is no such thing.
+    """
+    return (
+        headers.get("sec-fetch-site", "none") not in ("none", "same-origin")
+        and headers.get("sec-fetch-mode") != "navigate"
+    )
 
 
 def peer_group(peer: str | None) -> str:
