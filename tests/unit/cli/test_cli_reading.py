@@ -222,7 +222,7 @@ def test_github_gets_nothing_where_there_is_nothing(service: Canned, capsys: pyt
 def test_junit_is_xml_whatever_a_service_says(
     service: Canned, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    service.tells(made(findings=(finding(message=f'<&"{HOSTILE}'),), service='shop"<'))
+    service.tells(made(findings=(finding(message=f'<&"{HOSTILE}\uffff'),), service='shop"<\ufffe'))
     base = saved(tmp_path, "base.json")
     out = printed(capsys, 1, "check", service.url, "--format", "junit", "--no-new-findings", base, "--max-p95", "1s")
     suite = ElementTree.fromstring(out).find("testsuite")
