@@ -114,12 +114,12 @@ class Lifecycle(Attachment):
         """Answer a request to our own *path*; return False if it is refused or not ours: the app shall answer."""
         response = None
         with self.errors.guarded("asgi", "could not read a request"):
-            response = await self.arespond(request_of(scope, path), partial(body_of, receive))
-        if response is None:
-            if self.holds_secret(scope.get("query_string", b"").decode("latin-1")):
+            request = request_of(scope, path)
+            response = await self.arespond(request, partial(body_of, receive))
+            if response is not None or self.holds_secret(request):
                 hide_token(scope)
+        if response is None:
             return False
-        hide_token(scope)
         await send_response(response, send)
         return True
 

@@ -51,7 +51,7 @@ class Site(Attachment):
         with self.errors.guarded(self.adapter, "could not answer"):
             asked = request_of(request)
             known = self._known(request) if self._asks_staff(asked) else None
-            made = self._made(request, self.respond(asked, request.read, known=known))
+            made = self._made(request, asked, self.respond(asked, request.read, known=known))
         return made
 
     async def aanswer(self, request: Any) -> HttpResponse | None:
@@ -60,11 +60,12 @@ class Site(Attachment):
         with self.errors.guarded(self.adapter, "could not answer"):
             asked = request_of(request)
             known = await sync_to_async(self._known)(request) if self._asks_staff(asked) else None
-            made = self._made(request, await self.arespond(asked, sync_to_async(request.read), known=known))
+            response = await self.arespond(asked, sync_to_async(request.read), known=known)
+            made = self._made(request, asked, response)
         return made
 
-    def _made(self, request: Any, response: Response | None) -> HttpResponse | None:
-        if response is not None or self.holds_secret(request.META.get("QUERY_STRING", "")):
+    def _made(self, request: Any, asked: Request, response: Response | None) -> HttpResponse | None:
+        if response is not None or self.holds_secret(asked):
             hide_token(request)
         return None if response is None else response_of(response)
 

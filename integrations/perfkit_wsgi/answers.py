@@ -62,8 +62,9 @@ def answered(attachment: Attachment, environ: Environ, start_response: StartResp
     """Answer a request to one of our own paths; None if it is refused: the app shall answer."""
     response = None
     with attachment.errors.guarded(attachment.adapter, "could not read a request"):
-        response = attachment.respond(request_of(environ), environ["wsgi.input"].read)
-        if response is not None or attachment.holds_secret(environ.get("QUERY_STRING", "")):
+        request = request_of(environ)
+        response = attachment.respond(request, environ["wsgi.input"].read)
+        if response is not None or attachment.holds_secret(request):
             hide_token(environ)
     return None if response is None else send_response(response, start_response)
 

@@ -16,8 +16,9 @@ PATIENCE = 0.4
 REDRAWN_EVERY = 0.5
 
 _CONTROLS = re.compile(
-    # C0 and C1 controls, DEL, and the characters that turn the direction of text around or take no place in it.
-    "[\x00-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    # C0 and C1 controls, DEL, the characters that turn the direction of text around or take no place in it, and those
+    # that are none: XML has no place for them.
+    "[\x00-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ufffe\uffff"
     "\ud800-\udfff\U000e0000-\U000e007f]"
 )
 _CODES = {

@@ -84,7 +84,7 @@ def own_file(site: str, root: Path | None = None) -> tuple[Path, int] | None:
         home = (root or Path.cwd()).resolve()
         file = (home / path).resolve()
         is_own = (file.is_relative_to(home) or _is_of_the_app(file)) and file.is_file()
-    except (OSError, ValueError):
+    except (OSError, RuntimeError, ValueError):  # the second for links that lead round in a circle, up to Python 3.12
         return None
     return (file, int(said)) if is_own else None
 

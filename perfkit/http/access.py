@@ -197,10 +197,24 @@ class Access:
                 return Decision(allowed=True, reason="cookie", may_act=True, session=session)
         return None
 
-    def knows(self, query: str) -> bool:
-        """Return True if any ``t`` in *query* is one of our tokens, whoever sent it and whatever for."""
-        given = all_query_tokens(query)
-        return any(self._cookie_of(given, area) is not None for area in self._tokens) if given else False
+    def hides(self, request: Request, area: Area | None = None) -> bool:
+        """Return True if the app shall not see any ``t`` of *request*, which was refused *area*: it brings our token.
+
+        An app may show its visitors their query, so what is gone from it says which token is right. Therefore this
+        look is a guess like any other, and who has none left gets the same answer for each.
+        """
+        given = all_query_tokens(request.query)
+        if not given:
+            return False
+        now = self._clock.monotonic()
+        if len(given) > WRONG_TOKENS or self._guesses.are_spent(request.peer, request.headers, now):
+            return True
+        if any(self._cookie_of(given, each) is not None for each in self._tokens):
+            return True
+        is_counted = area is not None and self._rules[area] in ("auto", "token")
+        for _ in given[int(is_counted) :]:
+            self._guesses.add(request.peer, request.headers, now)
+        return False
 
     def _cookie_of(self, given: tuple[bytes, ...], area: Area) -> Cookie | None:
         """Return the cookie of the token that one of *given* is, or None if all are wrong."""

@@ -205,9 +205,9 @@ class Attachment:
             response = await self._routes.arespond(request, read, known=known)
         return response
 
-    def holds_secret(self, query: str) -> bool:
-        """Return True if *query* brings a right token: refused or not, it must not get into an access log."""
-        return self._routes.holds_secret(query)
+    def holds_secret(self, request: Request) -> bool:
+        """Return True if the query of *request*, which was refused, brings a token that no access log may have."""
+        return self._routes.holds_secret(request)
 
     def lose(self, error: Exception, spans: Exchange | None = None, *, is_begun: bool = False) -> None:
         """Count and log the internal *error* that an exchange met, and end it, unless it is sealed.

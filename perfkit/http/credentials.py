@@ -21,6 +21,9 @@ __all__ = ["COOKIE_LIFETIME", "Cookie", "authorization_tokens", "is_same", "quer
 COOKIE_LIFETIME = 86_400
 """Seconds for which a cookie is good."""
 
+SHORTEST_TOKEN = 16
+"""Characters of a token, at least."""
+
 _LONGEST_HEADER = 4096
 _LONGEST_QUERY = 8192
 _LONGEST_TOKEN = 1024
@@ -68,9 +71,10 @@ def query_token(request: Request) -> bytes | None:
 
 
 def all_query_tokens(query: str) -> tuple[bytes, ...]:
-    """Return the value of every ``t`` in *query*, up to the length that is looked at."""
+    """Return every ``t`` in *query* that is long enough for a token, up to the length that is looked at."""
     values = _TOKENS.findall(query, 0, _LONGEST_QUERY)
-    return tuple(unquote_plus(value).encode("utf-8", "backslashreplace") for value in values)
+    given = (unquote_plus(value).encode("utf-8", "backslashreplace") for value in values)
+    return tuple(each for each in given if len(each) >= SHORTEST_TOKEN)
 
 
 def without_token(query: str) -> str:

@@ -8,7 +8,16 @@ import threading
 from collections import OrderedDict, deque
 from collections.abc import Mapping
 
-__all__ = ["Guesses", "PeerWindow", "is_foreign_page", "is_forwarded", "is_local_host", "is_loopback", "peer_group"]
+__all__ = [
+    "Guesses",
+    "PeerWindow",
+    "is_foreign_page",
+    "is_forwarded",
+    "is_local_host",
+    "is_loopback",
+    "is_of_other_origin",
+    "peer_group",
+]
 
 WRONG_TOKENS = 10
 """Wrong tokens of one visitor within a minute after which none of it is checked."""
@@ -39,6 +48,8 @@ _LOCAL_HOST = re.compile(
     re.ASCII | re.IGNORECASE,
 )
 _FOR = re.compile(r"(?:^|[;,])\s*for=\"?([^;,\"]+)", re.ASCII | re.IGNORECASE)
+_LISTS = ("x-forwarded-for", "forwarded", "x-real-ip")
+_FROM_HEADER = "peers named by a header"
 _LONGEST_HOST = 260
 _LONGEST_FORWARDED = 4096
 _LONGEST_PEER = 64
@@ -76,6 +87,17 @@ def is_foreign_page(headers: Mapping[str, str]) -> bool:
     if origin is not None and not is_local_host(origin.partition("://")[2]):
         return True
     return headers.get("sec-fetch-site") == "cross-site" and headers.get("sec-fetch-mode") != "navigate"
+
+
+def is_of_other_origin(headers: Mapping[str, str]) -> bool:
+    """Return True if a browser says that the script or the element of a page of another origin asks.
+
+    A cookie of the app's own may go along with that; a link that is followed is no such thing.
+    """
+    return (
+        headers.get("sec-fetch-site", "none") not in ("none", "same-origin")
+        and headers.get("sec-fetch-mode") != "navigate"
+    )
 
 
 def peer_group(peer: str | None) -> str:
@@ -150,7 +172,8 @@ class Guesses:
     Behind a proxy all the world has one address, and whoever guesses there would shut out those who know the token. So
     visitors of a peer within the own network are told apart by the address that the proxy has added last, which no
     visitor chooses where the proxy adds one. Where he does choose it, a token that is short enough to be guessed is
-    kept by a bound on all visitors of the proxy together; a longer one needs none.
+    kept by a bound on all visitors of the proxy together; a longer one needs none. A server that takes the peer itself
+    from a header (uvicorn with ``--forwarded-allow-ips='*'`` takes what the visitor wrote) has one such bound for all.
     """
 
     __slots__ = ("_of_proxies", "_wrong")
@@ -178,6 +201,8 @@ class Guesses:
 def _visitor(peer: str | None, headers: Mapping[str, str]) -> tuple[str, str]:
     """Return the groups of *peer* and of the visitor behind it; both are one where the peer is no proxy of ours."""
     group, address = peer_group(peer), _parse(peer)
+    if peer and any(peer == each for name in _LISTS for each in _listed(headers, name)):
+        return _FROM_HEADER, f"{_FROM_HEADER} {group}"
     if peer and (address is None or address.is_global):
         return group, group
     claimed = _claimed(headers)
@@ -186,13 +211,26 @@ def _visitor(peer: str | None, headers: Mapping[str, str]) -> tuple[str, str]:
 
 def _claimed(headers: Mapping[str, str]) -> str:
     """Return the group of the address that the nearest proxy says it has the request from; empty if it says none."""
-    listed = headers.get("x-forwarded-for", "")[-_LONGEST_FORWARDED:]
-    if not listed.strip():
-        named = _FOR.findall(headers.get("forwarded", "")[-_LONGEST_FORWARDED:])
-        listed = named[-1] if named else headers.get("x-real-ip", "")
-    last = listed.rpartition(",")[2].strip()
-    if last.startswith("["):
-        last = last[1:].partition("]")[0]
-    elif last.count(":") == 1:
-        last = last.partition(":")[0]
-    return peer_group(last)
+    for name in _LISTS:
+        listed = _listed(headers, name)
+        if listed:
+            return peer_group(listed[-1])
+    return ""
+
+
+def _listed(headers: Mapping[str, str], name: str) -> list[str]:
+    """Return the addresses in the header *name*, without ports and brackets, the nearest one last; none if it is empty.
+
+    At most as many as fit into what is looked at, and of these all but the first are whole.
+    """
+    said = headers.get(name, "")[-_LONGEST_FORWARDED:]
+    if not said.strip():
+        return []
+    return [_bare(each) for each in (_FOR.findall(said) if name == "forwarded" else said.split(","))]
+
+
+def _bare(address: str) -> str:
+    address = address.strip()
+    if address.startswith("["):
+        return address[1:].partition("]")[0]
+    return address.partition(":")[0] if address.count(":") == 1 else address

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, TypeGuard
 from urllib.parse import quote
 
 import msgspec
@@ -25,6 +25,7 @@ from perfkit.http.dashboard.actions import LONGEST_FORM, Actions, are_enabled
 from perfkit.http.dashboard.kept import Computed
 from perfkit.http.dashboard.pages import RATE, Pages, answered
 from perfkit.http.negotiate import VARY, BadQuery, accepts_gzip, choose, gzipped, speaks, wanted_names
+from perfkit.http.peers import is_of_other_origin
 from perfkit.http.recording.answers import KeptRequests
 from perfkit.http.responses import FAILED, METHODS, NOT_ALLOWED, reply, text, without_body
 
@@ -85,6 +86,17 @@ def _form_length(request: Request, route: _Route, decision: Decision) -> int:
     said = request.headers.get("content-length", "")
     length = int(said) if said.isascii() and said.isdigit() and len(said) <= 9 else 0
     return length if length <= LONGEST_FORM else 0
+
+
+def _counts(known: Decision | None, request: Request, area: Area) -> TypeGuard[Decision]:
+    """Return whether what the framework says of the visitor opens *area* to *request*.
+
+    It says so by a cookie of the app, which the app may let pages of other origins send, and read what comes back. What
+    changes something has guards of its own.
+    """
+    if known is None or area != "dashboard":
+        return False
+    return request.method not in METHODS or not is_of_other_origin(request.headers)
 
 
 def _versioned(answer: Answer) -> Answer:
@@ -231,15 +243,16 @@ class Routes:
         """Do what `admits` does, and await the user's access function where it is async."""
         return (await self._gate().adecide(request, "dashboard")).allowed
 
-    def holds_secret(self, query: str) -> bool:
-        """Return True if *query* brings a right token: refused or not, it must not get into an access log."""
+    def holds_secret(self, request: Request) -> bool:
+        """Return True if the query of *request*, which was refused, brings a token that no access log may have."""
         is_secret = False
         with self._answers.errors.guarded("http", "could not look for a token"):
-            is_secret = self._gate().knows(query)
+            route = self._table.get(request.path)
+            is_secret = self._gate().hides(request, None if route is None else route.area)
         return is_secret
 
     def _decided(self, request: Request, area: Area, known: Decision | None) -> Decision:
-        if known is None or area != "dashboard":
+        if not _counts(known, request, area):
             return self._gate().decide(request, area)
         if known.may_act:
             return known
@@ -247,7 +260,7 @@ class Routes:
         return own if own.allowed else known
 
     async def _adecided(self, request: Request, area: Area, known: Decision | None) -> Decision:
-        if known is None or area != "dashboard":
+        if not _counts(known, request, area):
             return await self._gate().adecide(request, area)
         return self._decided(request, area, known)
 

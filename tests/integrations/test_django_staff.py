@@ -250,3 +250,16 @@ def test_a_user_model_without_permissions_looks_and_does_not_act(monkeypatch: py
 
     monkeypatch.setattr("django.contrib.auth.get_user", lambda request: Plain())
     assert not form_token("any", is_async=False)
+
+
+@both
+def test_a_page_of_another_origin_reads_nothing_with_the_session_of_staff(is_async: bool) -> None:
+    cookie = login(is_staff=True)
+    for site in ("cross-site", "same-site"):
+        for mode in ("cors", "no-cors"):
+            said = {"sec-fetch-site": site, "sec-fetch-mode": mode}
+            assert get("/perfkit/api/overview", cookie, is_async=is_async, **said).status == 404, said
+        followed = {"sec-fetch-site": site, "sec-fetch-mode": "navigate"}
+        assert get("/perfkit/", cookie, is_async=is_async, **followed).status == 200
+    own = {"sec-fetch-site": "same-origin", "sec-fetch-mode": "cors"}
+    assert get("/perfkit/api/overview", cookie, is_async=is_async, **own).status == 200

@@ -213,11 +213,17 @@ def test_what_is_passed_on(
     place = "http://127.0.0.1:5000/in"
     assert ask("advise", "--top", "3") == (["advise", "--top", "3"], f"{place}/dash", TOKEN)
     assert ask("health") == (["health", f"{place}/up"], f"{place}/dash", TOKEN)
-    assert ask("health", "http://there") == (["health", "http://there"], f"{place}/dash", TOKEN)
+    here = ["http://127.0.0.1:9/up", "https://localhost/up", "http://[::1]:9", "localhost:9", "HTTP://shop.localhost:9"]
+    for url in here:
+        assert ask("health", url)[2] == TOKEN, url
+    assert ask("report", "-o", "report.html")[2] == TOKEN
+    for url in ("http://there", "https://there:443/up", "there:9", "HTTP://there", "http://localhost@there", "http://"):
+        assert ask("health", url)[2] is None, "the app's token is for the app alone"
     assert ask("doctor", "--json") == (["doctor", "--json", "app:app"], f"{place}/dash", None)
     assert ask("doctor", "http://there") == (["doctor", "http://there"], f"{place}/dash", None)
     assert ask("doctor", app="")[0] == ["doctor"]
     monkeypatch.setenv("PERFKIT_URL", "http://there:9")
+    assert ask("advise") == (["advise"], "http://there:9", None)
     monkeypatch.setenv("PERFKIT_TOKEN", "the-token-of-the-environment")
     assert ask("advise") == (["advise"], "http://there:9", "the-token-of-the-environment")
     assert ask("health") == (["health", "http://there:9"], "http://there:9", "the-token-of-the-environment")

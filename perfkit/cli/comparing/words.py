@@ -27,6 +27,8 @@ LONGEST = 300
 _COLOURS = {"worse": ("red", "bold"), "better": ("green",)}
 _MARKS = {"worse": "🔺 worse", "better": "✅ better", "unknown": "too few requests"}
 _SPECIAL = re.compile(r"[\\`*_{}\[\]()<>#+!|~&^$-]")
+# What becomes a link or tells somebody though it is no sign of Markdown: @name, #1, GH-1, http://, www.
+_LINKED = re.compile(r"@|\\#|:(?=//)|(?<![0-9a-z])(?:www(?=\.)|gh\\-(?=[0-9]))", re.ASCII | re.IGNORECASE)
 
 
 class Side(msgspec.Struct, frozen=True, kw_only=True):
@@ -138,7 +140,7 @@ def _item(finding: Finding) -> str:
 def _text(text: str) -> str:
     """Return *text* as it reads in Markdown; a mention, a reference or an address in it is none."""
     escaped = _SPECIAL.sub(lambda found: f"\\{found[0]}", clean(text))
-    return escaped.replace("@", "@\u200b").replace("\\#", "\\#\u200b").replace("://", ":\u200b//")
+    return _LINKED.sub(lambda found: f"{found[0]}\u200b", escaped)
 
 
 def _code(text: str) -> str:

@@ -6,11 +6,13 @@ The command line lies above the adapters, which know it by its name alone; it is
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 
 from perfkit.config import PerformanceConfig
+from perfkit.http.peers import is_local_host
 
 __all__ = ["PASSED", "pass_on"]
 
@@ -25,6 +27,8 @@ PASSED = {
 """Every command that is passed on, with its line of help."""
 
 URL, TOKEN = "PERFKIT_URL", "PERFKIT_TOKEN"
+
+_ADDRESS = re.compile(r"(?:https?://([^/?#]*)|([^/?#]+:[0-9]{1,5})(?=[/?#]|\Z))", re.ASCII | re.IGNORECASE)
 
 
 def pass_on(command: str, arguments: Sequence[str], *, config: PerformanceConfig, port: int, app: str) -> int:
@@ -43,7 +47,7 @@ def pass_on(command: str, arguments: Sequence[str], *, config: PerformanceConfig
     if command == "doctor":
         # The doctor looks at the token's place, too: it must find it where the app does.
         given += [app] if app and not any(":" in each for each in given) else []
-    elif config.access.token:
+    elif config.access.token and _stays_here(given):
         variables[TOKEN] = config.access.token
     if command == "health" and not any("://" in each for each in given) and "--help" not in given:
         base = os.environ.get(URL)
@@ -51,6 +55,16 @@ def pass_on(command: str, arguments: Sequence[str], *, config: PerformanceConfig
     with _unless_set(variables):
         code: int = import_module("perfkit.cli.main").main([command, *given])
     return code
+
+
+def _stays_here(given: Sequence[str]) -> bool:
+    """Return True where no other machine is asked: the app's own token is for the app alone, and http is readable.
+
+    Who asks another one gives the token by himself, in `PERFKIT_TOKEN`.
+    """
+    said = (_ADDRESS.match(each) for each in (*given, os.environ.get(URL, "").strip()))
+    named = [each[1] or each[2] or "" for each in said if each]
+    return all(map(is_local_host, named))
 
 
 @contextmanager

@@ -89,7 +89,7 @@ class Pages:
 
         entry = page_entry(name)
         given = given_of(entry, request.query)
-        done = self._done(request.query)
+        done = self._done(request)
         view = self._view(request, entry, given)
         if view is None:
             return TOO_MANY
@@ -120,16 +120,17 @@ class Pages:
             return TOO_MANY
         return answered(request, view, "json", lambda: encode(entry, *view.data, given), "application/json")
 
-    def _done(self, query: str) -> Done | None:
+    def _done(self, request: Request) -> Done | None:
         """Return the action that led here, None if none did.
 
-        Another worker may have done it, so what was computed here before is not what its page should show.
+        Another worker may have done it, so what was computed here before is not what its page should show. To look it
+        up is to read what all workers keep: as dear as a page, and as seldom for one peer.
         """
-        named = _DONE.search(query[:4096])
+        named = _DONE.search(request.query[:4096])
         if named is None:
             return None
         known = self._actions.get(named[1])
-        if known is None:
+        if known is None and self._computing.add(peer_group(request.peer), self._clock.monotonic()):
             known = self._find_done(named[1])
             if known is not None:
                 while len(self._actions) >= MOST_ACTIONS:

@@ -16,6 +16,9 @@ __all__ = ["Shares"]
 TELL_INTERVAL = 5.0
 """Seconds between two texts about one thing, but for its first."""
 
+SPACING = 1.0
+"""Seconds that each thing adds to that: who makes many change at once must not push out the texts of others by it."""
+
 REPEAT_INTERVAL = 300.0
 """Seconds after which a text is written again, as texts of others may have pushed it out of the ring."""
 
@@ -43,11 +46,12 @@ class Shares(Generic[Share]):
         self._begin()
 
     def _begin(self) -> None:
-        self._pid = os.getpid()
-        self._worker = f"{self._pid}-{secrets.token_hex(4)}"
+        pid = os.getpid()
+        self._worker = f"{pid}-{secrets.token_hex(4)}"
         self._lock = threading.Lock()
         self._own: dict[str, _Own[Share]] = {}
         self._read: tuple[float, list[dict[str, Any]]] = (float("-inf"), [])
+        self._pid = pid  # at last: what a thread finds before is the parent's lock, which nobody may ever release
 
     def tell(self, name: str, known: Share, now: float) -> None:
         """Say what this worker knows of *name* at *now* (monotonic seconds); it is written down when that is due."""
@@ -60,7 +64,8 @@ class Shares(Generic[Share]):
                 own = self._own[name] = _Own(known)
             elif own.known != known:
                 own.known, own.is_changed = known, True
-            if now - own.told_at < (TELL_INTERVAL if own.is_changed else REPEAT_INTERVAL):
+            interval = max(TELL_INTERVAL, SPACING * len(self._own)) if own.is_changed else REPEAT_INTERVAL
+            if now - own.told_at < interval:
                 return
             own.told_at, own.is_changed = now, False
         if self._store.is_shared:

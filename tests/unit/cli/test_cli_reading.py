@@ -222,7 +222,7 @@ def test_github_gets_nothing_where_there_is_nothing(service: Canned, capsys: pyt
 def test_junit_is_xml_whatever_a_service_says(
     service: Canned, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    service.tells(made(findings=(finding(message=f'<&"{HOSTILE}'),), service='shop"<'))
+    service.tells(made(findings=(finding(message=f'<&"{HOSTILE}\uffff'),), service='shop"<\ufffe'))
     base = saved(tmp_path, "base.json")
     out = printed(capsys, 1, "check", service.url, "--format", "junit", "--no-new-findings", base, "--max-p95", "1s")
     suite = ElementTree.fromstring(out).find("testsuite")
@@ -505,7 +505,7 @@ def test_what_chance_explains_is_told_and_shrinks_with_the_requests() -> None:
 def test_a_pull_request_gets_markdown_in_which_nothing_is_obeyed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    hostile = "@octocat see #1 <img src=x> [a](http://b) | `x` ``y``"
+    hostile = "@octocat see #1 or GH-2 <img src=x> [a](http://b) _WWW.evil.example | `x` ``y``"
     before = saved(tmp_path, "before.json", routes=(route(hostile, p95=0.1),), release="1|2", findings=(finding(),))
     new = finding("PK201", "a|b.py:3", message=f"{hostile}\n# title")
     after = saved(tmp_path, "after.json", routes=(route(hostile, p95=0.9),), release="<b>", findings=(new,))
@@ -516,7 +516,7 @@ def test_a_pull_request_gets_markdown_in_which_nothing_is_obeyed(
     assert all(len(re.findall(r"(?<!\\)\|", row)) == 7 for row in rows)
     assert any("🔺 worse" in row for row in rows)
     outside = re.sub(r"(`+).+?\1", "", "\n".join(lines))
-    for obeyed in ("@octocat", r"(?<!\\)<[a-z/!]", r"(?<!\\)\]\(", "://", r"(?<!\\)#\d"):
+    for obeyed in ("@octocat", r"(?<!\\)<[a-z/!]", r"(?<!\\)\]\(", "://", r"(?<!\\)#\d", r"(?i)www\.", r"(?i)gh\\?-\d"):
         assert re.search(obeyed, outside) is None, obeyed
     assert sum(line.startswith("#") for line in lines) == 1
     assert "**New**" in lines

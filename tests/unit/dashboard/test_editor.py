@@ -105,3 +105,8 @@ def test_no_setting_makes_a_link_that_does_something_else(editor: str) -> None:
 @pytest.mark.parametrize("url", ["javascript:alert(1)", "vscode:", "vscode://a\nb", "data:text/html,x", "//x"])
 def test_no_other_scheme_is_a_link_of_an_editor(url: str) -> None:
     assert editor_link(url, "open") is None
+
+
+def test_a_file_that_leads_round_in_a_circle_has_no_link(shop: Path) -> None:
+    (shop / "shop" / "loop.py").symlink_to(shop / "shop" / "loop.py")
+    assert of("vscode").url("shop/loop.py:1") == ""

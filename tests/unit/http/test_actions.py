@@ -11,9 +11,9 @@ import pytest
 
 from perfkit.config import AccessSettings, HttpSettings
 from perfkit.core.message import Request, Response
-from perfkit.dashboard import ACTIONS
+from perfkit.dashboard import ACTIONS, Done
 from perfkit.http.dashboard.actions import LONGEST_FORM, RATE, is_same_origin
-from perfkit.http.routes import Routes
+from perfkit.http.routes import API_RATE, Routes
 from tests.unit.http.test_routes_security import STRANGERS
 from tests.unit.http.visitors import TOKEN, Service, ask, bearer, header, stranger
 
@@ -297,6 +297,19 @@ def test_the_page_says_what_was_done(service: Service, routes: Routes) -> None:
         other = routes.respond(ask("/perfkit/routes", query))
         assert other is not None
         assert b"Did service-drain." not in other.body
+
+
+def test_ids_that_are_unknown_are_looked_up_as_seldom_as_a_page_is_computed(service: Service, routes: Routes) -> None:
+    looked_up = []
+
+    class Noting(dict[str, Done]):
+        def get(self, name: str, default: object = None) -> None:  # type: ignore[override]
+            looked_up.append(name)
+
+    service.done = Noting()
+    for number in range(100):
+        assert routes.respond(ask("/perfkit/", f"done={number:012x}")) is not None
+    assert 0 < len(looked_up) <= API_RATE
 
 
 def test_actions_have_a_rate_and_unknown_ones_do_nothing(service: Service, routes: Routes) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -104,3 +106,30 @@ def test_a_forked_child_is_a_worker_of_its_own() -> None:
     assert told.get(timeout=60) == []
     child.join(60)
     assert list(shares.read()) == ["a"]
+
+
+def test_many_that_change_all_the_time_are_told_once_a_second_and_leave_room_for_other_texts(
+    store: Store, clock: FakeClock
+) -> None:
+    shares, seconds = of(store, most=50), 200
+    for second in range(seconds):
+        for name in range(50):
+            shares.tell(str(name), Known(count=second), clock.monotonic())
+        clock.advance(1.0)
+    told = len(store.texts.read(KIND))
+    assert told <= 50 + seconds
+    assert all(known > [seconds - 60] for known in read(shares, clock).values())
+
+
+def test_after_a_fork_no_thread_meets_the_parent_s_lock(monkeypatch: pytest.MonkeyPatch) -> None:
+    shares, parent, seen = of(Store()), os.getpid(), []
+    monkeypatch.setattr(os, "getpid", lambda: parent + 1)
+
+    def token_hex(_: int) -> str:
+        seen.append(shares._pid)
+        return "00000000"
+
+    monkeypatch.setattr(secrets, "token_hex", token_hex)
+    shares._lock.acquire()  # as a thread of the parent may have held it that is not there in the child
+    shares.tell("a", Known(count=1), 1000.0)
+    assert seen == [parent], "the child counts as known only once it has a lock of its own"
