@@ -16,7 +16,7 @@ from perfkit.cache.entry import FOREVER, MISSING, Entry
 from perfkit.cache.memory.ends import Ends
 from perfkit.cache.memory.space import Space
 from perfkit.cache.memory.tags import Stamps, Tags, is_valid
-from perfkit.cache.memory.traffic import Traffic
+from perfkit.cache.memory.traffic import SLACK, SOON, Traffic
 from perfkit.cache.memory.watcher import WATCHED, Watcher, tell
 from perfkit.cache.policies.policy import Policy, most_hits, replacer, toucher
 from perfkit.store.control import EPOCH, Control
@@ -260,9 +260,8 @@ class Tier:
             entry.sliding = sliding
             entry.epoch = -1
         if expires is not FOREVER or entry.expires is not FOREVER:
-            later = fresh_until - entry.fresh_until
-            if 0.0 <= later < 1.0:
-                self.traffic.store_again(entry, fresh_until)
+            if -SLACK < fresh_until - entry.fresh_until < SOON:
+                self.traffic.store_again(entry, fresh_until, self.now())
             self.postpone(entry, fresh_until, expires)
         entry.hits += 1
         if self.touch is not None:

@@ -13,13 +13,16 @@ from perfkit.cache.entry import Entry
 from perfkit.core.code.sites import site_of
 from perfkit.core.spans import Exchange, get_exchange, route_of
 
-__all__ = ["MANY", "Heavy", "Storm", "Traffic", "merged"]
+__all__ = ["MANY", "SLACK", "SOON", "Heavy", "Storm", "Traffic", "merged"]
 
 MANY = 10
 """Callers at once, for one missing key, that make a storm."""
 
 SOON = 1.0
 """Seconds after its coming in which a value that is stored again was made by callers unaware of each other."""
+
+SLACK = 0.1
+"""Seconds by which a value that is stored later may end earlier: its time to live was computed, and a thread waited."""
 
 MOST = 50
 """Keys remembered of each kind."""
@@ -101,7 +104,7 @@ class Traffic:
         """Know nothing."""
         self._storms: dict[tuple[str, str], _Brewing] = {}
         self.heavy: dict[tuple[str, str], Heavy] = {}
-        self._running: dict[tuple[str, Any], int] = {}
+        self._running: dict[tuple[str, Any], tuple[float, int]] = {}
 
     @property
     def storms(self) -> list[Storm]:
@@ -117,19 +120,21 @@ class Traffic:
                 storm.note_place()
             storm.waited = max(storm.waited, waiting)
 
-    def store_again(self, entry: Entry, fresh_until: float) -> None:
-        """*entry* gets another value, with about the same end; within a second of its coming that is a repetition."""
-        if entry.space is not None and 0.0 <= fresh_until - entry.due < SOON:
-            self.repeat(entry.space.name, entry.key, is_first=entry.due == entry.expires)
+    def store_again(self, entry: Entry, fresh_until: float, now: float) -> None:
+        """*entry* gets another value at *now*, with about the same end: soon after its coming that is a repetition."""
+        if entry.space is not None and -SLACK < fresh_until - entry.due < SOON:
+            self.repeat(entry.space.name, entry.key, now)
 
-    def repeat(self, namespace: str, key: Any, *, is_first: bool) -> None:
-        """The value of *key*, which came a moment ago, is stored again; *is_first* if for the first time."""
-        running = self._running
-        if is_first or len(running) >= MOST:
-            running.pop((namespace, key), None)
-            if len(running) >= MOST:
-                running.clear()
-        count = running[namespace, key] = running.get((namespace, key), 0) + 1
+    def repeat(self, namespace: str, key: Any, now: float) -> None:
+        """The value of *key*, which came a moment ago, is stored again."""
+        running, place = self._running, (namespace, key)
+        began, count = running.get(place, (now, 0))
+        if now - began >= SOON:
+            began, count = now, 0
+        if not count and len(running) >= MOST:
+            running.clear()
+        count += 1
+        running[place] = began, count
         if count >= MANY:
             storm = self._storm(namespace, key)
             if storm is not None:

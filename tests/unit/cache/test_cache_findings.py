@@ -111,6 +111,17 @@ def test_values_that_many_make_for_themselves_are_a_stampede() -> None:
     assert 'cache.set("front"' in line_of(finding)
 
 
+def test_values_that_end_at_one_time_are_a_stampede_if_they_come_together() -> None:
+    for pause, is_one in ((0.01, True), (60.0, False)):
+        clock = FakeClock()
+        cache = CacheManager(clock=clock)
+        for number in range(15):
+            # Until the hour, as threads compute it that are interrupted before they store: now earlier, now later.
+            cache.set("front", "page", ttl=3600.0 - clock.monotonic() % 3600.0 + 0.01 * (number % 3))
+            clock.advance(pause)
+        assert ("PK301" in codes(cache)) is is_one
+
+
 def test_who_waits_for_one_load_is_told_by_line_and_route() -> None:
     cache = CacheManager()
     exchange = begin_exchange()
@@ -330,7 +341,7 @@ def test_what_is_remembered_of_keys_is_bounded_and_without_their_numbers() -> No
         traffic.wait("n", name, MANY)
         traffic.weigh("n", name, 10, is_refused=False)
         for time_ in range(3):
-            traffic.repeat("n", name, is_first=time_ == 0)
+            traffic.repeat("n", name, float(time_))
     assert len(traffic.storms) == len(traffic.heavy) == MOST
     assert len(traffic._running) <= MOST
     assert len(found(snapshot(), traffic)) <= 2
