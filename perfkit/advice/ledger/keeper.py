@@ -157,6 +157,8 @@ class Keeper:
 
     def mark_release(self, name: str) -> None:
         """Say that all workers run the release *name* from now on."""
+        if not self._has_found:
+            self._find(self._clock.time())  # which release there was before is to be known, however soon another comes
         self.journal.say(Release(name=name, at=self._clock.time()), is_switch=True)
 
     def with_states(self, findings: Iterable[Finding]) -> list[Finding]:

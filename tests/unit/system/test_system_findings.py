@@ -209,6 +209,13 @@ def test_a_worker_of_another_release_marks_it_once(fleet: Fleet) -> None:
     assert fleet.workers[-1].release == "2.8.1"
 
 
+def test_the_release_before_one_that_is_marked_at_once_is_known(fleet: Fleet) -> None:
+    worker = fleet.join(release="2.8.0")
+    fleet.workers.append(worker)
+    worker.mark_release("2.8.1")
+    assert [mark.name for mark in worker.get_performance_dashboard().releases] == ["2.8.0", "2.8.1"]
+
+
 def test_in_one_process_without_files_it_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = FakeClock()
     system = PerformanceSystem({"service": "shop"}, environment="testing", clock=clock)
