@@ -72,6 +72,7 @@ class Ground:
         self.twins: list[Commands] = []
         self.texts = Texts(clock=clock, errors=errors)
         self.kept = Texts(size=KEPT_BYTES, prefix="x", clock=clock, errors=errors)
+        self.audit = Texts(prefix="a", clock=clock, errors=errors)
         self.lease = Lease(errors=errors)
         self.history = History(retention=settings.retention, errors=errors)
         self.snapshots = Snapshots(retention=settings.retention, errors=errors)
@@ -204,7 +205,7 @@ class Ground:
         """In a forked child: let go of all that is the parent's; of the rest also where a part fails."""
         with ExitStack() as parts:
             files = (self.summaries, self.past, self.snapshots, self.history)
-            for part in (*files, self.lease, self.texts, self.kept, self.backing):
+            for part in (*files, self.lease, self.texts, self.kept, self.audit, self.backing):
                 parts.callback(part.release_after_fork)
 
     def _adopt(self, directory: Callable[[], Path]) -> Shared:
@@ -233,6 +234,7 @@ class Ground:
     def _open_parts(self, shared: Shared) -> None:
         self.texts.open(shared.directory, shared.number)
         self.kept.open(shared.directory, shared.number)
+        self.audit.open(shared.directory, shared.number)
         self.lease.open(shared.directory, locked=shared.locked, number=shared.number)
         self.history.open(shared.directory)
         self.snapshots.open(shared.directory)
@@ -244,6 +246,7 @@ class Ground:
         self.lease.close()
         self.texts.close()
         self.kept.close()
+        self.audit.close()
         self.history.close()
         self.snapshots.close()
         self.past.close()

@@ -124,8 +124,7 @@ class Store:
     @property
     def directory(self) -> Path | None:
         """The directory of the shared files, None in memory."""
-        shared = self._ground.shared
-        return None if shared is None else shared.directory
+        return None if (shared := self._ground.shared) is None else shared.directory
 
     @property
     def number(self) -> int:
@@ -151,6 +150,11 @@ class Store:
     def kept(self) -> Texts:
         """Kept exchanges of all workers."""
         return self._ground.kept
+
+    @property
+    def audit(self) -> Texts:
+        """What people did to the service, of all workers."""
+        return self._ground.audit
 
     @property
     def history(self) -> History:
@@ -301,15 +305,12 @@ class Store:
 
     def _find_ground(self) -> Ground:
         """Return what to stand on from now on."""
-        settings = self.settings
-        if settings.mode == "memory":
+        if self.settings.mode == "memory":
             return self._ground
         try:
-            directory = self._find_directory()
-            return self._join(directory)
+            return self._join(self._find_directory())
         except OSError as error:
-            reason = f"the shared files cannot be used, this worker counts alone: {error}"
-        self._ground.degraded = reason
+            self._ground.degraded = reason = f"the shared files cannot be used, this worker counts alone: {error}"
         self._errors.warn("store", "degraded", reason)
         return self._ground
 
@@ -346,8 +347,7 @@ class Store:
         server = find_server()
         if server is None:
             return None
-        service, origin = self.service, self.origin
-        return lambda: directory.server_directory(directory.choose_root(), server, service, origin)
+        return lambda: directory.server_directory(directory.choose_root(), server, self.service, self.origin)
 
     def _point_to(self, backing: Backing) -> None:
         """Let `values` and all rows point to the slots of *backing*. No update ever meets another row's slots."""

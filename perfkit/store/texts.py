@@ -7,7 +7,8 @@ checksum (half overwritten, torn by a kill) is skipped. The worker that takes ov
 after its last record; until then the dead one's texts are still read.
 
 Appending is an encoding and a copy into mapped memory: no system call but for the first one, which takes the
-space of the ring so that later writes cannot hit a full disk. Kept exchanges have rings of their own, ``x-<n>.ring``.
+space of the ring so that later writes cannot hit a full disk. Kept exchanges have rings of their own, ``x-<n>.ring``,
+and so has what people did, ``a-<n>.ring``: nothing that visitors cause pushes that out.
 """
 
 from __future__ import annotations

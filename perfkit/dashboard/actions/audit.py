@@ -69,13 +69,13 @@ def act(system: PerformanceSystem, what: str, given: Given, who: str) -> Done:
         is_done=is_done,
         result=_plain(result),
     )
-    system.store.texts.append(KIND, msgspec.to_builtins(done), done.at)
+    system.store.audit.append(KIND, msgspec.to_builtins(done), done.at)
     return done
 
 
 def audited(system: PerformanceSystem) -> tuple[Done, ...]:
     """Return what was done, the last first, of all workers."""
-    return tuple(_valid(system.store.texts.read(KIND, MOST)))
+    return tuple(_valid(system.store.audit.read(KIND, MOST)))
 
 
 def _valid(records: Iterable[dict[str, object]]) -> Iterable[Done]:

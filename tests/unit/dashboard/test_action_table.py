@@ -13,6 +13,7 @@ from perfkit.dashboard.actions.audit import MOST, audited
 from perfkit.dashboard.actions.forms import action_form
 from perfkit.dashboard.pages.service.actions import ActionsFound
 from perfkit.dashboard.parameters import read
+from perfkit.store.texts import RING_BYTES
 from perfkit.system import PerformanceSystem
 from tests.unit.dashboard.samples import AT, HOSTILE, STATES_BY_NAME
 
@@ -119,8 +120,17 @@ def test_all_workers_show_what_one_did(tmp_path: Path) -> None:
         until(lambda: second.health.snapshot().is_draining)
 
 
+def test_nothing_that_the_traffic_causes_pushes_out_what_was_done(tmp_path: Path) -> None:
+    settings = {"service": "shop", "store": {"directory": str(tmp_path)}}
+    with PerformanceSystem(settings, environment="production", origin="shop.py") as system:
+        done = do(system, "service-resume")
+        for number in range(RING_BYTES // 1000 + 100):
+            system.store.texts.append("database.finding", {"id": number, "text": "x" * 1000})
+        assert [each.id for each in audited(system)] == [done.id]
+
+
 def test_a_record_of_another_version_is_passed_over(system: PerformanceSystem) -> None:
-    system.store.texts.append("action", {"id": 3})
+    system.store.audit.append("action", {"id": 3})
     do(system, "service-resume")
     assert [each.what for each in audited(system)] == ["service-resume"]
 
