@@ -118,7 +118,7 @@ def estimated(
     else:
         values = _spread(usable, boundaries, counts)
         mean = total / requests
-        basis = f"the histogram of {requests} requests, moved as {len(usable)} kept ones"
+        basis = f"the times of {requests} requests; how each would change is known of {len(usable)} kept ones"
     before, after = ([(value[side], value[2]) for value in values] for side in (0, 1))
     now = [_weighted(before, q) for q in (0.5, 0.95)]
     then = [_weighted(after, q) for q in (0.5, 0.95)]
