@@ -188,7 +188,7 @@ def collected(pause: Latency, share: float | None) -> Iterator[Finding]:
         component="performance",
         priority=Priority.HIGH if longest >= 10 * LONG_PAUSE else Priority.MEDIUM,
         message=f"The garbage collector stopped a worker for up to {longest:.2f} s"
-        + ("." if share is None else f", {share:.1%} of the time in all."),
+        + ("." if share is None else f", {100.0 * share:.1f} % of the time in all."),
         action="Call gc.freeze() when the app is loaded, and look for what keeps very many objects.",
         evidence={"longest": longest, "p99": pause.p99, "share": share},
         confidence="sure",

@@ -171,7 +171,7 @@ def cached(
     share = 1.0 - sum(seconds * count for seconds, count in after) / spent
     return Estimate(
         route=route,
-        subject=subject or f"the {ratio:.0%} of the requests that a cache would answer",
+        subject=subject or f"the {100.0 * ratio:.0f} % of the requests that a cache would answer",
         requests=requests,
         exchanges=0,
         affected=ratio,

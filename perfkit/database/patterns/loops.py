@@ -127,4 +127,4 @@ def _spent(seconds: float, total: float) -> str:
     if seconds <= 0.0 or total <= 0.0:
         return ""
     took = f"{seconds:.2f} s" if seconds >= 1.0 else f"{seconds * 1000:.1f} ms"
-    return f" ({took}, {seconds / total:.0%} of its database time)"
+    return f" ({took}, {100.0 * seconds / total:.0f} % of its database time)"

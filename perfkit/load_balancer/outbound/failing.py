@@ -173,7 +173,7 @@ def _finding(host: str, calls: int, failures: int, callers: list[Caller]) -> Fin
         kind="failing_dependency",
         component="load_balancer",
         priority=Priority.HIGH,
-        message=f"{failures / calls:.0%} of {calls} calls to {host} failed.",
+        message=f"{100.0 * failures / calls:.0f} % of {calls} calls to {host} failed.",
         action=f"Give calls to {host} a timeout and an answer for when it fails; look at that service.",
         site=next(iter(first), None),
         route=next((caller.route for caller in callers if caller.route), None),
