@@ -455,7 +455,7 @@ def test_worse_is_what_chance_alone_does_not_make(
 ) -> None:
     files = [saved(tmp_path, "before.json", **before), saved(tmp_path, "after.json", **after)]
     out = printed(capsys, code, "compare", *files)
-    assert out.endswith("Worse.\n" if code else "Not worse.\n")
+    assert out.splitlines()[-1] in ({"Worse: 1 number.", "Worse: 1 new finding."} if code else {"Not worse."})
     told = json.loads(printed(capsys, code, "compare", *files, "--json"))
     assert told["is_worse"] is bool(code)
 
