@@ -16,9 +16,11 @@ dealt with elsewhere. Nothing in the right-hand side of an addition may be a cal
 from __future__ import annotations
 
 from bisect import bisect_left
+from inspect import iscoroutinefunction
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
+from perfkit.core.errors import ConfigurationError
 from perfkit.core.spans import OPEN, PRODUCERS, Exchange, set_exchange
 from perfkit.store.exchanges import BOUNDS, IS_LOCKED, SUM, count_begun, count_ended
 from perfkit.store.layout import FINISHED, STARTED
@@ -63,6 +65,11 @@ class PerfkitMiddleware:
             ConfigurationError: Some settings cannot be used; the message lists all of them. Where a running server
                 makes the middleware, as in Starlette, its startup fails with that message.
         """
+        if hasattr(app, "wsgi_app") and not iscoroutinefunction(type(app).__call__):
+            raise ConfigurationError(
+                f"perfkit_asgi was given {type(app).__name__}, a WSGI app. It must be an ASGI app. "
+                "Use perfkit_flask.Perfkit(app) for Flask, perfkit_wsgi.PerfkitMiddleware(app) for others."
+            )
         self.app = app
         self._life = Lifecycle(app, system, settings)
         self._hot: Hot | None = None

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Flask
 
-from perfkit.core.errors import LifecycleError
+from perfkit.core.errors import ConfigurationError, LifecycleError
 from perfkit_flask.commands import perfkit
 from perfkit_flask.middleware import FlaskMiddleware
 
@@ -49,9 +49,14 @@ class Perfkit:
         """Put perfkit around *app*.
 
         Raises:
-            ConfigurationError: Some settings cannot be used; the message lists all of them.
+            ConfigurationError: *app* is none of Flask, or some settings cannot be used; the message lists all of them.
             LifecycleError: There is a perfkit around *app* already.
         """
+        if not hasattr(app, "extensions"):
+            raise ConfigurationError(
+                f"Perfkit was given {type(app).__name__}. It must be an app of Flask. Others have a middleware: "
+                "perfkit_asgi.PerfkitMiddleware, perfkit_wsgi.PerfkitMiddleware."
+            )
         if "perfkit" in app.extensions:
             raise LifecycleError(
                 f"There is a perfkit around the Flask app {app.name!r} already. An app must have one. "

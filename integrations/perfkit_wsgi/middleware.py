@@ -15,9 +15,11 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Hashable, Iterable, Mapping
+from inspect import iscoroutinefunction
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
+from perfkit.core.errors import ConfigurationError
 from perfkit.core.spans import OPEN, PRODUCERS, set_exchange
 from perfkit.core.spans import Exchange as Spans
 from perfkit.http.attachment import AppFacts, Attachment
@@ -84,6 +86,11 @@ class PerfkitMiddleware:
         Raises:
             ConfigurationError: Some settings cannot be used; the message lists all of them.
         """
+        if iscoroutinefunction(app) or iscoroutinefunction(type(app).__call__):
+            raise ConfigurationError(
+                f"perfkit_wsgi was given {type(app).__name__}, an ASGI app. It must be a WSGI app. "
+                "Use perfkit_asgi.PerfkitMiddleware."
+            )
         self._surround(app, system, settings)
 
     def _surround(self, app: WSGIApp, system: PerformanceSystem | None, settings: Mapping[str, Any]) -> None:

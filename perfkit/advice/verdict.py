@@ -25,6 +25,8 @@ FEW = 3
 """Failures from which it is no accident."""
 WORTHWHILE = 0.1
 """Part of all request time that a finding must save to be the answer to what is slow."""
+FAILING_SERVICE = "failing_dependency"
+"""Kind of the finding that answers why requests fail."""
 NOTHING_TO_DO = "Nothing to do: "
 
 
@@ -77,13 +79,26 @@ def _problems(
     performance: PerformanceSnapshot, health: HealthSnapshot, targets: Targets, findings: Sequence[Finding]
 ) -> Iterator[Verdict]:
     if performance.total_requests >= targets.requests:
-        yield from _errors(performance, targets)
+        for errors in _errors(performance, targets):
+            yield _traced(errors, performance, findings)
         for latency in _latency(performance, targets):
             yield _explained(latency, findings)
     yield from _checks(health)
     if health.is_draining:
         left = count(performance.in_flight, "request")
         yield Verdict(status=Status.WARNING, headline=f"Draining: {left} in flight, ready for no new ones")
+
+
+def _traced(errors: Verdict, performance: PerformanceSnapshot, findings: Sequence[Finding]) -> Verdict:
+    """Return *errors* with the failing service behind them, where the route that has most of them calls one."""
+    worst = max(performance.routes, key=lambda route: route.errors, default=None)
+    if worst is None or not worst.errors:
+        return errors
+    failing = (each for each in findings if each.kind == FAILING_SERVICE and each.route == _name(worst))
+    found = next(failing, None)
+    if found is None:
+        return errors
+    return msgspec.structs.replace(errors, cause=f"{errors.cause} {found.message}".strip(), action=_action(found))
 
 
 def _explained(latency: Verdict, findings: Sequence[Finding]) -> Verdict:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from perfkit.core.names import route_name
 
 __all__ = [
+    "CONFIDENCE",
     "NOTHING",
     "age",
     "count",
@@ -22,6 +23,8 @@ __all__ = [
 ]
 
 NOTHING = "—"
+CONFIDENCE = {"likely": "likely, not certain", "guess": "a guess"}
+"""What is said of a finding that is not sure."""
 _MEBIBYTE = 1024.0 * 1024.0
 
 

@@ -244,6 +244,7 @@ class Engine:
                     threshold=watch.policy.threshold,
                     value=value,
                     measured_at=measured_at,
+                    unit=watch.unit,
                 )
             )
         return snapshots

@@ -39,6 +39,7 @@ class RuleSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         value: The worst that was measured last; None if there was never anything to measure.
         measured_at: Unix seconds of it.
+        unit: Of value and threshold: ``seconds``, ``ratio`` or ``bytes``; empty where they are counts or factors.
     """
 
     name: str
@@ -47,6 +48,7 @@ class RuleSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     threshold: float
     value: float | None = None
     measured_at: float | None = None
+    unit: str = ""
 
 
 class SloSnapshot(msgspec.Struct, frozen=True, kw_only=True):

@@ -126,7 +126,7 @@ def watch_burn(burn: Burn, *, service: str, max_gap: float) -> Watch:
     slo, spending = burn.slo, burn.spending
     what = f"the error budget of {slo.name} ({slo.objective * 100:g} %) burns {{value}} times too fast"
     windows = f"{figure(spending.long, 'seconds')} and {figure(spending.short, 'seconds')}"
-    gone = f"{spending.spent:.0%} of it is gone in {figure(spending.long, 'seconds')} at {{threshold}}"
+    gone = f"{100.0 * spending.spent:.0f} % of it is gone in {figure(spending.long, 'seconds')} at {{threshold}}"
     spans = {slo.metric: spending.long}
     if slo.bad_metric:
         spans[slo.bad_metric] = spending.long

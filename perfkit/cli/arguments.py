@@ -19,6 +19,7 @@ __all__ = [
     "add_service",
     "duration",
     "given_url",
+    "latency",
     "points",
     "port",
     "seconds",
@@ -74,6 +75,14 @@ def duration(text: str) -> float:
     value = float(found[1]) * _UNITS[unit]
     if not math.isfinite(value):
         raise argparse.ArgumentTypeError(f"{text!r} is too long")
+    return value
+
+
+def latency(text: str) -> float:
+    """Convert a duration with its unit: a limit of ``300`` that was meant in milliseconds would never break."""
+    value = duration(text)
+    if value > 0.0 and text.strip()[-1:].isdigit():
+        raise argparse.ArgumentTypeError(f"{text!r} has no unit; it must be such as 300ms or 1.5s")
     return value
 
 

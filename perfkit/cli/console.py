@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TextIO
 
-__all__ = ["Style", "clean", "fitted", "is_coloured", "progress", "say", "table"]
+__all__ = ["Style", "clean", "fitted", "is_coloured", "progress", "say", "shortened", "table"]
 
 PATIENCE = 0.4
 """Seconds after which a person wants to know that something goes on."""
@@ -46,6 +46,14 @@ def clean(text: str, *, lines: bool = False) -> str:
 def fitted(text: str, width: int) -> str:
     """Return *text* cut to *width* characters, with a mark where something is missing."""
     return text if len(text) <= width else text[: max(0, width - 1)] + ("~" if width > 0 else "")
+
+
+def shortened(text: str, width: int) -> str:
+    """Return *text* cut to *width* characters in its middle: names that begin alike mostly end otherwise."""
+    if len(text) <= width or width < 3:
+        return fitted(text, width)
+    tail = (width - 1) // 2
+    return f"{text[: width - 1 - tail]}~{text[-tail:]}"
 
 
 def is_coloured(wish: str = "auto", stream: TextIO | None = None, environ: Mapping[str, str] = os.environ) -> bool:

@@ -57,7 +57,7 @@ def run(options: argparse.Namespace) -> None:
 
     for package in PACKAGES[options.framework]:
         if find_spec(package) is None:
-            raise MissingDependencyError(package, extra="demo", wanted_by="perfkit demo")
+            raise MissingDependencyError(package, extra="demo", wanted_by="It")
 
     from perfkit_demo.run import Demo
     from perfkit_demo.run import run as run_demo

@@ -155,6 +155,8 @@ class _Parser(argparse.ArgumentParser):
             near = difflib.get_close_matches(unknown[1], COMMANDS, n=1)
             meant = f"Did you mean {near[0]}?" if near else "perfkit --help lists them."
             message = f"there is no command {unknown[1]!r}. {meant}"
+        elif message.endswith("are required: COMMAND"):
+            message = "it needs a command; perfkit --help lists them"
         super().error(message)
 
 

@@ -54,7 +54,7 @@ def run(options: argparse.Namespace) -> int:
     try:
         import uvicorn
     except ImportError:
-        raise MissingDependencyError("uvicorn", extra="proxy", wanted_by="perfkit proxy") from None
+        raise MissingDependencyError("uvicorn", extra="proxy", wanted_by="It") from None
     settings = LoadBalancerSettings()
     if options.check is not None:
         settings = LoadBalancerSettings(check="http", check_path=options.check)

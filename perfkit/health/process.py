@@ -54,7 +54,7 @@ def _memory(settings: HealthSettings, limits: Limits) -> CheckResult:
     usage = limits.memory()
     if usage is None:
         return CheckResult(Status.UNKNOWN, "this platform does not tell how much memory is in use")
-    message = f"{usage.ratio:.0%} of the {usage.source}'s {usage.total / 2**20:,.0f} MiB are in use"
+    message = f"{100.0 * usage.ratio:.0f} % of the {usage.source}'s {usage.total / 2**20:,.0f} MiB are in use"
     return _graded(usage.ratio, settings.memory_warning, settings.memory_critical, message)
 
 
@@ -104,7 +104,7 @@ class _Disk:
         for name, usage in self._found.items():
             if usage is None:
                 continue
-            message = f"{usage.ratio:.0%} in use where {name} lies, {usage.free / GIB:,.1f} GiB free"
+            message = f"{100.0 * usage.ratio:.0f} % in use where {name} lies, {usage.free / GIB:,.1f} GiB free"
             result = _graded(usage.ratio, settings.disk_warning, settings.disk_critical, message)
             if 0 < settings.disk_plenty <= usage.free:
                 result = CheckResult(Status.HEALTHY, message, usage.ratio, "ratio")
@@ -137,7 +137,7 @@ class _Cpu:
         # A short burst is no illness: only a whole minute counts.
         is_long = now - samples[0][0] >= MINUTE - 10.0
         status = Status.WARNING if warning < 1.0 and share >= warning and is_long else Status.HEALTHY
-        return CheckResult(status, f"{share:.0%} of the {word}", share, "ratio")
+        return CheckResult(status, f"{100.0 * share:.0f} % of the {word}", share, "ratio")
 
     def _sample(self) -> tuple[float, float, str] | None:
         """Return what is busy and all there was, since some time ago, and what it is; None if it is not told."""

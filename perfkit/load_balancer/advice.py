@@ -62,7 +62,7 @@ def findings_of(servers: Sequence[Server]) -> Iterator[Finding]:
                 kind="failing_server",
                 component="load_balancer",
                 priority=Priority.HIGH,
-                message=f"The server {server.name} failed {share:.0%} of {answers} requests.",
+                message=f"The server {server.name} failed {100.0 * share:.0f} % of {answers} requests.",
                 action="Look at that server; drain it until it is mended.",
                 object=server.name,
                 evidence={"failures": server.failures, "answers": answers, "state": str(server.state)},

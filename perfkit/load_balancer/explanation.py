@@ -92,13 +92,12 @@ def _reason(server: Server, share: float, now: float) -> str:
             left = max(0.0, server.ejected_until - now)
             return f"ejected for {left:.1f} s more, ejection {server.ejections}" + _anyway(share)
         case ServerState.PROBATION:
-            return (
-                f"on probation after an ejection: gets {server.admission:.0%} of its share, one failure ejects it again"
-            )
+            part = f"{100.0 * server.admission:.0f} %"
+            return f"on probation after an ejection: gets {part} of its share, one failure ejects it again"
         case ServerState.WARMING if server.admission < 1.0:
-            return f"starting slowly: gets {server.admission:.0%} of its share"
+            return f"starting slowly: gets {100.0 * server.admission:.0f} % of its share"
         case _:
-            where = "" if share >= 1.0 else f" of a level that gets {share:.0%} of the traffic"
+            where = "" if share >= 1.0 else f" of a level that gets {100.0 * share:.0f} % of the traffic"
             if not share:
                 return "well, but a level before it takes all traffic"
             failed = "" if not server.streak else f", {server.streak} failure{'s' * (server.streak > 1)} in a row"

@@ -105,7 +105,7 @@ def growing(suspects: Iterable[MemoryGrowth]) -> Iterator[Finding]:
             kind="memory_growth",
             component="performance",
             priority=Priority.MEDIUM,
-            message=f"The worker {each.pid} grows by {each.bytes_per_hour / MIB:.1f} MiB an hour and has done so for "
+            message=f"The worker {each.pid} grows by {_bytes(each.bytes_per_hour)} an hour and has done so for "
             f"{_lasting(each.seconds)}.{what}",
             action="Look for a cache or a list without bound"
             + ("." if site else "; performance.memory.types and .tracemalloc tell more."),
@@ -137,6 +137,10 @@ def _what_grows(growth: MemoryGrowth) -> tuple[str | None, str]:
         if name in growth.homes:
             return growth.homes[name], f" There are {count:,} more of {name}."
     return None, ""
+
+
+def _bytes(number: float) -> str:
+    return f"{number / MIB:.1f} MiB" if number < 1024 * MIB else f"{number / MIB / 1024:.1f} GiB"
 
 
 def _lasting(seconds: float) -> str:
@@ -184,7 +188,7 @@ def collected(pause: Latency, share: float | None) -> Iterator[Finding]:
         component="performance",
         priority=Priority.HIGH if longest >= 10 * LONG_PAUSE else Priority.MEDIUM,
         message=f"The garbage collector stopped a worker for up to {longest:.2f} s"
-        + ("." if share is None else f", {share:.1%} of the time in all."),
+        + ("." if share is None else f", {100.0 * share:.1f} % of the time in all."),
         action="Call gc.freeze() when the app is loaded, and look for what keeps very many objects.",
         evidence={"longest": longest, "p99": pause.p99, "share": share},
         confidence="sure",

@@ -118,7 +118,7 @@ def estimated(
     else:
         values = _spread(usable, boundaries, counts)
         mean = total / requests
-        basis = f"the histogram of {requests} requests, moved as {len(usable)} kept ones"
+        basis = f"the times of {requests} requests; how each would change is known of {len(usable)} kept ones"
     before, after = ([(value[side], value[2]) for value in values] for side in (0, 1))
     now = [_weighted(before, q) for q in (0.5, 0.95)]
     then = [_weighted(after, q) for q in (0.5, 0.95)]
@@ -171,7 +171,7 @@ def cached(
     share = 1.0 - sum(seconds * count for seconds, count in after) / spent
     return Estimate(
         route=route,
-        subject=subject or f"the {ratio:.0%} of the requests that a cache would answer",
+        subject=subject or f"the {100.0 * ratio:.0f} % of the requests that a cache would answer",
         requests=requests,
         exchanges=0,
         affected=ratio,

@@ -63,7 +63,7 @@ def page(fixes: Fixes) -> str:
     return document(
         "The shop: fix it",
         "<h1>Fix it</h1>"
-        "<p>Each button mends a problem while the visitors come. After 100 requests of its route without it "
+        "<p>Each button mends a problem while the visitors come. When 100 requests of its route went well, "
         "<a href='perfkit/'>perfkit</a> says what that gained; its score looks back one minute.</p>"
         "<p class='score' hidden>Score <strong id='score'></strong> of 100</p>"
         "<div class='wide'><table><tr><th>#<th>Where<th>What<th>Now<th><th class='says'>perfkit says"

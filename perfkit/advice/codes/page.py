@@ -45,8 +45,8 @@ for finding in system.get_optimization_recommendations():
 ```
 
 `perfkit advise --code {code}` lists these alone. In tests, a marker fails on the codes that you name, and on no
-others: [how](../../how-to/test-queries.md). What was mended moves to [fixed](../findings.md#states) by itself, with
-figures from before and after.
+others: see [Test what your code asks of its databases](../../how-to/test-queries.md). What was mended moves to
+[fixed](../findings.md#states) by itself, with figures from before and after.
 """
 
 _INTRODUCTION = """\

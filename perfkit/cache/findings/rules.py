@@ -119,7 +119,8 @@ def _useless(name: str, space: NamespaceSnapshot) -> Finding:
         "useless_cache",
         name,
         priority=Priority.MEDIUM,
-        message=f"The cache namespace {name} answered {ratio:.1%} of {lookups} look-ups; it costs more than it saves.",
+        message=f"The cache namespace {name} answered {100.0 * ratio:.1f} % of {lookups} look-ups; "
+        "it costs more than it saves.",
         action="Look at its keys: a time, a token or the whole request in a key makes each one unique. Else drop it.",
         evidence={
             "hit_ratio": ratio,
@@ -141,7 +142,7 @@ def _oversized(heavy: Heavy, cache: CacheSnapshot) -> Finding:
         f"{heavy.namespace}: {heavy.key}",
         priority=Priority.MEDIUM if heavy.refused else Priority.LOW,
         message=f"Values of {heavy.key!r} take up to {heavy.largest} bytes each, "
-        f"{heavy.largest / max(bound, 1):.0%} of cache.max_bytes.{refused}",
+        f"{100.0 * heavy.largest / max(bound, 1):.0f} % of cache.max_bytes.{refused}",
         action="Cache less of it (what is used, one page), switch compression on, or raise cache.max_bytes.",
         evidence={"largest": heavy.largest, "count": heavy.count, "refused": heavy.refused, "max_bytes": bound},
         fix={"environment": f"PERFKIT_CACHE__COMPRESSION=true\nPERFKIT_CACHE__MAX_BYTES={more}"},
@@ -154,7 +155,7 @@ def _unread(name: str, unread: float, space: NamespaceSnapshot) -> Finding:
         "cache_keys_never_read",
         name,
         priority=Priority.LOW,
-        message=f"{unread:.0%} of the values stored in the cache namespace {name} are never read; they push "
+        message=f"{100.0 * unread:.0f} % of the values stored in the cache namespace {name} are never read; they push "
         "others out.",
         action="Store when a value is asked for the second time, give it a short ttl, or choose the strategy adaptive, "
         "which lets such values leave first.",
@@ -172,7 +173,7 @@ def _too_short(name: str, shadow: ShadowEstimate, space: NamespaceSnapshot) -> F
         "ttl_too_short",
         name,
         priority=Priority.MEDIUM,
-        message=f"{expired:.0%} of the misses in the cache namespace {name} are values that were there "
+        message=f"{100.0 * expired:.0f} % of the misses in the cache namespace {name} are values that were there "
         "and had expired.",
         action="Raise their ttl, or let stale values serve while new ones are loaded; invalidate by tags when data "
         "changes instead of waiting for the end.",
@@ -209,8 +210,8 @@ def _another_cache(cache: CacheSnapshot, shadow: ShadowEstimate) -> Iterator[Fin
             "cache_too_small",
             "cache",
             priority=Priority.MEDIUM if double >= 2 * GAIN else Priority.LOW,
-            message=f"Doubling this cache gains {100 * double:.0f} points of hit ratio, from {before:.0%} to "
-            f"{before + double:.0%}.",
+            message=f"Doubling this cache gains {100 * double:.0f} points of hit ratio, from {100.0 * before:.0f} % to "
+            f"{100.0 * (before + double):.0f} %.",
             action=f"Raise cache.{what} if the workers have the memory.",
             evidence=evidence,
             fix={"environment": f"PERFKIT_CACHE__{what.upper()}={2 * (bound or 0)}"},
@@ -229,7 +230,7 @@ def _another_cache(cache: CacheSnapshot, shadow: ShadowEstimate) -> Iterator[Fin
             "cache",
             priority=Priority.MEDIUM if gain >= 2 * GAIN else Priority.LOW,
             message=f"The strategy {best} gains {100 * gain:.0f} points of hit ratio over {cache.strategy}, from "
-            f"{before:.0%} to {before + gain:.0%}, with the same memory.",
+            f"{100.0 * before:.0f} % to {100.0 * (before + gain):.0f} %, with the same memory.",
             action=f"Set cache.strategy to {best}.",
             evidence=evidence,
             fix={"environment": f"PERFKIT_CACHE__STRATEGY={best}"},
@@ -249,8 +250,8 @@ def cacheable(candidates: Iterable[Candidate]) -> Iterator[Finding]:
             "cacheable_route",
             each.route,
             priority=Priority.MEDIUM if each.saved >= MUCH_SAVED else Priority.LOW,
-            message=f"A cache would answer about {each.hit_ratio:.0%} of {each.route} if its responses were kept for "
-            f"{seconds} s; one stays the same for {each.ttl:.0f} s on average.",
+            message=f"A cache would answer about {100.0 * each.hit_ratio:.0f} % of {each.route} if its responses were "
+            f"kept for {seconds} s; one stays the same for {each.ttl:.0f} s on average.",
             action=f"Keep its responses for {seconds} s, if they may be as old as that for those who ask: "
             "cache.http_cache.",
             route=each.route,

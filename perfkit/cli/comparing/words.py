@@ -68,8 +68,15 @@ def people(comparison: Comparison, style: Style) -> list[str]:
             f"{style(word, colour)}  {each.code}  {clean(each.message)}{f'  {each.site}' if each.site else ''}"
             for each in findings
         ]
-    lines.append(style("Worse.", "red", "bold") if comparison.is_worse else "Not worse.")
+    lines.append(style(f"Worse: {_reasons(comparison)}.", "red", "bold") if comparison.is_worse else "Not worse.")
     return lines
+
+
+def _reasons(comparison: Comparison) -> str:
+    """Say what makes it worse, so that nobody looks for it among numbers that got better."""
+    numbers = sum(change.verdict == "worse" for change in comparison.changes)
+    told = [(numbers, "number"), (len(comparison.new), "new finding")]
+    return ", ".join(count(number, noun) for number, noun in told if number)
 
 
 def markdown(before: Overview, after: Overview, comparison: Comparison) -> list[str]:

@@ -5,9 +5,13 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from perfkit.cli.arguments import add_output
 from perfkit.cli.console import Style, is_coloured
+
+if TYPE_CHECKING:
+    from perfkit.advice.codes import Meaning
 
 __all__ = ["add_arguments", "run"]
 
@@ -16,15 +20,15 @@ _LINK, LABEL = re.compile(r"\[([^\]]+)\]\([^)\s]+\)"), r"\1"
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """Add the options of `perfkit explain` to *command*."""
-    command.add_argument("code", metavar="CODE", nargs="?", type=str.upper, help="such as PK101; all without one")
+    command.add_argument("code", metavar="CODE", nargs="?", help="such as PK101 or n_plus_one; all without one")
     add_output(command)
 
 
 def run(options: argparse.Namespace) -> int:
     """Print what is asked for; return 0."""
-    from perfkit.advice.codes import explanation, explanations, page
+    from perfkit.advice.codes import explanations, page
 
-    told = explanations() if options.code is None else (explanation(options.code),)
+    told = explanations() if options.code is None else (_meant(options.code),)
     if options.json:
         from perfkit.cli.documents.codes import Explain
         from perfkit.cli.documents.document import printed
@@ -43,6 +47,18 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
+def _meant(word: str) -> Meaning:
+    """Return the meaning of a code, in small letters too, or of the kind that stands beside it in the list."""
+    from perfkit.advice.codes import explanation, explanations
+
+    kind = word.lower().replace("-", "_")
+    if not kind.startswith("pk"):
+        for each in explanations():
+            if each.kind == kind:
+                return each
+    return explanation(word.upper())
+
+
 def _lines(markdown: str, style: Style) -> Iterator[str]:
     """Yield the lines of a page without what only a renderer of Markdown needs."""
     lines, is_code = markdown.splitlines(), False
@@ -56,6 +72,12 @@ def _lines(markdown: str, style: Style) -> Iterator[str]:
         elif line.startswith("|"):
             name, _, said = line.strip("| ").partition(" | ")
             if not line.startswith("| ---") and not following.startswith("| ---"):
-                yield f"  {name.strip('`'):<20} {_LINK.sub(LABEL, said)}"
+                yield f"  {name.strip('`'):<20} {_plain(said)}"
         elif not line.startswith("<!--"):
             yield _LINK.sub(LABEL, line)
+
+
+def _plain(cell: str) -> str:
+    """Return a *cell* of a table without links; one that is nothing but code needs no marks."""
+    said = _LINK.sub(LABEL, cell)
+    return said.strip("`") if said.count("`") == 2 and said.startswith("`") and said.endswith("`") else said

@@ -84,7 +84,7 @@ def _workers(overview: Overview) -> Iterator[Note]:
     if overview.degraded:
         yield warned("workers", overview.degraded, "Give store.directory a place that all workers can write to")
     elif overview.is_shared:
-        yield fine("workers", f"{count(live, 'worker')} count together")
+        yield fine("workers", "one worker counts in files" if live == 1 else f"{count(live, 'worker')} count together")
     else:
         yield fine("workers", "one worker, which counts in memory")
 

@@ -112,7 +112,8 @@ def _announce(name: str, serving: object, place: object) -> None:
         # Made here and not by the workers, so that the address can be told before the first request.
         token = os.environ["PERFKIT_TOKEN"] = new_token()
     elif not is_open:
-        have = "its token" if token is not None else "a token; set PERFKIT_TOKEN to one of yours"
+        unknown = "a token; set PERFKIT_TOKEN, or --environment development to need none here"
+        have = "its token" if token is not None else unknown
         sys.stderr.write(f"perfkit: the dashboard wants {have}.\n")
         is_open = True
     base, mount = f"http://{shown}:{place.port}", f"{config.http.prefix}{path}"

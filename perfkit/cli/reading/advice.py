@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import json
 import textwrap
 from collections.abc import Iterator, Sequence
 
+from perfkit.advice.figures import figure
 from perfkit.advice.gains import gains_told
 from perfkit.advice.ranking import identity
-from perfkit.advice.wording import count, significant
+from perfkit.advice.wording import CONFIDENCE, count
 from perfkit.cli.console import Style, clean, is_coloured
 from perfkit.cli.documents.document import Document, printed
 from perfkit.cli.reading.document import Overview, decoded
 from perfkit.cli.reading.service import Service
 from perfkit.core.findings import Finding, Priority, State
+from perfkit.core.status import Status
 from perfkit.snapshot import SCHEMA_VERSION
 
 __all__ = ["Advise", "page", "run"]
@@ -60,17 +61,19 @@ def run(options: argparse.Namespace) -> int:
         print(_program(overview, shown, len(chosen)))
     elif not options.quiet:
         style = Style(is_coloured(options.color))
-        print(*page(overview, shown, len(chosen), style, explains=options.explain), sep="\n")
+        print(*page(overview, shown, len(chosen), style, explains=options.explain, prefix=prefix), sep="\n")
     return SOMETHING if chosen else 0
 
 
-def page(overview: Overview, findings: Sequence[Finding], total: int, style: Style, *, explains: bool) -> Iterator[str]:
-    """Yield the lines that people read."""
+def page(
+    overview: Overview, findings: Sequence[Finding], total: int, style: Style, *, explains: bool, prefix: str = ""
+) -> Iterator[str]:
+    """Yield the lines that people read; *prefix* is what the codes were to begin with."""
     verdict, score = overview.verdict, overview.score
     scored = f"  score {score.value} of 100" if score is not None else ""
     yield f"{overview.service}/{overview.environment}  {verdict.status.word}: {verdict.headline}{scored}"
     if not findings:
-        yield "Nothing to do: no component found anything of that kind."
+        yield _nothing(overview, prefix)
         yield from _past(overview, style)
         return
     for number, finding in enumerate(findings, 1):
@@ -89,6 +92,15 @@ def page(overview: Overview, findings: Sequence[Finding], total: int, style: Sty
         yield f"--explain shows evidence and text of each fix; perfkit explain {findings[0].code} says what it means."
 
 
+def _nothing(overview: Overview, prefix: str) -> str:
+    """Say that nothing was found, and why that may mean nothing."""
+    if prefix and overview.recommendations:
+        return f"Nothing of {clean(prefix)}; {count(len(overview.recommendations), 'finding')} of other codes."
+    if overview.verdict.status is Status.UNKNOWN:
+        return "Nothing found yet: that takes requests. Send some, and ask again."
+    return "Nothing to do: nothing was found."
+
+
 def _past(overview: Overview, style: Style) -> Iterator[str]:
     """Yield what is mended, with its proof, and what nobody wants to hear of."""
     if overview.fixed:
@@ -96,7 +108,7 @@ def _past(overview: Overview, style: Style) -> Iterator[str]:
         yield style("Fixed:", "green")
     for each in overview.fixed[:MOST_FIXED]:
         release = f"  since release {each.release}" if each.release else ""
-        yield f"    {each.code}  {clean(each.message)}"[:WIDTH]
+        yield f"    {each.code}  {textwrap.shorten(clean(each.message), WIDTH - 11, placeholder=' …')}"
         yield f"           {clean(each.proof)}{release}"
     if overview.snoozed:
         yield ""
@@ -113,8 +125,8 @@ def _finding(number: int, finding: Finding, points: int, style: Style, *, explai
     if not explains:
         return
     for name, value in finding.evidence.items():
-        said = significant(value) if isinstance(value, float) else _said(value)
-        yield from _wrapped(f"{name.replace('_', ' ')}: {said}"[:600], indent="      ")
+        if said := figure(name, value):
+            yield from _wrapped(f"{name.replace('_', ' ')}: {said}"[:600], indent="      ")
     if finding.basis:
         yield from _wrapped(f"estimated from: {finding.basis}", indent="      ")
     for language, fix in finding.fix.items():
@@ -125,16 +137,12 @@ def _finding(number: int, finding: Finding, points: int, style: Style, *, explai
             yield f"        and {count(len(lines) - MOST_LINES, 'line')} more"
 
 
-def _said(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
 def _gains(finding: Finding, points: int) -> Iterator[str]:
     yield from gains_told(finding)
     if points:
         yield f"wins {count(points, 'point')}"
     if finding.confidence != "sure":
-        yield finding.confidence
+        yield CONFIDENCE.get(finding.confidence, finding.confidence)
 
 
 def _points(overview: Overview, finding: Finding) -> int:

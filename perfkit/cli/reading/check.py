@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from perfkit.cli.arguments import add_output, add_service, duration, points, share
+from perfkit.cli.arguments import add_output, add_service, latency, points, share
 
 __all__ = ["add_arguments", "run"]
 
@@ -15,7 +15,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     """Add the options of `perfkit check` to *command*."""
     add_service(command)
     add = command.add_argument
-    add("--max-p95", type=duration, metavar="DURATION", help="95 of 100 requests take at most this, such as 300ms")
+    add("--max-p95", type=latency, metavar="DURATION", help="95 of 100 requests take at most this, such as 300ms")
     add("--max-errors", type=share, metavar="SHARE", help="at most so large a part of requests fails, such as 0.01")
     add("--min-score", type=points, metavar="POINTS", help="the least score, 0 to 100")
     add("--no-new-findings", metavar="FILE", help="nothing is found that is not in this export of before")

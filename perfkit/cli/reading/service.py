@@ -146,7 +146,8 @@ class Service:
         if code in (401, 403, 404):
             return NotAllowedError(
                 f"{self.name} answered {path} with {code}. So it does where the token is missing or wrong, and where "
-                "no perfkit is. Give the token in PERFKIT_TOKEN or --token-file, and the dashboard as URL."
+                "no perfkit is. Give the token in PERFKIT_TOKEN or --token-file, and the dashboard as URL; "
+                "a service in development needs no token on its own machine."
             )
         if 300 <= code < 400:
             return ServiceError(

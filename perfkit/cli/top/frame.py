@@ -9,7 +9,7 @@ import msgspec
 
 from perfkit.advice.ranking import identity
 from perfkit.advice.wording import NOTHING, age, count, percent, rate, route_name, seconds, significant, size
-from perfkit.cli.console import clean, fitted
+from perfkit.cli.console import clean, fitted, shortened
 from perfkit.cli.reading.document import Overview
 from perfkit.cli.reading.past import RANGES, Past
 from perfkit.cli.top.glyphs import Glyphs
@@ -139,10 +139,13 @@ def _head(moment: Moment, overview: Overview, screen: Screen) -> list[Line]:
     facts = [f"{overview.service}/{overview.environment}"]
     if performance is not None:
         facts += [count(len(performance.workers), "worker"), f"up {age(performance.uptime)}"]
-    scored = f"{overview.score.value} " if overview.score is not None else ""
+    scored = f"{overview.score.value}/100 " if overview.score is not None else ""
     status = f"{scored}{glyphs.statuses[verdict.status]} {verdict.status.word}"
     right = f"{status}  {moment.clock}"
-    left = fitted(f" perfkit top  {'  '.join(map(clean, facts))}", max(0, width - len(right) - 2))
+    room = max(0, width - len(right) - 2)
+    while len(facts) > 1 and len(_title(facts)) > room:
+        facts.pop()  # rather than half of it
+    left = fitted(_title(facts), room)
     gap = " " * max(1, width - len(left) - len(right) - 1)
     head: list[Line] = [
         (Word(left, "bold"), Word(gap), Word(status, _STATUS_STYLES[verdict.status]), Word(f"  {moment.clock}"))
@@ -155,6 +158,10 @@ def _head(moment: Moment, overview: Overview, screen: Screen) -> list[Line]:
     if performance is not None:
         head.append(_numbers(moment, overview, performance, screen))
     return head
+
+
+def _title(facts: Sequence[str]) -> str:
+    return f" perfkit top  {'  '.join(map(clean, facts))}"
 
 
 _STATUS_STYLES = {
@@ -213,7 +220,7 @@ def _routes(moment: Moment, overview: Overview, view: View, screen: Screen) -> l
         name = route_name(route.method, route.route)
         bar = screen.glyphs.bar(route.share, max(0, widths[7] - 8))
         cells = (
-            f"{screen.glyphs.pointer if at == view.row else ' '}{fitted(screen.glyphs.plain(name), widths[0] - 1)}",
+            f"{screen.glyphs.pointer if at == view.row else ' '}{shortened(screen.glyphs.plain(name), widths[0] - 1)}",
             rate(route.rate),
             seconds(route.latency.p50),
             seconds(route.latency.p95),

@@ -61,7 +61,7 @@ def _route(overview: Overview, route: RouteSnapshot) -> Iterator[str]:
 
 def _advice(overview: Overview) -> Iterator[str]:
     if not overview.recommendations:
-        yield "Nothing: no component found anything."
+        yield "Nothing was found."
     for number, finding in enumerate(overview.recommendations[:MOST], 1):
         yield f"{number}  {finding.priority}  {finding.code}  {finding.site or finding.object or ''}"
         yield f"  {finding.message}"
@@ -94,7 +94,7 @@ def _cache(overview: Overview) -> Iterator[str]:
     looked = f"{_count(told, 'hits')} hits, {_count(told, 'misses')} misses"
     yield f"{_ratio(told)} of look-ups found a value: {looked}"
     held = size(_number(told, "bytes")) if told.get("bytes") is not None else "size not looked at"
-    yield f"{_count(told, 'entries')} values, {held}, {told.get('strategy')}"
+    yield f"{_count(told, 'entries')} entries, {held}, {told.get('strategy')}"
     spaces = told.get("namespaces")
     for name, each in list(spaces.items() if isinstance(spaces, dict) else ())[:MOST]:
         if isinstance(each, dict):

@@ -79,7 +79,8 @@ def _findings(shown: OverviewData, given: Given) -> Markup:
     chosen, first = _chosen(shown, given), given.number("skip")
     part = chosen[first : first + MOST]
     if not chosen:
-        body: Child = empty("Nothing was found.")
+        is_early = shown.score is None and not shown.recommendations
+        body: Child = empty("Nothing was found yet: that takes requests." if is_early else "Nothing was found.")
     elif not part:
         body = empty(f"No finding here: the list ends at {len(chosen):,}.")
     else:

@@ -325,7 +325,7 @@ def _first_steps(data: OverviewData) -> Markup:
     steps += [("Read what was counted", data.metrics_url, "curl -s")] if data.metrics_url else []
     steps += [("Ask how it is", data.health_url, "curl -s")] if data.health_url else []
     commands = [
-        ("Have the set-up looked at", "perfkit doctor"),
+        ("Have the set-up looked at", f"perfkit doctor {shlex.quote(urljoin(data.page_url, './'))}"),
         ("See a shop with its problems", "perfkit demo --open"),
     ]
     lines = [
@@ -349,7 +349,7 @@ def _first_steps(data: OverviewData) -> Markup:
             "p",
             {"class": "footnote"},
             "Of each request perfkit records method, route template, status, scheme, kind of error and duration. "
-            "Bodies, headers, cookies, query strings and raw paths are never recorded.",
+            "Bodies, cookies, credentials, values of query strings and raw paths are never recorded.",
         ),
         note=f"this page loads itself every {data.live} s" if data.live else "then load this page again, or go Live",
     )

@@ -17,6 +17,7 @@ from perfkit.dashboard.page import Page
 from perfkit.dashboard.parameters import Given, Parameter, Text
 from perfkit.dashboard.parts import breakable, cell, route_link, section, state, table
 from perfkit.dashboard.sections.excerpt import Excerpt, excerpt, source
+from perfkit.dashboard.sections.kept import WHY
 from perfkit.dashboard.sections.recommendations import finding_list
 from perfkit.dashboard.sections.routes import findings_of
 from perfkit.dashboard.sections.waterfall import breakdown, kinds_of, waterfall
@@ -155,7 +156,7 @@ def _facts(shown: OverviewData, kept: KeptExchange) -> Markup:
         ("Took", seconds(kept.seconds)),
         ("Began", stamp(kept.at, shown.timezone)),
         ("Route", route_link(kept.method, kept.route, route_name(kept.method, kept.route))),
-        ("Kept as", kept.reason),
+        ("Kept as", f"{kept.reason}: {WHY[kept.reason]}" if kept.reason in WHY else kept.reason),
         ("Served by", f"worker {kept.worker}, process {kept.pid}"),
         ("Spans", count(kept.span_count)),
         ("First byte", seconds(kept.first_byte)),

@@ -118,7 +118,7 @@ def _namespace(name: str, space: NamespaceSnapshot) -> list[Child]:
         cell(percent(space.hit_ratio)),
         cell(count(space.loads)),
         cell(seconds(space.load_seconds / space.loads if space.loads else None)),
-        cell(seconds(space.saved_seconds)),
+        cell(seconds(space.saved_seconds if space.loads or space.saved_seconds else None)),
         cell(count(sum(space.evictions.values()))),
     ]
 

@@ -12,7 +12,15 @@ from perfkit.dashboard.sections.waterfall import kinds_of
 from perfkit.dashboard.times import stamp
 from perfkit.recorder.kept import KeptExchange
 
-__all__ = ["kept_table", "typical"]
+__all__ = ["WHY", "kept_table", "typical"]
+
+WHY = {
+    "error": "it failed",
+    "slow": "one of the slowest of its route",
+    "sample": "an ordinary one, now and then",
+    "asked": "its client wanted it kept; in development all from this machine are",
+}
+"""What each reason to keep a request means."""
 
 
 def kept_table(kept: Sequence[KeptExchange], timezone: tzinfo) -> Markup:
@@ -41,7 +49,7 @@ def _row(kept: KeptExchange, timezone: tzinfo) -> list[Child]:
         cell(seconds(kept.seconds)),
         cell(f"{number:,}" if number else NOTHING),
         cell(percent(took / kept.seconds) if number and kept.seconds else NOTHING),
-        cell(kept.reason, ""),
+        cell(h("span", {"title": WHY.get(kept.reason)}, kept.reason), ""),
         cell(kept.worker),
     ]
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
+from perfkit.advice.figures import figure
 from perfkit.advice.gains import gains_told
 from perfkit.advice.ranking import identity
-from perfkit.advice.wording import count, percent, seconds, significant, size
+from perfkit.advice.wording import CONFIDENCE, count
 from perfkit.core.findings import Finding, Priority
 from perfkit.dashboard.actions.forms import action_form
 from perfkit.dashboard.data import OverviewData
@@ -31,11 +31,11 @@ LONGEST = 600
 MOST_FIGURES = 12
 """Figures of the evidence."""
 
+MOST_FIXES = 5
+"""Languages in which a fix is told."""
+
 WIDE = 36
 """Characters of a figure from which it has a line of its own."""
-
-MOST_INSIDE = 5
-"""Members shown of a figure that is a list or a table itself."""
 
 _MARKS = {
     Priority.CRITICAL: ("■", "bad"),
@@ -52,9 +52,7 @@ def recommendations(data: OverviewData, given: Given) -> Markup | None:
     if not findings:
         if data.score is None:
             return None
-        return section(
-            "advice", "What to do first", h("p", {"class": "empty"}, "Nothing: no component found anything.")
-        )
+        return section("advice", "What to do first", h("p", {"class": "empty"}, "Nothing: no problem was found."))
     wins = _wins(data)
     items = [
         _item(data, given, finding, wins.get(identity(finding), 0), is_first=not at)
@@ -136,7 +134,7 @@ def _facts(data: OverviewData, finding: Finding, points: int) -> list[Child]:
     if finding.first_seen is not None:
         facts.append(_first_seen(data, finding.first_seen))
     if finding.confidence != "sure":
-        facts.append(_cut(finding.confidence))
+        facts.append(_cut(CONFIDENCE.get(finding.confidence, finding.confidence)))
     code: Child = finding.code
     if finding.help:
         code = h("a", {"href": f"./code?id={finding.code}", "title": "What it means and how to fix it"}, finding.code)
@@ -156,7 +154,7 @@ def _first_seen(data: OverviewData, at: float) -> Child:
 def _details(finding: Finding, *, is_open: bool) -> Markup | None:
     """Return what is folded: the fix, then the evidence; of one that is open the evidence stays folded if it can."""
     evidence = _evidence(dict(list(finding.evidence.items())[:MOST_FIGURES]) | {"estimated_from": finding.basis})
-    fixes = [_fix(language, text) for language, text in list(finding.fix.items())[:MOST_INSIDE]]
+    fixes = [_fix(language, text) for language, text in list(finding.fix.items())[:MOST_FIXES]]
     proof = h("dl", {"class": "evidence"}, evidence) if evidence else None
     of = h("span", {"class": "hidden"}, f" of {_cut(finding.message)}")
     if not fixes:
@@ -174,7 +172,7 @@ def _fix(language: str, text: str) -> Markup:
 
 
 def _evidence(evidence: Mapping[str, object]) -> list[Markup]:
-    told = [(name, _figure(name, value)) for name, value in evidence.items()]
+    told = [(name, _cut(figure(name, value))) for name, value in evidence.items()]
     return [
         h(
             "div",
@@ -185,36 +183,6 @@ def _evidence(evidence: Mapping[str, object]) -> list[Markup]:
         for name, said in told
         if said
     ]
-
-
-def _figure(name: str, value: object) -> str:
-    """Return *value* in the unit that its *name* says; empty where there is none."""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, (int, float)):
-        return _number(name, float(value))
-    if isinstance(value, Mapping):
-        return _joined(f"{key}: {_figure(name, each)}" for key, each in list(value.items())[: MOST_INSIDE + 1])
-    if isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
-        return _joined(_figure(name, each) for each in value[: MOST_INSIDE + 1])
-    return "" if value is None else _cut(str(value))
-
-
-def _number(name: str, value: float) -> str:
-    if not math.isfinite(value):
-        return str(value)
-    if name.endswith("seconds") or name in ("longest", "p99"):
-        return seconds(value)
-    if name.endswith(("ratio", "share")):
-        return percent(value)
-    if "bytes" in name:
-        return size(value)
-    return f"{value:,.0f}" if value.is_integer() else significant(value)
-
-
-def _joined(told: Iterator[str]) -> str:
-    shown = [each for each in told if each]
-    return _cut(", ".join(shown[:MOST_INSIDE]) + (", …" if len(shown) > MOST_INSIDE else ""))
 
 
 def _cut(text: str) -> str:

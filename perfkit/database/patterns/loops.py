@@ -126,4 +126,5 @@ def _write_in_loop(site: str, members: list[Seen]) -> Finding:
 def _spent(seconds: float, total: float) -> str:
     if seconds <= 0.0 or total <= 0.0:
         return ""
-    return f" ({seconds * 1000:.1f} ms, {seconds / total:.0%} of its database time)"
+    took = f"{seconds:.2f} s" if seconds >= 1.0 else f"{seconds * 1000:.1f} ms"
+    return f" ({took}, {100.0 * seconds / total:.0f} % of its database time)"

@@ -247,7 +247,7 @@ class Pools:
 def _idle_finding(held: _Held, seconds: float, busy: float) -> Finding:
     return found(
         "idle_in_transaction",
-        f"A connection of the pool {held.pool.name} was held for {seconds:.1f} s and worked for {busy:.2f} s of them.",
+        f"A connection of the pool {held.pool.name} was held for {seconds:.1f} s, {busy * 1000:.0f} ms of that in use.",
         "Do what takes long (calls of other services, rendering) before the transaction or after it.",
         site=held.site,
         object=held.pool.name,

@@ -165,8 +165,8 @@ def _over_fetch(record: ShapeRecord) -> Iterator[Finding]:
     name = column.rpartition("_")[2] if table and column.startswith(f"{table}_") else column
     yield found(
         "over_fetch",
-        f"{record.facts.shape.summary} reads {per_row / 1024:.1f} KiB a row, {share:.0%} of it for {column}; whether "
-        "that is used is not known.",
+        f"{record.facts.shape.summary} reads {per_row / 1024:.1f} KiB a row, {100.0 * share:.0f} % of it for {column}; "
+        "whether that is used is not known.",
         f"If {name} is not needed here, leave it out of the query.",
         site=top_site(record),
         object=f"{table}.{name}" if table else name,

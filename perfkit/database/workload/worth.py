@@ -82,7 +82,7 @@ def with_figures(finding: Finding, advice: IndexAdvice, served: Sequence[SlowQue
         message=(
             f"{advice.table} has no index that serves {advice.table}({', '.join(advice.columns)})"
             f"{' WHERE ' + advice.where if advice.where else ''}: {calls}, "
-            f"{figures.seconds / seconds:.0%} of the database's time; the planner's cost would fall from "
+            f"{100.0 * figures.seconds / seconds:.0f} % of the database's time; the planner's cost would fall from "
             f"{_cost(advice.cost_before)} to {_cost(advice.cost_after)}."
         ),
         action="Make the index; what its statements take is compared before and after.",

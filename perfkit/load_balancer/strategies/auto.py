@@ -258,7 +258,7 @@ class Auto:
             return ""
         if memory.fails and now < memory.until + LONGEST_BACK_OFF:
             when = f"in {memory.until - now:.1f} s" if memory.until > now else "now"
-            return f"gone with a chance of {min(0.99, memory.doubt):.0%}, tried again {when}"
+            return f"gone with a chance of {100.0 * min(0.99, memory.doubt):.0f} %, tried again {when}"
         took = f"{estimate * 1e3:.3g} ms" if estimate < 0.9995 else f"{estimate:.3g} s"
         return f"one more request would take about {took}"
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from perfkit.advice import Load, Targets, rank, summarize
 from perfkit.advice.score import Cause, score
 from perfkit.advice.verdict import bounded
@@ -21,6 +23,17 @@ def test_what_saves_little_is_no_answer_to_what_is_slow() -> None:
     ranked = rank([an_n_plus_one(requests=900)], Load(requests=1000, seconds=2000.0))
     verdict = summarize(performance(p95=0.5, routes=(a_route("/a", share=0.7),)), health(), Targets(), ranked)
     assert verdict.action.startswith("Start with GET /a")
+
+
+def test_failing_requests_are_traced_to_the_service_that_fails_them() -> None:
+    failing = msgspec.structs.replace(a_finding(), kind="failing_dependency", route="GET /a", message="17 % failed.")
+    routes = (a_route("/a", errors=15), a_route("/b", errors=2))
+    failed = performance(errors=17, routes=routes)
+    verdict = summarize(failed, health(), Targets(), [failing])
+    assert verdict.cause.startswith("GET /a has 15 of the 17 errors. 17 % failed.")
+    assert verdict.action.startswith(failing.action)
+    elsewhere = summarize(failed, health(), Targets(), [msgspec.structs.replace(failing, route="GET /b")])
+    assert elsewhere.action.startswith("Read the app's log for GET /a")
 
 
 def test_with_an_urgent_finding_there_is_something_to_do() -> None:

@@ -67,7 +67,7 @@ def test_the_requests_that_were_kept_go_before_what_a_component_counted() -> Non
     assert told.estimate["p95_from"] == pytest.approx(0.12, rel=0.07)
     assert told.estimate["p95_to"] == pytest.approx(0.03, rel=0.07)
     assert told.estimate["request_time_share"] == pytest.approx(0.75, rel=0.02)
-    assert told.basis.startswith("the histogram of 30 requests, moved as ")
+    assert told.basis.startswith("the times of 30 requests; how each would change is known of ")
     percentiles, saved = gains_told(told)
     assert percentiles == "p95 of GET /products 119 ms → 29.7 ms"
     assert saved == "saves about 5.40 s a minute, 75 % of all request time"

@@ -4,8 +4,8 @@ import argparse
 
 import pytest
 
-from perfkit.cli.arguments import duration, points, seconds, service_url, share, size
-from perfkit.cli.console import Style, clean, fitted, is_coloured, table
+from perfkit.cli.arguments import duration, latency, points, seconds, service_url, share, size
+from perfkit.cli.console import Style, clean, fitted, is_coloured, shortened, table
 
 
 @pytest.mark.parametrize(
@@ -150,3 +150,15 @@ def test_styles_are_nothing_without_colour() -> None:
 def test_tables_align_and_texts_are_cut_with_a_mark() -> None:
     assert table(("a", "n"), [("long", "1"), ("x", "200")]) == ["a       n", "long    1", "x     200"]
     assert (fitted("abcdef", 4), fitted("abc", 4), fitted("abc", 0)) == ("abc~", "abc", "")
+
+
+def test_a_limit_of_a_latency_has_a_unit() -> None:
+    assert (latency("300ms"), latency("1.5s"), latency("0")) == (0.3, 1.5, 0.0)
+    with pytest.raises(argparse.ArgumentTypeError, match="'300' has no unit; it must be such as 300ms"):
+        latency("300")
+
+
+def test_a_name_is_shortened_where_names_are_alike() -> None:
+    names = {shortened(f"GET /products/{{product_id}}{end}", 20) for end in ("", "/stock")}
+    assert names == {"GET /produ~oduct_id}", "GET /produ~id}/stock"}
+    assert (shortened("abc", 3), shortened("abcdef", 2), shortened("abc", 0)) == ("abc", "a~", "")

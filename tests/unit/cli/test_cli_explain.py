@@ -37,6 +37,15 @@ def test_the_json_is_as_its_schema_says(arguments: list[str], capsys: pytest.Cap
     assert [each["code"] for each in document["codes"]] == (list(CODES) if len(arguments) == 2 else ["PK101"])
 
 
+def test_a_kind_stands_for_its_code(capsys: pytest.CaptureFixture[str]) -> None:
+    pages = set()
+    for word in ("PK101", "n_plus_one", "N-Plus-One"):
+        assert main(["explain", word]) == 0
+        pages.add(capsys.readouterr().out)
+    assert len(pages) == 1
+    assert "`n_plus_one`" not in pages.pop()
+
+
 def test_no_code_is_a_wrong_use(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["explain", "PK999"]) == 2
     captured = capsys.readouterr()

@@ -148,7 +148,7 @@ def test_the_first_screen_says_what_is_slow_and_why() -> None:
     overview = made(routes=ROUTES, findings=(finding(route="GET /items/3"),))
     lines = frame(overview, width=120)
     assert lines[0].startswith(" perfkit top  shop/testing  0 workers")
-    assert "90 ● Healthy  14:52:10" in lines[0]
+    assert "90/100 ● Healthy  14:52:10" in lines[0]
     assert "within its target of 300 ms" in lines[1]
     assert "p95 100 ms" in lines[2]
     assert "SHARE▼" in lines[3]

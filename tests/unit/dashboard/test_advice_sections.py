@@ -136,7 +136,7 @@ def test_each_priority_has_a_shape_and_a_word() -> None:
 
 
 def test_with_enough_requests_and_nothing_found_the_page_says_so() -> None:
-    assert "Nothing: no component found anything." in page("healthy").text
+    assert "Nothing: no problem was found." in page("healthy").text
 
 
 def test_with_few_requests_the_page_promises_nothing() -> None:

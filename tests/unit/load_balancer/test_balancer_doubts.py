@@ -134,6 +134,6 @@ def test_explain_says_what_is_thought_of_each_server() -> None:
     assert found.summary == "auto chooses among 3 of 4 servers."
     assert reasons["s0"].startswith("well: one to choose from, 0 in flight; one more request would take about ")
     assert reasons["s2"].startswith("failing: one to choose from, 0 in flight, ")
-    assert "; gone with a chance of 99%, tried again in " in reasons["s2"]
+    assert "; gone with a chance of 99 %, tried again in " in reasons["s2"]
     assert reasons["s3"] == "draining: gets nothing new, 0 in flight"
     assert bench.balancer.explain("s2").summary == found.summary

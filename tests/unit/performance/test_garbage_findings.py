@@ -46,4 +46,4 @@ def test_pauses_of_the_window_are_in_the_summary() -> None:
     assert summary.gc_pause.mean == pytest.approx(0.2)
     assert (summary.gc_pause.max or 0.0) >= 0.2
     (finding,) = [each for each in monitor.findings() if each.code == "PK404"]
-    assert "10.0% of the time" in finding.message
+    assert "10.0 % of the time" in finding.message

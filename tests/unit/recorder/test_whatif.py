@@ -306,7 +306,7 @@ def test_what_is_not_there_has_no_estimate() -> None:
 def test_an_estimate_says_what_it_is_from() -> None:
     estimate = run(lambda app: sequential(app, False)).recorder.what_if(ROUTE, "slow")
     assert estimate is not None
-    assert estimate.basis.startswith("the histogram of 1500 requests, moved as ")
+    assert estimate.basis.startswith("the times of 1500 requests; how each would change is known of ")
     assert estimate.sentence.startswith("Without slow, p95 of GET /orders falls from ")
     assert set(estimate.figures()) == {"seconds_saved", "seconds_saved_per_minute", "p95_from", "p95_to"}
     assert estimate.seconds_saved_per_minute == pytest.approx(60.0 * 4.0 * estimate.seconds_saved, rel=0.05)

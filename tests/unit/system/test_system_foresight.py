@@ -55,7 +55,7 @@ def test_the_advice_of_a_system_is_what_its_kept_requests_say(shop: Any) -> None
     system.database.digest()
     found = {each.code: each for each in system.get_optimization_recommendations()}
     finding = found["PK101"]
-    assert finding.basis.startswith("the histogram of 60 requests, moved as ")
+    assert finding.basis.startswith("the times of 60 requests; how each would change is known of ")
     estimate = finding.estimate
     assert 0.0 < estimate["seconds_saved"] < estimate["p95_from"]
     assert estimate["p95_to"] < estimate["p95_from"]

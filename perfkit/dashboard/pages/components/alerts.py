@@ -10,6 +10,7 @@ import msgspec
 from perfkit.advice.wording import NOTHING, age, count, percent, significant
 from perfkit.alerts.alert import Alert, AlertState, Severity
 from perfkit.alerts.snapshot import AlertRecord, AlertsSnapshot
+from perfkit.alerts.watch import figure
 from perfkit.dashboard.actions.forms import action_form
 from perfkit.dashboard.data import OverviewData
 from perfkit.dashboard.html import Child, Markup, h
@@ -95,17 +96,21 @@ def _table(shown: OverviewData, given: Given, alerts: Sequence[Alert], label: st
         ("For", "number"),
         ("About", ""),
     ]
+    units = {rule.name: rule.unit for rule in shown.alerts.rules} if shown.alerts is not None else {}
     is_acting = may_act and bool(shown.action_token)
     if is_acting:
         columns.append(("", ""))
     rows = [
-        [*_alert(each, shown.at), *([cell(_buttons(shown, given, each), "")] if is_acting else [])]
+        [
+            *_alert(each, shown.at, units.get(each.name, "")),
+            *([cell(_buttons(shown, given, each), "")] if is_acting else []),
+        ]
         for each in alerts[:MOST]
     ]
     return table(label, columns, rows, "alerts")
 
 
-def _alert(alert: Alert, at: float) -> list[Child]:
+def _alert(alert: Alert, at: float, unit: str) -> list[Child]:
     marks = [
         word
         for word, is_so in (
@@ -121,8 +126,8 @@ def _alert(alert: Alert, at: float) -> list[Child]:
         h("span", None, alert.name, [[" ", h("span", {"class": "tag"}, mark)] for mark in marks]),
         cell(state(tone, f"{alert.severity} {alert.state}"), ""),
         cell(alert.message, "text"),
-        cell(_number(alert.value)),
-        cell(_number(alert.threshold)),
+        cell(_number(alert.value, unit)),
+        cell(_number(alert.threshold, unit)),
         cell(age(max(0.0, at - alert.at))),
         cell(_about(alert.source, alert.labels), ""),
     ]
@@ -143,8 +148,11 @@ def _about(source: str, labels: Mapping[str, str]) -> Child:
     return h("a", {"href": f"./{pages.get(source.partition('.')[0], 'runtime')}"}, source)
 
 
-def _number(value: float | None) -> str:
-    return NOTHING if value is None else significant(value)
+def _number(value: float | None, unit: str) -> str:
+    """Return *value* in its *unit*, as the alert's own message says it."""
+    if value is None:
+        return NOTHING
+    return figure(value, unit) if unit in ("seconds", "ratio", "bytes") else significant(value)
 
 
 def _buttons(shown: OverviewData, given: Given, alert: Alert) -> Child:
@@ -205,8 +213,8 @@ def _rules(shown: OverviewData, given: Given, alerts: AlertsSnapshot) -> Markup:
             rule.name,
             cell(str(rule.severity), ""),
             cell(state(_STATES[rule.state], str(rule.state)), ""),
-            cell(_number(rule.value)),
-            cell(_number(rule.threshold)),
+            cell(_number(rule.value, rule.unit)),
+            cell(_number(rule.threshold, rule.unit)),
             *([cell(_silence(shown, given, rule.name), "")] if may_act else []),
         ]
         for rule in rules

@@ -49,7 +49,7 @@ class Cache(Page[None]):
         loads = f"{count(cache.loads)} loads, {count(cache.load_errors)} failed"
         facts = figures(
             ("Hit ratio", percent(cache.hit_ratio), f"{count(lookups(cache), 'look-up')} since the start"),
-            ("Saved", seconds(cache.saved_seconds), "loads that hits spared"),
+            ("Saved", _saved(cache), "loads that hits spared" if cache.loads else "not known: no load was timed"),
             ("Mean load", seconds(cache.load_seconds / cache.loads if cache.loads else None), loads),
             ("Entries", count(cache.entries), bound)
             if cache.bytes is None
@@ -66,6 +66,10 @@ class Cache(Page[None]):
     def document(self, shown: OverviewData, found: None, given: Given) -> CacheDocument:
         """Return the component's snapshot."""
         return {"cache": shown.cache}
+
+
+def _saved(cache: CacheSnapshot) -> str:
+    return seconds(cache.saved_seconds if cache.loads or cache.saved_seconds else None)
 
 
 def _spaces(shown: OverviewData, cache: CacheSnapshot, given: Given) -> Markup:
@@ -98,7 +102,7 @@ def _space(name: str, space: NamespaceSnapshot) -> list[Child]:
         cell(count(space.misses)),
         cell(count(space.stale_hits)),
         cell(seconds(space.load_seconds / space.loads if space.loads else None)),
-        cell(seconds(space.saved_seconds)),
+        cell(seconds(space.saved_seconds if space.loads or space.saved_seconds else None)),
         cell(evictions or "0"),
     ]
 

@@ -91,7 +91,7 @@ class Database(Page[PoolsFound]):
         facts = figures(
             ("Statements", count(database.statements), "since the start, all workers"),
             ("Time in databases", seconds(database.seconds), _share(database.top)),
-            ("Slow", count(database.slow), "took the threshold or longer"),
+            ("Slow", count(database.slow), "took slow_query_threshold or longer"),
             ("Failed", count(database.errors), percent(database.errors / max(1, database.statements))),
         )
         return [
@@ -237,7 +237,7 @@ def _state(shown: OverviewData) -> Markup | None:
         parts.append(empty("No database library is hooked into in this worker: none was imported yet."))
     if indexes.at:
         said = f"Indexes were looked at {age(shown.at - indexes.at)} ago: {count(indexes.statements, 'statement')}"
-        said += f", {count(indexes.open, 'index')} advised" if indexes.open != 1 else ", 1 index advised"
+        said += f", {indexes.open:,} {'index' if indexes.open == 1 else 'indexes'} advised"
         parts.append(
             h("p", {"class": "footnote"}, said + (f", by {indexes.verified_by}." if indexes.verified_by else "."))
         )

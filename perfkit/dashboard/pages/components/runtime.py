@@ -37,7 +37,7 @@ class Runtime(Page[None]):
                 f"{_maybe(performance.open_files)} files, {_maybe(performance.threads)} threads",
             ),
             ("Event loop lag", seconds(performance.event_loop_lag.p99), "p99; what is ready waits so long"),
-            ("Collector", percent(performance.gc_share), f"of the time, {pause}"),
+            ("Garbage collector", percent(performance.gc_share), f"of the time, {pause}"),
         )
         return [
             h("h1", {"class": "hidden"}, "Runtime"),
