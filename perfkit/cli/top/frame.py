@@ -75,6 +75,10 @@ class Screen(NamedTuple):
     has_footer: bool = True
 
 
+WIDE = 60
+"""Columns from which the score says of how much it is."""
+
+
 def drawn(moment: Moment, view: View, screen: Screen) -> list[Line]:
     """Return the lines of the frame, at most as many and as wide as the screen; what is chosen stays in sight."""
     overview = moment.overview
@@ -139,7 +143,8 @@ def _head(moment: Moment, overview: Overview, screen: Screen) -> list[Line]:
     facts = [f"{overview.service}/{overview.environment}"]
     if performance is not None:
         facts += [count(len(performance.workers), "worker"), f"up {age(performance.uptime)}"]
-    scored = f"{overview.score.value}/100 " if overview.score is not None else ""
+    of = "/100" if width >= WIDE else ""
+    scored = f"{overview.score.value}{of} " if overview.score is not None else ""
     status = f"{scored}{glyphs.statuses[verdict.status]} {verdict.status.word}"
     right = f"{status}  {moment.clock}"
     room = max(0, width - len(right) - 2)
