@@ -87,10 +87,8 @@ class PerfkitMiddleware:
             ConfigurationError: Some settings cannot be used; the message lists all of them.
         """
         if iscoroutinefunction(app) or iscoroutinefunction(type(app).__call__):
-            raise ConfigurationError(
-                f"perfkit_wsgi was given {type(app).__name__}, an ASGI app. It must be a WSGI app. "
-                "Use perfkit_asgi.PerfkitMiddleware."
-            )
+            told = f"perfkit_wsgi was given {type(app).__name__}, an ASGI app. It must be a WSGI app. "
+            raise ConfigurationError(told + "Use perfkit_asgi.PerfkitMiddleware.")
         self._surround(app, system, settings)
 
     def _surround(self, app: WSGIApp, system: PerformanceSystem | None, settings: Mapping[str, Any]) -> None:
