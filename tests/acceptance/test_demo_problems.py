@@ -18,7 +18,7 @@ from perfkit.advice.ledger.ledger import SIGHTINGS
 from perfkit_demo.described import FRAMEWORKS
 from perfkit_demo.run import tell_story
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.server, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.acceptance, pytest.mark.server, pytest.mark.timeout(600)]
 
 FOUND, FOUND_LATE = 30.0, 90.0
 """Seconds within which all problems are found: on a machine that has nothing else to do, and on a busy one."""
@@ -144,6 +144,7 @@ def check_proof(proved: dict[str, Any]) -> None:
         assert before["requests"] >= 20, code
     if code in ("PK301", "PK401", "PK503"):
         assert proved["route"], code
+    if code in ("PK301", "PK503"):  # a call that blocked takes as long as before: it is the others that wait no more
         assert after["mean"] < before["mean"], code
     if code == "PK503":
         assert after["errors"] == 0.0 < before["errors"]
@@ -183,7 +184,12 @@ def test_every_problem_is_found_at_its_line_and_each_fix_is_measured(demo: Runni
         flip(demo, name, on=True)
     for seeded in problems:
         ask(demo, seeded.targets, seeded.count)
-    until(lambda: [seen[each] for each in seen.keys() - prints(overview(demo)["fixed"])], lambda missing: not missing)
+    # Of what was met in few of many requests it takes many without it to know that it is gone.
+    until(
+        lambda: [seen[each] for each in seen.keys() - prints(overview(demo)["fixed"])],
+        lambda missing: not missing,
+        seconds=300.0,
+    )
     told = overview(demo)
     assert not seen.keys() & prints(told["recommendations"])
     fixed = {each["code"]: each for each in told["fixed"] if each["fingerprint"] in seen}

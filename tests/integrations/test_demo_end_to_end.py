@@ -74,7 +74,7 @@ def test_a_demo_answers_everything_and_leaves_nothing(
 ) -> None:
     demo = start("--framework", framework, "--workers", str(workers))
     assert get(demo.addresses["shop"] + "about").json()["name"] == "The shop"
-    wait_for_text(demo.addresses["dashboard"], "/home")
+    wait_for_text(demo.addresses["dashboard"], "GET+%2Fhome")
     # Beyond the first seconds, in which there is no history yet.
     enough = time.monotonic() + 3.5
     while time.monotonic() < enough:
@@ -100,7 +100,7 @@ def test_a_demo_answers_everything_and_leaves_nothing(
 def test_the_dashboard_shows_the_visitors_within_ten_seconds(start: Callable[..., RunningDemo], framework: str) -> None:
     demo = start("--framework", framework)
     started = time.monotonic()
-    wait_for_text(demo.addresses["dashboard"], "/home")
+    wait_for_text(demo.addresses["dashboard"], "GET+%2Fhome")
     assert time.monotonic() - started < LIVE, demo.messages
 
 

@@ -42,7 +42,7 @@ def test_make_demo_shows_traffic_within_ten_seconds_and_ctrl_c_leaves_nothing(tm
     )
     try:
         started = time.monotonic()
-        wait_for_text(demo.addresses["dashboard"], "/home")
+        wait_for_text(demo.addresses["dashboard"], "GET+%2Fhome")
         assert time.monotonic() - started < LIVE, demo.messages
         assert get(demo.addresses["health"]).status_code == 200
         assert list(text_string_to_metric_families(get(demo.addresses["metrics"]).text))
