@@ -36,6 +36,7 @@ def follow(page: str, folder: Path, programs: Path, *, installs: bool) -> None:
     assert "Traceback" not in (folder / "server.log").read_text()
 
 
+@pytest.mark.acceptance
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize("page", PAGES[1:2])
 def test_a_tutorial_comes_to_its_end(page: str, tmp_path: Path) -> None:
