@@ -131,16 +131,11 @@ def tokenize(sql: str, dialect: str | None = None) -> list[Token]:
                 if group == "quoted" and dialect == "sqlite":
                     add(Token(VALUE, text, 1) if _is_text(tokens, sql, match) else words.get(text) or _word(text))
                 else:
-                    token = words.get(text) or _word(text)
-                    add(token)
-                    if len(met) < _MOST_MET and len(match[0]) < 100:
-                        met[match[0]] = token
+                    add(_remember(met, match[0], words.get(text) or _word(text)))
             elif group == "plain" or group == "bracket" or group == "operator":
                 text = match[group]
                 token = operators.get(text) or Token(OPERATOR, text)
-                add(token)
-                if text != ")" and len(met) < _MOST_MET and len(match[0]) < 100:
-                    met[match[0]] = token
+                add(token if text == ")" else _remember(met, match[0], token))
                 if text == ")" and _is_row_of_one(tokens):
                     more = _MORE_ROWS.match(sql, match.end())
                     if more is not None:
@@ -178,6 +173,13 @@ def tokenize(sql: str, dialect: str | None = None) -> list[Token]:
 _operators = {
     text: Token(OPERATOR, text) for text in ("(", ")", ",", ".", "=", "*", ";", "<", ">", "+", "-", "/", "::")
 }
+
+
+def _remember(met: dict[str, Token], text: str, token: Token) -> Token:
+    """Return *token*, which is known by all of its *text* from now on, if there is room."""
+    if len(met) < _MOST_MET and len(text) < 100:
+        met[text] = token
+    return token
 
 
 def _word(text: str) -> Token:
