@@ -5,46 +5,27 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from fleet import TOKEN, Load
+from nginx_server import NEEDS_NGINX, command_of
 from patience import until
 from ports import reserved_port
 from processes import stop
 from served import served
 
-NGINX = shutil.which("nginx", path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin")
-
 pytestmark = [
     pytest.mark.server,
     pytest.mark.acceptance,
     pytest.mark.timeout(300),
-    pytest.mark.skipif(NGINX is None, reason="nginx is missing: install nginx-light"),
+    NEEDS_NGINX,
 ]
 
 # As people write it who have read no more than its first page: no Host, no X-Forwarded-For.
-PLAIN = """
-daemon off;
-pid {folder}/pid;
-error_log {folder}/error.log;
-events {{}}
-http {{
-    access_log off;
-    client_body_temp_path {folder}/body;
-    proxy_temp_path {folder}/proxy;
-    fastcgi_temp_path {folder}/fastcgi;
-    uwsgi_temp_path {folder}/uwsgi;
-    scgi_temp_path {folder}/scgi;
-    server {{
-        listen 127.0.0.1:{port};
-        location / {{ proxy_pass http://127.0.0.1:{app}; }}
-    }}
-}}
-"""
+PLAIN = "location / {{ proxy_pass http://127.0.0.1:{app}; }}"
 
 
 def ask(port: int, path: str, headers: dict[str, str] | None = None) -> tuple[int, str]:
@@ -61,10 +42,8 @@ def ask(port: int, path: str, headers: dict[str, str] | None = None) -> tuple[in
 
 @contextlib.contextmanager
 def nginx(folder: Path, app: int) -> Iterator[int]:
-    assert NGINX is not None
     with reserved_port() as port, (folder / "output").open("wb") as output:
-        (folder / "nginx.conf").write_text(PLAIN.format(folder=folder, port=port, app=app))
-        command = [NGINX, "-p", str(folder), "-e", str(folder / "error.log"), "-c", str(folder / "nginx.conf")]
+        command = command_of(folder, port, PLAIN.format(app=app))
         process = subprocess.Popen(command, stdout=output, stderr=output, start_new_session=True)
         try:
             until(lambda: ask(port, "/health/live")[0], lambda status: status == 200)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,39 +14,19 @@ from urllib.parse import urljoin
 import httpx2
 import pytest
 from doc_pages import blocks, text
+from nginx_server import NEEDS_NGINX, command_of
 from patience import until
 from ports import reserved_port
 from processes import stop
-
-NGINX = shutil.which("nginx", path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin")
 
 pytestmark = [
     pytest.mark.server,
     pytest.mark.acceptance,
     pytest.mark.timeout(300),
-    pytest.mark.skipif(NGINX is None, reason="nginx is missing: install nginx-light"),
+    NEEDS_NGINX,
 ]
 
 TOKEN = "a-token-for-nginx-and-its-docs"
-
-AROUND = """
-daemon off;
-pid {folder}/pid;
-error_log {folder}/error.log;
-events {{}}
-http {{
-    access_log off;
-    client_body_temp_path {folder}/body;
-    proxy_temp_path {folder}/proxy;
-    fastcgi_temp_path {folder}/fastcgi;
-    uwsgi_temp_path {folder}/uwsgi;
-    scgi_temp_path {folder}/scgi;
-    server {{
-        listen 127.0.0.1:{port};
-        {location}
-    }}
-}}
-"""
 
 ASGI = """
 from starlette.applications import Starlette
@@ -140,16 +119,13 @@ def get(url: str, *, token: str = "", follows: bool = False) -> httpx2.Response:
 @pytest.mark.parametrize("case", CASES)
 def test_what_the_page_says_of_nginx_holds(case: str, tmp_path: Path) -> None:
     prefix, location, app, command, route = CASES[case]
-    assert NGINX is not None
     (tmp_path / "app.py").write_text(app)
     kept = {key: value for key, value in os.environ.items() if not key.startswith("PERFKIT_")}
     programs = f"{Path(sys.executable).parent}{os.pathsep}{kept['PATH']}"
     environment = {**kept, "PATH": programs, "PERFKIT_TOKEN": TOKEN, "PERFKIT_ENVIRONMENT": "production"}
     with reserved_port() as own, reserved_port() as port:
         base = f"http://127.0.0.1:{port}{prefix}"
-        config = AROUND.format(folder=tmp_path, port=port, location=location.replace("8000", str(own)))
-        (tmp_path / "nginx.conf").write_text(config)
-        front = [NGINX, "-p", str(tmp_path), "-e", str(tmp_path / "error.log"), "-c", str(tmp_path / "nginx.conf")]
+        front = command_of(tmp_path, port, location.replace("8000", str(own)))
         server = ["sh", "-c", command.replace("8000", str(own))]
         at_server = f"http://127.0.0.1:{own}{'' if case == 'cut off' else prefix}/health"
         with running(server, tmp_path, at_server, environment), running(front, tmp_path, f"{base}/health"):
