@@ -119,12 +119,14 @@ def _environ(method: str, path: str, headers: dict[str, str] | None, body: bytes
     return {**environ, "CONTENT_TYPE": kind, "REMOTE_ADDR": peer or ""}
 
 
-def _of_wsgi(app: Any, bare: Any) -> Iterator[Door]:
+def _of_wsgi(
+    app: Any, bare: Any, send: Callable[[Any, dict[str, Any]], Answer] = wsgi_driver.exchange
+) -> Iterator[Door]:
     def asker(asked: Any) -> Ask:
         def ask(
             method: str, path: str, headers: dict[str, str] | None = None, body: bytes = b"", peer: str | None = OUTSIDE
         ) -> Answer:
-            return wsgi_driver.exchange(asked, _environ(method, path, headers, body, peer))
+            return send(asked, _environ(method, path, headers, body, peer))
 
         return ask
 
@@ -155,20 +157,7 @@ def _django(system: PerformanceSystem) -> Iterator[Door]:
     with configured(MIDDLEWARE=MIDDLEWARE[1:]):
         bare = WSGIHandler()
     with configured(PERFKIT=system):
-
-        def asker(asked: Any) -> Ask:
-            def ask(
-                method: str,
-                path: str,
-                headers: dict[str, str] | None = None,
-                body: bytes = b"",
-                peer: str | None = OUTSIDE,
-            ) -> Answer:
-                return django_driver.call(asked, _environ(method, path, headers, body, peer))
-
-            return ask
-
-        yield Door(asker(WSGIHandler()), asker(bare), {})
+        yield from _of_wsgi(WSGIHandler(), bare, django_driver.call)
 
 
 def _django_async(system: PerformanceSystem) -> Iterator[Door]:
