@@ -80,7 +80,7 @@ class HttpCache:
         self._urls = manager.namespace("http", is_local=True)
         self._bodies = manager.namespace("http_bodies", is_local=True)
         # The flights of the cache itself: they know of forks, and of loops and threads alike.
-        self._flights, self._space = engine.flights, self._bodies._space
+        self._engine, self._flights, self._space = engine, engine.flights, self._bodies._space
         self.refreshes = engine.refreshes
         self._shelf = Shelf(max_urls=self.settings.max_urls, max_bytes=self.settings.max_bytes)
         # Several apps may share one system; the same URL is another page in each.
@@ -187,10 +187,21 @@ class HttpCache:
         flight, leads = self._flights.join(self._space, passage.key, (), in_loop=False)
         if leads:
             passage.flight = flight
+            self._look_behind(passage)
         elif passage.wish.no_cache:
             self._flights.leave(flight)
         else:
             passage.ahead = flight
+
+    def _look_behind(self, passage: Passage) -> None:
+        """Let a passage that leads look again where another has kept something since it looked, and landed."""
+        if self._engine.tier.find(self._space, passage.key) is None:
+            return
+        self._look(passage)
+        if passage.answer is not None or passage.fwd == "bypass":
+            flight, passage.flight, passage.generation = passage.flight, None, ""
+            if flight is not None:
+                self.land(flight, is_kept=True)
 
     def _open(self, passage: Passage) -> None:
         """Give the passage the generation of its URL, as of now."""

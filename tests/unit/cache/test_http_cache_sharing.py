@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import anyio
 import pytest
@@ -11,6 +12,7 @@ from http_cache_site import HttpSite
 from hypothesis import given
 from hypothesis import strategies as st
 
+from perfkit.cache.http import Passage
 from perfkit.cache.http.request import PERSONAL, CacheRequest, Identity, path_tag, same_origin_path, variant_key
 from perfkit.cache.http.rules import Rule, Rules
 from perfkit.core.context import Context
@@ -399,6 +401,46 @@ class TestTogether:
         site.clock.advance(6)
         site.enter()
         assert site.enter(cookie="session=a").ahead is not None
+
+    def overtaken(self, monkeypatch: pytest.MonkeyPatch, site: HttpSite, **headers: str) -> Passage:
+        """Return the passage of a request which, having found nothing, is overtaken by a whole one before it boards."""
+        join, is_over = site.cache._flights.join, []
+
+        def late(*given: Any, **more: Any) -> Any:
+            if not is_over:
+                is_over.append(True)
+                site.get(accept="a/a")
+            return join(*given, **more)
+
+        monkeypatch.setattr(site.cache._flights, "join", late)
+        passage = site.enter(accept="a/a", **headers)
+        assert is_over
+        return passage
+
+    def test_who_looked_before_another_landed_and_boards_after_it_takes_what_that_kept(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        site = HttpSite()
+        passage = self.overtaken(monkeypatch, site)
+        assert passage.answer is not None
+        assert passage.answer.body == b"one"
+        assert not site.cache._flights
+        passage.close()
+        assert not site.get(accept="a/a").is_asked
+
+    def test_so_does_who_finds_a_variant_of_its_own(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        site = HttpSite()
+        site.response = (200, {"vary": "accept"}, b"one")
+        passage = self.overtaken(monkeypatch, site)
+        assert passage.answer is not None
+        assert not site.cache._flights
+
+    def test_a_reload_that_is_overtaken_asks_himself(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        site = HttpSite()
+        passage = self.overtaken(monkeypatch, site, cache_control="no-cache")
+        assert passage.answer is None
+        passage.close()
+        assert not site.cache._flights
 
     def test_a_reload_waits_for_nobody(self) -> None:
         site = HttpSite()
