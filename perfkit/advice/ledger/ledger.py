@@ -20,7 +20,7 @@ from typing import Any
 import msgspec
 
 from perfkit.advice.ledger.counts import ENOUGH, SERVICE, Counts, figures
-from perfkit.advice.ledger.record import Record
+from perfkit.advice.ledger.record import LEAK, Record
 from perfkit.core.findings import Finding, State
 
 __all__ = ["EXPECTED", "MOST", "QUIET", "REQUESTS", "STATE_QUIET", "Ledger"]
@@ -48,6 +48,9 @@ MANY = 20
 
 SETTLED = 1_000.0
 """Requests after which what it is like afterwards is no longer refined."""
+
+LESS = 0.5
+"""Part of the former growth that memory may show at most where a leak is mended."""
 
 MOST = 200
 """Problems remembered; of what is fixed or gone the oldest goes first, then what was not seen for longest."""
@@ -192,6 +195,8 @@ class Ledger:
         if not before.requests:
             # It was told before its first request had ended: all that the route ever counted is what there is.
             before = record.latest
+        if record.finding.kind == LEAK and not _grows_less(before, passed):
+            return record
         return msgspec.structs.replace(
             record,
             state=State.FIXED,
@@ -224,6 +229,12 @@ def _was_a_problem(record: Record) -> bool:
         return True  # whoever tells a state looks twice
     met = record.seen - record.met
     return met >= MANY or (met >= SIGHTINGS and record.last_seen - record.first_seen >= LASTED)
+
+
+def _grows_less(before: Counts, after: Counts) -> bool:
+    """Return whether memory grows so much less than before that this proves something; True where nobody can say."""
+    was, now = figures(before).growth, figures(after).growth
+    return was is None or now is None or was <= 0.0 or now <= LESS * was
 
 
 def _slim(identity: str, finding: Finding) -> Finding:

@@ -8,11 +8,14 @@ from perfkit.advice.ledger.counts import Counts, Figures
 from perfkit.advice.wording import percent, seconds, significant
 from perfkit.core.findings import Finding, State
 
-__all__ = ["Fixed", "Record", "Release", "Snoozed", "fixed_of", "proof"]
+__all__ = ["LEAK", "Fixed", "Record", "Release", "Snoozed", "fixed_of", "proof"]
 
 
 FEWER = 0.01
 """Part of the requests that must fail less than before for that to be told."""
+
+LEAK = "memory_growth"
+"""The kind whose end memory itself must prove: its watch judges minutes, in which a leak may just have paused."""
 
 MIB = 1024.0 * 1024.0
 
@@ -110,7 +113,7 @@ def fixed_of(record: Record) -> Fixed:
         # Of the whole service: statements a request are those of whatever was asked for then.
         before = msgspec.structs.replace(before, queries=None)
         after = msgspec.structs.replace(after, queries=None)
-    if finding.kind != "memory_growth":
+    if finding.kind != LEAK:
         before = msgspec.structs.replace(before, growth=None)
         after = msgspec.structs.replace(after, growth=None)
     return Fixed(
