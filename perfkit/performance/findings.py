@@ -113,6 +113,7 @@ def growing(suspects: Iterable[MemoryGrowth]) -> Iterator[Finding]:
             object=next(iter(each.homes or each.lines or each.types), None),
             evidence={
                 "bytes_per_hour": each.bytes_per_hour,
+                "seconds": each.seconds,
                 "low": each.low,
                 "high": each.high,
                 "resident": each.resident,

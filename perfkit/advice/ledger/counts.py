@@ -6,6 +6,7 @@ after a fix are those of all requests of all workers, and cost nothing but remem
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Mapping
 
 import msgspec
@@ -17,13 +18,19 @@ from perfkit.performance.requests import is_error
 from perfkit.store.quantiles import quantile
 from perfkit.store.series.rows import bounds_of
 
-__all__ = ["SERVICE", "Counts", "Figures", "counts_of", "figures"]
+__all__ = ["SERVICE", "Counts", "Figures", "MemoryTrail", "counts_of", "figures"]
 
 SERVICE = ""
 """The name of all routes together."""
 
 ENOUGH = 20
 """Requests from which a percentile says something."""
+
+STEP = 4.0
+"""Seconds between two points of a memory trail at least."""
+
+STEPS = 900
+"""Points of a memory trail: an hour, which is what is judged unless the settings say otherwise."""
 
 _BOUNDS = bounds_of(REQUEST_DURATION)
 
@@ -89,6 +96,26 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     queries: float | None = None
     errors: float | None = None
     growth: float | None = None
+
+
+class MemoryTrail:
+    """The memory of the service in the last hour: what a leak had grown from when it was told. Not thread-safe."""
+
+    def __init__(self) -> None:
+        """Begin with nothing."""
+        self._points: deque[tuple[float, float]] = deque(maxlen=STEPS)
+
+    def add(self, counts: Counts) -> None:
+        """Take in the memory of the service in *counts*, unless it has just been."""
+        if counts.memory is not None and (not self._points or counts.at - self._points[-1][0] >= STEP):
+            self._points.append((counts.at, counts.memory))
+
+    def back(self, counts: Counts, seconds: float) -> Counts:
+        """Return *counts* with the memory, and the time, of so many *seconds* before, or of the first that is known."""
+        for at, memory in self._points:
+            if counts.at - seconds <= at < counts.at:
+                return msgspec.structs.replace(counts, memory=memory, at=at)
+        return counts
 
 
 def figures(counts: Counts) -> Figures:

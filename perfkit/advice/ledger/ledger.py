@@ -19,7 +19,7 @@ from typing import Any
 
 import msgspec
 
-from perfkit.advice.ledger.counts import ENOUGH, SERVICE, Counts, figures
+from perfkit.advice.ledger.counts import ENOUGH, SERVICE, Counts, MemoryTrail, figures
 from perfkit.advice.ledger.record import LEAK, Record
 from perfkit.core.findings import Finding, State
 
@@ -71,6 +71,7 @@ class Ledger:
         self.records: dict[str, Record] = {}
         self._counts: dict[str, Counts] | None = None
         self._began = 0.0
+        self._memory = MemoryTrail()
 
     def load(self, records: Iterable[Record], now: float) -> None:
         """Go on at *now* (Unix seconds) from what another worker, or this one before a restart, knew."""
@@ -107,6 +108,7 @@ class Ledger:
                 records[identity] = self._silent(record, counts, now, release)
         self.records = _bounded(records, now)
         self._counts = counts
+        self._memory.add(counts.get(SERVICE, Counts()))
         return {key: each.state for key, each in self.records.items()} != {
             key: each.state for key, each in before.items()
         }
@@ -132,7 +134,7 @@ class Ledger:
         self, identity: str, finding: Finding, counts: Mapping[str, Counts], now: float, release: str
     ) -> Record:
         slim = _slim(identity, finding)
-        base, latest = self._earlier(slim.route or ""), counts.get(slim.route or "", Counts())
+        base, latest = self._base(finding), counts.get(slim.route or "", Counts())
         return Record(
             finding=slim,
             state=State.OPEN,
@@ -159,7 +161,7 @@ class Ledger:
         if record.state is State.GONE:
             changes |= {"state": State.OPEN, "changed_at": now}
         elif record.state is State.FIXED:
-            base, met = earlier, record.seen or 0
+            base, met = self._base(finding), record.seen or 0
             changes |= {"state": State.RETURNED, "changed_at": now, "base": base, "met": met, "fixed_in": ""}
             changes |= {"before": None, "after": None}
         elif slim.route != record.finding.route:
@@ -214,6 +216,11 @@ class Ledger:
             return True
         requests = max(1.0, record.latest.since(record.base).requests)
         return passed * min(1.0, max(1, record.seen - record.met) / requests) >= EXPECTED
+
+    def _base(self, finding: Finding) -> Counts:
+        """Return what had been counted when *finding* began: of a leak, from where its watch saw memory grow."""
+        earlier = self._earlier(finding.route or "")
+        return self._memory.back(earlier, finding.evidence.get("seconds", 0.0)) if finding.kind == LEAK else earlier
 
     def _earlier(self, route: str) -> Counts:
         """Return what *route* had counted when it was last looked at: where a problem that is new began."""

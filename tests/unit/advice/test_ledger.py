@@ -404,11 +404,19 @@ def test_errors_that_became_fewer_are_part_of_the_proof() -> None:
 
 
 class LeakyShop(Shop):
-    """A shop whose memory grew by 30 MiB in a minute, with what is told of that."""
+    """A shop of whose memory is told.
 
-    def __init__(self) -> None:
+    Attributes:
+        leak: What its watch tells, which looks back for some seconds.
+    """
+
+    def __init__(self, seconds: float = 0.0) -> None:
         super().__init__()
-        self.leak = msgspec.structs.replace(finding("leak", seen=None, route=None), kind="memory_growth")
+        told = finding("leak", seen=None, route=None)
+        self.leak = msgspec.structs.replace(told, kind="memory_growth", evidence={"seconds": seconds})
+
+    def leak_a_minute(self) -> None:
+        """Grow by 30 MiB in a minute, which is told."""
         for step in range(30):
             self.hold(100.0 + step, *((self.leak,) if step else ()))
 
@@ -422,6 +430,7 @@ class LeakyShop(Shop):
 
 def test_a_leak_that_only_paused_for_its_watch_is_not_fixed_while_memory_grows_as_before() -> None:
     shop = LeakyShop()
+    shop.leak_a_minute()
     for step in range(100):
         shop.hold(130.0 + 0.6 * step)
     (record,) = shop.ledger.records.values()
@@ -435,8 +444,21 @@ def test_a_leak_that_only_paused_for_its_watch_is_not_fixed_while_memory_grows_a
     assert 0.0 < (record.after.growth or 0.0) <= 0.5 * (record.before.growth or 0.0)
 
 
+def test_what_a_leak_grew_by_is_counted_from_where_its_watch_saw_it_begin() -> None:
+    shop = LeakyShop(seconds=40.0)
+    for step in range(60):  # a MiB in two seconds from the thirtieth on
+        shop.hold(100.0 + max(0, step - 30))
+    for _ in range(2):
+        shop.hold(130.0, shop.leak)
+    for _ in range(60):
+        shop.hold(130.0)
+    (record,) = shop.ledger.records.values()
+    assert fixed_of(record).proof.startswith("memory +28.6 MiB/min → +0.0")
+
+
 def test_a_leak_that_was_mended_is_proved_by_the_memory() -> None:
     shop = LeakyShop()
+    shop.leak_a_minute()
     for step in range(80):
         shop.hold(130.0 + step % 2)
     (record,) = shop.ledger.records.values()
