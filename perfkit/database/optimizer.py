@@ -30,8 +30,8 @@ from perfkit.database.query.retry import Retry
 from perfkit.database.query.runner import Runner
 from perfkit.database.query.target import Target, target_of
 from perfkit.database.report.digest import Digest
-from perfkit.database.report.notes import Notes
 from perfkit.database.report.languages import spoken
+from perfkit.database.report.notes import Notes
 from perfkit.database.report.routes import with_routes
 from perfkit.database.report.statistics import SlowQuery, Statistics
 from perfkit.database.settings import DatabaseSettings
