@@ -31,6 +31,8 @@ WRONG = 2
 PORT = 5000
 """Where ``flask run`` listens, if nothing else is said."""
 
+SERVER = "flask run listens unless FLASK_RUN_HOST and FLASK_RUN_PORT say otherwise"
+
 
 @click.group()
 def perfkit() -> None:
@@ -73,7 +75,9 @@ def _passing(name: str, purpose: str) -> click.Command:
         app = context.ensure_object(ScriptInfo).load_app()
         said = os.environ.get("FLASK_RUN_PORT", "")
         port = int(said) if said.isascii() and said.isdigit() else PORT
-        context.exit(pass_on(name, arguments, config=config, port=port, app=_name_of(app)))
+        host = os.environ.get("FLASK_RUN_HOST", "127.0.0.1")
+        name_of = _name_of(app)
+        context.exit(pass_on(name, arguments, config=config, app=name_of, host=host, port=port, server=SERVER))
 
     return passing
 

@@ -239,6 +239,15 @@ def _explain(options: argparse.Namespace, config: PerformanceConfig) -> int:
     elif not options.quiet:
         print(f"{key}: {field.description}")
         for name, told in list(facts.items())[2:]:
-            shown = told if name in ("must_be", "source", "variable") or told == HIDDEN else json.dumps(told)
+            shown = told if name in ("must_be", "source", "variable") or told == HIDDEN else _said(field, told)
             print(f"  {name.replace('_', ' '):<9} {shown}")
     return 0
+
+
+def _said(field: Field, value: Any) -> str:
+    """Return *value* as it is written, and as people read it where that is something else."""
+    from perfkit.config.wording import number, readable
+
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    shown, read = number(value) if is_number else json.dumps(value), readable(field, value)
+    return f"{shown} ({read})" if read else shown

@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args, get_origin
 
 from perfkit.config.fields import Field, choices, is_callable, metas, options
 
-__all__ = ["closest", "duration", "expectation", "is_seconds", "number", "remedy", "shown"]
+__all__ = ["closest", "duration", "expectation", "is_seconds", "number", "readable", "remedy", "shown"]
 
 LONGEST = 60
 """Characters of a wrong value that a message shows."""
@@ -63,6 +63,21 @@ def number(value: float) -> str:
 def is_seconds(field: Field) -> bool:
     """Return True if the description of *field* says that it counts seconds."""
     return re.search(r"\bseconds\b", field.description, re.IGNORECASE) is not None
+
+
+def readable(field: Field, value: object) -> str:
+    """Say *value* of *field* in a larger unit, such as ``30 days`` or ``64 MiB``; empty where there is none for it."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return ""
+    if is_seconds(field):
+        return duration(value) if value >= 60 and value % 60 == 0 else ""
+    if re.match(r"(the most )?bytes\b", field.description, re.IGNORECASE) is None:
+        return ""
+    power = max((power for power in _SIZES if abs(value) >= 1024**power), default=0)
+    return f"{value / 1024**power:.4g} {_SIZES[power]}" if power else ""
+
+
+_SIZES = {1: "KiB", 2: "MiB", 3: "GiB", 4: "TiB"}
 
 
 def _option(option: Any, field: Field) -> str:

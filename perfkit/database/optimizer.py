@@ -30,6 +30,7 @@ from perfkit.database.query.retry import Retry
 from perfkit.database.query.runner import Runner
 from perfkit.database.query.target import Target, target_of
 from perfkit.database.report.digest import Digest
+from perfkit.database.report.languages import spoken
 from perfkit.database.report.notes import Notes
 from perfkit.database.report.routes import with_routes
 from perfkit.database.report.statistics import SlowQuery, Statistics
@@ -186,7 +187,9 @@ class DatabaseOptimizer(Component):
         """Return what is wrong with the statements of all workers, the most urgent first."""
         with self._context.errors.guarded(self.name, "statements could not be looked at"):
             self.digest()
-        return list(with_routes(self._notes.all(), self._statistics.texts(), self._statistics.seconds_by_route()))
+        told = with_routes(self._notes.all(), self._statistics.texts(), self._statistics.seconds_by_route())
+        used = {"django": "django" in self._captures, "sqlalchemy": self._pools.are_used}
+        return list(spoken(told, [orm for orm, is_used in used.items() if is_used]))
 
     def get_optimization_suggestions(self) -> list[Finding]:
         """Return what should be changed, the most urgent first: each with its line, evidence and fix."""

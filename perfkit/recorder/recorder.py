@@ -228,6 +228,7 @@ class FlightRecorder(Component):
         *,
         route: str | None = None,
         status: int | str | None = None,
+        reason: str | None = None,
         min_seconds: float = 0.0,
         max_seconds: float = math.inf,
         since: float = 0.0,
@@ -239,6 +240,7 @@ class FlightRecorder(Component):
         Args:
             route: Only those of this template, or of method and template (``GET /orders``).
             status: Only those of this status, or of a class of them (``5xx``).
+            reason: Only those kept as ``error``, ``slow``, ``sample`` or ``asked``.
             min_seconds, max_seconds: Only those that took so long, and not longer.
             since, until: Only those that ended after the first and not after the second (Unix seconds).
             limit: So many at most, and not more than 500.
@@ -249,6 +251,7 @@ class FlightRecorder(Component):
             for each in self._exchanges()
             if (route is None or route in (each.route, each.name))
             and (wanted is None or wanted in (str(each.status), f"{each.status // 100}xx"))
+            and reason in (None, each.reason)
             and min_seconds <= each.seconds <= max_seconds
             and since < each.at + each.seconds <= until
         ]

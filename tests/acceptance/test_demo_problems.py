@@ -155,6 +155,9 @@ def check_proof(proved: dict[str, Any]) -> None:
         assert proved["route"], code
     if code in ("PK301", "PK503"):  # a call that blocked takes as long as before: it is the others that wait no more
         assert after["mean"] < before["mean"], code
+    if code == "PK401":
+        assert proved["proof"].startswith("event loop blocked ")
+        assert after["blocked"] < before["blocked"]
     if code == "PK503":
         assert after["errors"] == 0.0 < before["errors"]
     if code == "PK402":

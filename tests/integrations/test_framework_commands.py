@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -229,3 +230,67 @@ def test_what_is_passed_on(
     assert ask("health") == (["health", "http://there:9"], "http://there:9", "the-token-of-the-environment")
     monkeypatch.delenv("PERFKIT_URL")
     assert os.environ.get("PERFKIT_URL") is None
+
+
+@pytest.mark.parametrize("written", [["--url", "{}"], ["--url={}"]])
+def test_another_address_is_given_with_the_apps_own_paths(
+    called: list[tuple[list[str], str | None, str | None]], written: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PERFKIT_URL", "http://there:9")
+
+    def ask(command: str, url: str) -> tuple[list[str], str | None]:
+        given = ["--json", *(each.format(url) for each in written)]
+        assert pass_on(command, given, config=CONFIG, port=5000, app="app:app") == 7
+        arguments, _, token = called.pop()
+        assert arguments[:2] == [command, "--json"]
+        return arguments[2:], token
+
+    monkeypatch.delenv("PERFKIT_URL")
+    assert ask("advise", "http://127.0.0.1:9/") == (["http://127.0.0.1:9/in/dash"], TOKEN)
+    assert ask("advise", "localhost:9") == (["http://localhost:9/in/dash"], TOKEN)
+    assert ask("health", "http://there") == (["http://there/in/up"], None)
+    assert ask("advise", "http://there/other/perfkit") == (["http://there/other/perfkit"], None)
+    assert ask("doctor", "http://there") == (["http://there/in/dash"], None)
+    monkeypatch.setenv("PERFKIT_URL", "http://there:9")
+    assert ask("advise", "http://127.0.0.1:9") == (["http://127.0.0.1:9/in/dash"], None), "one of the two is elsewhere"
+
+
+def test_flask_is_asked_where_its_server_listens(
+    called: list[tuple[list[str], str | None, str | None]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("FLASK_RUN_HOST", "FLASK_RUN_PORT"):
+        monkeypatch.delenv(name, raising=False)
+    app = Flask("shop")
+    app.config["PERFKIT"] = {"access": {"token": TOKEN}}
+    Perfkit(app)
+
+    def asked() -> tuple[str | None, str | None]:
+        runner = Flask("runner").test_cli_runner()
+        runner.invoke(flask_command, ["advise"], obj=ScriptInfo(create_app=lambda: app))
+        return called.pop()[1:]
+
+    assert asked() == ("http://127.0.0.1:5000/perfkit", TOKEN)
+    monkeypatch.setenv("FLASK_RUN_PORT", "5050")
+    assert asked() == ("http://127.0.0.1:5050/perfkit", TOKEN)
+    for host, place in {"0.0.0.0": "127.0.0.1", "::": "[::1]", "localhost": "localhost"}.items():
+        monkeypatch.setenv("FLASK_RUN_HOST", host)
+        assert asked() == (f"http://{place}:5050/perfkit", TOKEN)
+    monkeypatch.setenv("FLASK_RUN_HOST", "192.0.2.7")
+    assert asked() == ("http://192.0.2.7:5050/perfkit", None), "the app's token is read by nobody on the way"
+
+
+@pytest.mark.parametrize("command", ["advise", "health"])
+def test_who_is_not_answered_learns_who_was_asked_and_how_to_ask_another(
+    command: str, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("PERFKIT_URL", "PERFKIT_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # and nobody listens there
+        port = taken.getsockname()[1]
+        assert pass_on(command, [], config=CONFIG, port=port, app="app:app", server="flask run listens")
+        said = capfd.readouterr().err
+        assert f"http://127.0.0.1:{port} was asked, where flask run listens. Nobody answers there." in said
+        assert "--url http://host:port" in said
+        assert pass_on(command, [f"http://127.0.0.1:{port}"], config=CONFIG, port=port, app="app:app")
+        assert "was asked" not in capfd.readouterr().err, "who names an address knows it"

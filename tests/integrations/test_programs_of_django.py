@@ -208,6 +208,7 @@ def findings(program: Program) -> list[tuple[str, str]]:
         for finding in found:
             path, _, line = (finding.site or "").rpartition(":")
             assert path == "tests/integrations/test_programs_of_django.py"
+            assert next(iter(finding.fix)) == "django"
             lines = [at for *_, at in program.__code__.co_lines() if at]
             assert min(lines) <= int(line) <= max(lines) + 1
         return sorted((finding.kind, finding.fix["django"]) for finding in found)

@@ -47,6 +47,7 @@ class Counts(msgspec.Struct, frozen=True, array_like=True):
         failed: Requests that failed.
         memory: Resident bytes of all workers, of the service alone; between two moments, what they have become more.
         at: Unix seconds; between two moments, the time from one to the other.
+        blocked: Seconds for which calls blocked the event loops of all workers; None where nobody knows.
     """
 
     requests: float = 0.0
@@ -57,12 +58,13 @@ class Counts(msgspec.Struct, frozen=True, array_like=True):
     failed: float = 0.0
     memory: float | None = None
     at: float = 0.0
+    blocked: float | None = None
 
     def since(self, then: Counts) -> Counts:
         """Return what was counted after *then*; all of it where the numbers began anew in between."""
         buckets = {at: count - then.buckets.get(at, 0.0) for at, count in self.buckets.items()}
         if self.requests < then.requests or min(buckets.values(), default=0.0) < 0.0:
-            return self
+            return msgspec.structs.replace(self, blocked=None)
         queries = None if self.queries is None else max(0.0, self.queries - (then.queries or 0.0))
         return Counts(
             self.requests - then.requests,
@@ -73,6 +75,7 @@ class Counts(msgspec.Struct, frozen=True, array_like=True):
             max(0.0, self.failed - then.failed),
             None if self.memory is None or then.memory is None else self.memory - then.memory,
             self.at - then.at,
+            None if self.blocked is None or then.blocked is None else max(0.0, self.blocked - then.blocked),
         )
 
 
@@ -87,6 +90,8 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
         queries: Statements a request; None where nobody counts them.
         errors: Part of the requests that failed, 0-1.
         growth: Bytes a second by which the workers' memory grew; None where that is not known, and of a route.
+        blocked: Part of the time for which calls blocked an event loop, all workers added up; None where that is not
+            known, and of all that is no blocked loop.
     """
 
     requests: int
@@ -96,6 +101,7 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     queries: float | None = None
     errors: float | None = None
     growth: float | None = None
+    blocked: float | None = None
 
 
 class MemoryTrail:
@@ -134,11 +140,17 @@ def figures(counts: Counts) -> Figures:
         queries=None if counts.queries is None else counts.queries / requests,
         errors=min(1.0, counts.failed / requests),
         growth=counts.memory / counts.at if counts.memory is not None and counts.at > 0.0 else None,
+        blocked=counts.blocked / counts.at if counts.blocked is not None and counts.at > 0.0 else None,
     )
 
 
 def counts_of(
-    points: Iterable[Point], queries: Mapping[str, float], *, memory: float | None = None, at: float = 0.0
+    points: Iterable[Point],
+    queries: Mapping[str, float],
+    *,
+    memory: float | None = None,
+    at: float = 0.0,
+    blocked: float | None = None,
 ) -> dict[str, Counts]:
     """Return the counts of each route, and of all together as `SERVICE`.
 
@@ -147,6 +159,7 @@ def counts_of(
         queries: Statements by route.
         memory: Resident bytes of all workers; None where that is not known.
         at: Unix seconds.
+        blocked: Seconds for which calls blocked the event loops of all workers; None where that is not known.
     """
     sums: dict[str, tuple[list[float], dict[int, float]]] = {SERVICE: ([0.0, 0.0, 0.0], {})}
     for point in points:
@@ -171,6 +184,7 @@ def counts_of(
             totals[2],
             memory if name == SERVICE else None,
             at,
+            blocked,
         )
         for name, (totals, buckets) in sums.items()
     }

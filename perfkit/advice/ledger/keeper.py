@@ -20,6 +20,7 @@ from perfkit.core.errors import FindingNotFoundError
 from perfkit.core.families import Histogram, Point
 from perfkit.core.findings import Finding, State
 from perfkit.core.names import PROCESS_MEMORY, REQUEST_DURATION, ROUTE_STATEMENTS
+from perfkit.performance.blocking.metrics import BLOCKED_SECONDS
 
 __all__ = ["LONGEST", "Keeper", "Told"]
 
@@ -242,16 +243,19 @@ class Keeper:
         points: list[Point] = []
         queries: dict[str, float] = {}
         memory: float | None = None
-        names = {REQUEST_DURATION.name, ROUTE_STATEMENTS.name, PROCESS_MEMORY.name}
+        blocked = 0.0
+        names = {REQUEST_DURATION.name, ROUTE_STATEMENTS.name, PROCESS_MEMORY.name, BLOCKED_SECONDS.name}
         for family in self._store.families(names, detailed=True, polite=True):
             for point in family.points:
                 if isinstance(point.value, Histogram):
                     points.append(point)
                 elif isinstance(point.value, float) and family.definition.name == PROCESS_MEMORY.name:
                     memory = point.value
+                elif isinstance(point.value, float) and family.definition.name == BLOCKED_SECONDS.name:
+                    blocked += point.value
                 elif isinstance(point.value, float):
                     queries[point.labels[0]] = point.value
-        return counts_of(points, queries, memory=memory, at=self._clock.time())
+        return counts_of(points, queries, memory=memory, at=self._clock.time(), blocked=blocked)
 
     def _tell(self, now: float, *, is_new: bool) -> None:
         if not is_new and now - self._told_at < TELL_INTERVAL:

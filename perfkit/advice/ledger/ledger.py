@@ -134,7 +134,7 @@ class Ledger:
         self, identity: str, finding: Finding, counts: Mapping[str, Counts], now: float, release: str
     ) -> Record:
         slim = _slim(identity, finding)
-        base, latest = self._base(finding), counts.get(slim.route or "", Counts())
+        base, latest = self._base(finding, counts), counts.get(slim.route or "", Counts())
         return Record(
             finding=slim,
             state=State.OPEN,
@@ -161,11 +161,11 @@ class Ledger:
         if record.state is State.GONE:
             changes |= {"state": State.OPEN, "changed_at": now}
         elif record.state is State.FIXED:
-            base, met = self._base(finding), record.seen or 0
+            base, met = self._base(finding, counts), record.seen or 0
             changes |= {"state": State.RETURNED, "changed_at": now, "base": base, "met": met, "fixed_in": ""}
             changes |= {"before": None, "after": None}
         elif slim.route != record.finding.route:
-            changes |= {"base": Counts(), "until": latest}
+            changes |= {"base": Counts(at=record.base.at, blocked=record.base.blocked), "until": latest}
         if finding.seen is not None and finding.seen < (record.seen or 0):
             changes["met"] = 0
         return msgspec.structs.replace(record, **changes)
@@ -196,7 +196,7 @@ class Ledger:
         before = record.until.since(record.base)
         if not before.requests:
             # It was told before its first request had ended: all that the route ever counted is what there is.
-            before = record.latest
+            before = msgspec.structs.replace(record.latest, at=before.at, blocked=before.blocked)
         if record.finding.kind == LEAK and not _grows_less(before, passed):
             return record
         return msgspec.structs.replace(
@@ -217,15 +217,24 @@ class Ledger:
         requests = max(1.0, record.latest.since(record.base).requests)
         return passed * min(1.0, max(1, record.seen - record.met) / requests) >= EXPECTED
 
-    def _base(self, finding: Finding) -> Counts:
-        """Return what had been counted when *finding* began: of a leak, from where its watch saw memory grow."""
+    def _base(self, finding: Finding, counts: Mapping[str, Counts]) -> Counts:
+        """Return what had been counted when *finding* began: of a leak, from where its watch saw memory grow.
+
+        Nobody has looked before the first problem of all: how long loops were blocked then counts from now on.
+        """
         earlier = self._earlier(finding.route or "")
-        return self._memory.back(earlier, finding.evidence.get("seconds", 0.0)) if finding.kind == LEAK else earlier
+        if finding.kind == LEAK:
+            return self._memory.back(earlier, finding.evidence.get("seconds", 0.0))
+        if earlier.blocked is None:
+            now = counts.get(SERVICE, Counts())
+            return msgspec.structs.replace(earlier, at=now.at, blocked=now.blocked)
+        return earlier
 
     def _earlier(self, route: str) -> Counts:
         """Return what *route* had counted when it was last looked at: where a problem that is new began."""
         counts = self._counts or {}
-        return counts.get(route) or Counts(service=counts.get(SERVICE, Counts()).service)
+        service = counts.get(SERVICE, Counts())
+        return counts.get(route) or Counts(service=service.service, at=service.at, blocked=service.blocked)
 
 
 def _was_a_problem(record: Record) -> bool:

@@ -8,7 +8,7 @@ from perfkit.advice.ledger.counts import Counts, Figures
 from perfkit.advice.wording import percent, seconds, significant
 from perfkit.core.findings import Finding, State
 
-__all__ = ["LEAK", "Fixed", "Record", "Release", "Snoozed", "fixed_of", "proof"]
+__all__ = ["BLOCK", "LEAK", "Fixed", "Record", "Release", "Snoozed", "fixed_of", "proof"]
 
 
 FEWER = 0.01
@@ -16,6 +16,9 @@ FEWER = 0.01
 
 LEAK = "memory_growth"
 """The kind whose end memory itself must prove: its watch judges minutes, in which a leak may just have paused."""
+
+BLOCK = "blocked_loop"
+"""The kind of which the route's own times prove nothing: it takes as long as before, and the others wait no more."""
 
 MIB = 1024.0 * 1024.0
 
@@ -116,6 +119,9 @@ def fixed_of(record: Record) -> Fixed:
     if finding.kind != LEAK:
         before = msgspec.structs.replace(before, growth=None)
         after = msgspec.structs.replace(after, growth=None)
+    if finding.kind != BLOCK:
+        before = msgspec.structs.replace(before, blocked=None)
+        after = msgspec.structs.replace(after, blocked=None)
     return Fixed(
         fingerprint=finding.fingerprint,
         code=finding.code,
@@ -136,9 +142,14 @@ def fixed_of(record: Record) -> Fixed:
 
 
 def proof(before: Figures, after: Figures) -> str:
-    """Say what changed: of a leak memory; else queries where they did, fewer errors, then p95, of few the mean."""
+    """Say what changed: of a leak memory, of a blocked loop for how long it was.
+
+    Else queries where they did, fewer errors, then p95, of few the mean.
+    """
     if before.growth is not None and after.growth is not None:
         return f"memory {_growth(before.growth)} → {_growth(after.growth)}"
+    if before.blocked and after.blocked is not None:
+        return f"event loop blocked {_in_a_minute(before.blocked)} → {_in_a_minute(after.blocked)} a minute"
     told = []
     if before.queries is not None and after.queries is not None and _queries(before) != _queries(after):
         told.append(f"{_queries(before)} → {_queries(after)} queries")
@@ -153,6 +164,10 @@ def proof(before: Figures, after: Figures) -> str:
 
 def _growth(bytes_per_second: float) -> str:
     return f"{bytes_per_second * 60.0 / MIB:+.1f} MiB/min"
+
+
+def _in_a_minute(part: float) -> str:
+    return seconds(60.0 * part) if 60.0 * part >= 0.0005 else "0 s"
 
 
 def _queries(figures: Figures) -> str:

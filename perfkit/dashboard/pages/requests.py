@@ -48,17 +48,16 @@ class Requests(Page[tuple[KeptExchange, ...]]):
 
     def gather(self, system: PerformanceSystem, shown: OverviewData, given: Given) -> tuple[KeptExchange, ...]:
         """Return what was kept and is asked for."""
-        reason = given.text("reason")
-        found = system.recorder.list(
+        return system.recorder.list(
             route=given.text("route") or None,
             status=given.text("status") or None,
+            reason=given.text("reason") or None,
             min_seconds=given.decimal("least") / 1000.0,
             max_seconds=given.decimal("most") / 1000.0 or math.inf,
             since=given.decimal("from"),
             until=given.decimal("to") or math.inf,
-            limit=500,
+            limit=MOST,
         )
-        return tuple(each for each in found if reason in (_ANY, each.reason))[:MOST]
 
     def content(self, shown: OverviewData, found: tuple[KeptExchange, ...] | None, given: Given) -> Child:
         """Return the filters and the list."""

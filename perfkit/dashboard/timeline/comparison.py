@@ -25,7 +25,16 @@ if TYPE_CHECKING:
     from perfkit.dashboard.data import OverviewData
     from perfkit.store import Store, Window
 
-__all__ = ["COMPARE", "Comparison", "Period", "compared", "comparison_card", "comparison_foot", "recording_notice"]
+__all__ = [
+    "COMPARE",
+    "Comparison",
+    "Period",
+    "compared",
+    "comparison_card",
+    "comparison_foot",
+    "recording_notice",
+    "whole_notice",
+]
 
 COMPARE: Mapping[str, Parameter] = {"compare": Choice(("", "before", "no"))}
 """The parameter of the views that can be compared with what was before; unsaid, a new recording is."""
@@ -157,4 +166,18 @@ def recording_notice(shown: OverviewData, given: Given) -> Markup | None:
         {"class": "notice fine", "role": "note"},
         h("span", {"class": "mark", "aria-hidden": "true"}, "●"),
         h("div", None, said, links, action_form(shown, given, "recording-end", "Take it back", note="the recording")),
+    )
+
+
+def whole_notice(shown: OverviewData, told: str = "count since the start") -> Markup | None:
+    """Return the line that says what the numbers of a page do that no recording begins anew; None where none began."""
+    if not shown.recordings:
+        return None
+    begun = clock_time(shown.recordings[-1], shown.timezone)
+    said = f"The numbers of this page {told}. Measured anew since {begun} are requests and routes alone."
+    return h(
+        "div",
+        {"class": "notice fine", "role": "note"},
+        h("span", {"class": "mark", "aria-hidden": "true"}, "●"),
+        h("div", None, said),
     )

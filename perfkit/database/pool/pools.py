@@ -76,6 +76,11 @@ class Pools:
         self._others: list[tuple[str, Any]] = []
         self._idle: deque[tuple[_Held, float, float]] = deque(maxlen=MOST_IDLE)
 
+    @property
+    def are_used(self) -> bool:
+        """Whether the app has a pool of SQLAlchemy's: to have it imported is not to use it."""
+        return bool(self._pools)
+
     def watch(self, pool: Any) -> _Pool | None:
         """Measure how long callers wait for a connection of *pool*, one of SQLAlchemy's; return what is kept of it."""
         known = self._pools.get(id(pool))

@@ -15,7 +15,7 @@ from perfkit.http.dashboard.actions import ACTION_HEADER, are_enabled
 from perfkit.http.health import HEALTH_JSON, MOST_TAGS
 from perfkit.http.negotiate import MAX_NAMES
 from perfkit.http.openapi.schemas import Schema, Schemas
-from perfkit.http.recording.answers import LONGEST_ROUTE, LONGEST_WAIT, MOST_LISTED
+from perfkit.http.recording.answers import LONGEST_ROUTE, LONGEST_WAIT, MOST_LISTED, REASONS
 from perfkit.metrics.exposition import Format
 from perfkit.metrics.exposition.formats import content_type
 
@@ -139,6 +139,8 @@ def _bounds(parameter: Parameter) -> Schema:
 
 def _kept(mount: str, schemas: Schemas) -> Iterator[Operation]:
     common = {"400": "BadRequest", "406": "NotAcceptable", "429": "TooMany"}
+    wait: Schema = {"type": "number", "minimum": 0, "maximum": LONGEST_WAIT}
+    moment: Schema = {"type": "number", "minimum": 0}
     yield Operation(
         path=f"{mount}/api/requests",
         name="requests",
@@ -147,7 +149,11 @@ def _kept(mount: str, schemas: Schemas) -> Iterator[Operation]:
         parameters=[
             _query("route", {"type": "string", "maxLength": LONGEST_ROUTE}, "A template, or its method in front"),
             _query("status", {"type": "string", "pattern": "^([1-5]([0-9][0-9]|xx)|0)$"}, "A status, or a class: 5xx"),
-            _query("min_seconds", {"type": "number", "minimum": 0, "maximum": LONGEST_WAIT, "default": 0}, "Or longer"),
+            _query("reason", {"type": "string", "enum": list(REASONS)}, "Why it was kept"),
+            _query("min_seconds", {**wait, "default": 0}, "Or longer"),
+            _query("max_seconds", wait, "Or shorter"),
+            _query("from", moment, "Unix seconds: those that ended after it"),
+            _query("to", moment, "Unix seconds: those that ended then or before"),
             _query("limit", {"type": "integer", "minimum": 1, "maximum": MOST_LISTED, "default": 100}, "At most"),
         ],
         answers={"200": {JSON: schemas.of("requests")}, **common},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import parse_qs
@@ -23,6 +24,7 @@ __all__ = [
     "LONGEST_ROUTE",
     "LONGEST_WAIT",
     "MOST_LISTED",
+    "REASONS",
     "UNTOLD",
     "KeptAnswers",
     "KeptKind",
@@ -34,6 +36,7 @@ MOST_FIELDS = 16
 MOST_LISTED = 500
 LONGEST_ROUTE = 1024
 LONGEST_WAIT = 86_400
+REASONS = ("error", "slow", "sample", "asked")
 LONGEST_QUERY = 8192
 
 UNTOLD = ("spans", "headers", "exception")
@@ -42,7 +45,7 @@ UNTOLD = ("spans", "headers", "exception")
 _is_status = re.compile(r"[1-5](?:[0-9][0-9]|xx)|0").fullmatch
 _is_id = re.compile(r"[0-9a-f]{16}").fullmatch
 _is_whole = re.compile(r"[0-9]{1,9}").fullmatch
-_is_number = re.compile(r"(?:[0-9]{1,9}(?:\.[0-9]{0,9})?|\.[0-9]{1,9})(?:e-?[0-9]{1,2})?").fullmatch
+_is_number = re.compile(r"(?:[0-9]{1,12}(?:\.[0-9]{0,9})?|\.[0-9]{1,9})(?:e-?[0-9]{1,2})?").fullmatch
 _SMALLEST_GZIP = 512
 
 
@@ -51,7 +54,11 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
 
     route: str | None = None
     status: str | None = None
+    reason: str | None = None
     min_seconds: float = 0.0
+    max_seconds: float = math.inf
+    since: float = 0.0
+    until: float = math.inf
     limit: int = 100
 
 
@@ -127,19 +134,36 @@ def _wanted(query: str) -> Wanted | str:
     """Return what *query* asks for, or what is wrong with it."""
     fields = _fields(query)
     if fields is None:
-        return f"The query has more than {MOST_FIELDS} fields or cannot be read. Use route, status, min_seconds, limit."
+        return (
+            f"The query has more than {MOST_FIELDS} fields or cannot be read. "
+            "Use route, status, reason, min_seconds, max_seconds, from, to, limit."
+        )
     status = fields.get("status")
     if status is not None and not _is_status(status):
         return "status is three digits, or a class of them such as 5xx."
     if len(fields.get("route", "")) > LONGEST_ROUTE:
         return f"route has more than {LONGEST_ROUTE} characters."
-    said = fields.get("limit", "100"), fields.get("min_seconds", "0")
-    if not (_is_whole(said[0]) and _is_number(said[1])):
-        return "limit is a whole number, min_seconds a number of seconds."
-    limit, least = int(said[0]), float(said[1])
-    if not 1 <= limit <= MOST_LISTED or not 0.0 <= least <= LONGEST_WAIT:
-        return f"limit is from 1 to {MOST_LISTED}, min_seconds from 0 to {LONGEST_WAIT}."
-    return Wanted(route=fields.get("route"), status=status, min_seconds=least, limit=limit)
+    if fields.get("reason") not in (None, *REASONS):
+        return f"reason is one of {', '.join(REASONS)}."
+    limit = fields.get("limit", "100")
+    if not _is_whole(limit) or not 1 <= int(limit) <= MOST_LISTED:
+        return f"limit is a whole number from 1 to {MOST_LISTED}."
+    numbers = {name: fields[name] for name in ("min_seconds", "max_seconds", "from", "to") if name in fields}
+    if not all(map(_is_number, numbers.values())):
+        return "min_seconds and max_seconds are numbers of seconds, from and to Unix seconds."
+    seconds = {name: float(said) for name, said in numbers.items()}
+    if any(not 0.0 <= seconds.get(name, 0.0) <= LONGEST_WAIT for name in ("min_seconds", "max_seconds")):
+        return f"min_seconds and max_seconds are from 0 to {LONGEST_WAIT}."
+    return Wanted(
+        route=fields.get("route"),
+        status=status,
+        reason=fields.get("reason"),
+        min_seconds=seconds.get("min_seconds", 0.0),
+        max_seconds=seconds.get("max_seconds", math.inf),
+        since=seconds.get("from", 0.0),
+        until=seconds.get("to", math.inf),
+        limit=int(limit),
+    )
 
 
 def _fields(query: str) -> dict[str, str] | None:

@@ -466,3 +466,69 @@ def test_a_leak_that_was_mended_is_proved_by_the_memory() -> None:
     told = fixed_of(record)
     assert told.proof.startswith("memory +30.0 MiB/min → +0.")
     assert fixed_of(msgspec.structs.replace(record, finding=finding("leak", route=None))).before.growth is None
+
+
+class BlockedShop(Shop):
+    """A shop of two routes, one of which blocks the loop for 0.4 s a call; the other's blocks stay."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.blocked = self.blocks = 0.0
+
+    def pass_two_seconds(self, *, blocks: int, route: str = ROUTE, stays: float = 0.0) -> None:
+        self.now += 2.0
+        self.serve(10, seconds=0.4, route="GET /about")
+        if blocks:
+            self.serve(10, seconds=0.4, route=route)
+        self.blocks += blocks
+        self.blocked += 0.4 * blocks + stays
+        told = msgspec.structs.replace(finding(seen=int(self.blocks), route=route), kind="blocked_loop")
+        points = [
+            Point((*name.split(" "), "200", "http", ""), Histogram(BOUNDS, counts, self.seconds[name]))
+            for name, counts in self.points.items()
+        ]
+        counts = counts_of(points, {}, at=self.now, blocked=self.blocked)
+        self.ledger.observe({told.fingerprint: told} if self.blocks > 1 else {}, counts, self.now)
+
+    def is_mended(self) -> None:
+        for _ in range(200):
+            self.serve(10, seconds=0.4)
+            self.pass_two_seconds(blocks=0, stays=0.001)
+
+
+def test_a_loop_that_is_no_longer_blocked_is_proved_by_the_time_that_it_was() -> None:
+    shop = BlockedShop()
+    for _ in range(30):
+        shop.pass_two_seconds(blocks=2)
+    shop.is_mended()
+    assert shop.record().state is State.FIXED
+    told = fixed_of(shop.record())
+    assert told.before.mean == pytest.approx(0.4)
+    assert told.after.mean == pytest.approx(0.4), "the call itself takes as long as before"
+    assert told.proof.startswith("event loop blocked 2"), told.proof
+    assert told.proof.endswith(" s → 30.0 ms a minute")
+    assert told.before.blocked == pytest.approx(0.4, rel=0.1)
+    other = msgspec.structs.replace(shop.record(), finding=finding())
+    assert (fixed_of(other).before.blocked, fixed_of(other).after.blocked) == (None, None)
+    assert fixed_of(other).proof.startswith("p95 ")
+
+
+def test_a_call_that_blocks_on_several_routes_is_proved_as_well() -> None:
+    shop = BlockedShop()
+    for number in range(30):
+        shop.pass_two_seconds(blocks=2, route=(ROUTE, "GET /other")[number % 2])
+    shop.is_mended()
+    for _ in range(100):
+        shop.serve(10, seconds=0.4, route="GET /other")
+        shop.pass_two_seconds(blocks=0)
+    told = fixed_of(shop.record())
+    assert told.proof.startswith("event loop blocked 2"), told.proof
+
+
+def test_numbers_that_began_anew_prove_nothing_of_a_blocked_loop() -> None:
+    before, after = Counts(requests=100.0, at=10.0, blocked=5.0), Counts(requests=3.0, at=20.0, blocked=1.0)
+    assert figures(after.since(before)).blocked is None
+    assert figures(Counts(requests=100.0, at=1e9, blocked=5.0).since(Counts())).blocked is None
+    assert proof(Figures(requests=3, blocked=0.0, mean=0.4), Figures(requests=3, blocked=0.0, mean=0.1)) == (
+        "mean 400 ms → 100 ms"
+    ), "a loop that was never seen blocked proves nothing"

@@ -105,6 +105,31 @@ def test_a_setting_is_explained_by_its_name_or_its_variable(key: str, capsys: py
 
 
 @pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("store.retention", None, "2592000 (30 days)"),
+        ("performance.window", "90", "90"),
+        ("performance.window", "5400", "5400 (90 minutes)"),
+        ("cache.max_bytes", "67108864", "67108864 (64 MiB)"),
+        ("cache.max_bytes", "1500", "1500 (1.465 KiB)"),
+        ("cache.max_bytes", None, "null"),
+        ("cache.max_size", "2592000", "2592000"),
+        ("cache.enabled", "yes", "true"),
+        ("performance.window", "61.5", "61.5"),
+        ("performance.window", "10", "10"),
+    ],
+)
+def test_an_explained_value_is_told_as_people_read_it(
+    key: str, value: str | None, said: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if value is not None:
+        monkeypatch.setenv(f"PERFKIT_{key.replace('.', '__').upper()}", value)
+    assert main(["config", "explain", key]) == 0
+    assert f"  value     {said}\n" in capsys.readouterr().out
+    assert not isinstance(told(capsys, 0, "explain", key)["value"], str), "programs get the bare value"
+
+
+@pytest.mark.parametrize(
     ("key", "said"),
     [
         ("cache.max_sise", "Did you mean cache.max_size?"),

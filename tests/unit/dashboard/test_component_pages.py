@@ -9,6 +9,7 @@ import pytest
 
 from perfkit.core.status import Status
 from perfkit.dashboard import OverviewData, encode, given_of, page_entry, render
+from perfkit.dashboard.times import clock_time
 from perfkit.health.snapshot import StatusChange
 from tests.unit.dashboard import component_samples, samples
 from tests.unit.dashboard.advice_samples import a_cache, a_database, a_load_balancer
@@ -113,3 +114,12 @@ def test_pages_of_a_young_service_are_whole() -> None:
     for name in PAGES:
         entry = page_entry(name)
         assert "</html>" in render(entry, shown, None, given_of(entry, ""))
+
+
+@pytest.mark.parametrize("name", ["database", "cache", "runtime"])
+def test_a_page_that_no_recording_begins_anew_says_so(name: str) -> None:
+    recorded = msgspec.structs.replace(SHOWN, recordings=(AT - 5000.0, AT - 60.0))
+    said = f"Measured anew since {clock_time(AT - 60.0, SHOWN.timezone)} are requests and routes alone."
+    assert said in html(name, shown=recorded)
+    assert "since the start. Measured anew" in html(name, shown=recorded)
+    assert "Measured anew" not in html(name, shown=msgspec.structs.replace(SHOWN, recordings=()))

@@ -376,3 +376,31 @@ def test_a_value_whose_hash_raises_is_counted_and_not_told(connection: Any, capl
     assert database.get_optimization_suggestions() == [], "no two of them are known to be equal"
     assert next(each.calls for each in database.get_queries()) == 3
     assert "hunter2" not in caplog.text
+
+
+def languages_of_a_loop(database: DatabaseOptimizer, execute: Any) -> list[str]:
+    with database.watch("job"):
+        for number in range(10):
+            execute("SELECT a FROM t WHERE id = ?", (number,))
+    (finding,) = [each for each in database.findings() if each.code == "PK101"]
+    return list(finding.fix)
+
+
+def test_a_fix_is_told_first_in_the_words_of_the_orm_that_is_used(connection: Any, tmp_path: Any) -> None:
+    from sqlalchemy import create_engine
+
+    database = DatabaseOptimizer()
+    database.start()
+    assert languages_of_a_loop(database, database.wrap(connection).execute) == ["sql", "django", "sqlalchemy"]
+    database.test_capture("django", connection.execute)
+    assert languages_of_a_loop(database, database.wrap(connection).execute) == ["django", "sql", "sqlalchemy"]
+    database.stop()
+
+    engine = create_engine(f"sqlite:///{tmp_path / 'a.db'}")
+    other = DatabaseOptimizer()
+    other.start()
+    with engine.begin() as opened:
+        opened.exec_driver_sql("CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT)")
+        assert languages_of_a_loop(other, opened.exec_driver_sql) == ["sqlalchemy", "sql", "django"]
+    other.stop()
+    engine.dispose()

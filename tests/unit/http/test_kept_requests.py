@@ -9,6 +9,9 @@ import pytest
 
 from perfkit.config import PerformanceConfig
 from perfkit.core.message import Response
+from perfkit.dashboard.pages.requests import REQUESTS
+from perfkit.http.openapi.operations import operations
+from perfkit.http.openapi.schemas import Schemas
 from perfkit.http.recording.answers import Wanted
 from perfkit.http.routes import API_RATE, Routes
 from perfkit.recorder import KeptExchange, KeptSpan, RecorderSettings
@@ -46,7 +49,19 @@ def test_a_list_is_told_without_spans() -> None:
 def test_filters_reach_the_recorder() -> None:
     service = Service()
     asked(service, "/perfkit/api/requests", "route=GET+/orders&status=5xx&min_seconds=0.25&limit=7")
-    assert service.wanted == [Wanted(route="GET /orders", status="5xx", min_seconds=0.25, limit=7)]
+    asked(service, "/perfkit/api/requests", "reason=slow&max_seconds=1.5&from=1790000000.5&to=1790000060")
+    assert service.wanted == [
+        Wanted(route="GET /orders", status="5xx", min_seconds=0.25, limit=7),
+        Wanted(reason="slow", max_seconds=1.5, since=1_790_000_000.5, until=1_790_000_060.0),
+    ]
+
+
+def test_the_list_has_all_filters_of_the_page() -> None:
+    named = {"least": "min_seconds", "most": "max_seconds"}
+    filters = {named.get(name, name) for name in REQUESTS.parameters}
+    config = PerformanceConfig()
+    described = next(each for each in operations(config, Schemas()) if each.name == "requests")
+    assert {each["name"] for each in described.parameters} == filters | {"limit"}
 
 
 @pytest.mark.parametrize(
@@ -60,6 +75,11 @@ def test_filters_reach_the_recorder() -> None:
         "min_seconds=nan",
         "min_seconds=inf",
         "min_seconds=86401",
+        "max_seconds=-1",
+        "max_seconds=86401",
+        "reason=fast",
+        "from=yesterday",
+        "to=-1",
         "status=20",
         "status=6xx",
         "status=200x",

@@ -136,6 +136,8 @@ def test_a_list_is_filtered() -> None:
     assert found(route="POST /a") == found(route="/") == ()
     assert len(found(status=503)) == len(found(status="5xx")) == len(found(status="503")) == 2
     assert [kept.seconds for kept in found(min_seconds=0.25)] == [0.3, 2.0]
+    assert [kept.seconds for kept in found(reason="error")] == [kept.seconds for kept in found(status="5xx")]
+    assert (len(found(reason="asked")), found(reason="sample")) == (2, ())
     assert (len(found(limit=2)), found(limit=0), found(limit=-1)) == (2, (), ())
 
 

@@ -70,7 +70,8 @@ class Command(BaseCommand):
     def _pass_on(self, command: str, arguments: list[str]) -> None:
         module, _, name = (settings.WSGI_APPLICATION or "").rpartition(".")
         app = f"{module}:{name}" if module else "django.core.wsgi:get_wsgi_application()"
-        code = pass_on(command, list(_of_the_command(arguments)), config=self._valid(), port=PORT, app=app)
+        given, server = list(_of_the_command(arguments)), "manage.py runserver listens unless it is told otherwise"
+        code = pass_on(command, given, config=self._valid(), port=PORT, app=app, server=server)
         if code:
             sys.exit(code)
 

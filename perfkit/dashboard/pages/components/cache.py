@@ -16,6 +16,7 @@ from perfkit.dashboard.parameters import Choice, Given, Parameter
 from perfkit.dashboard.parts import Columns, cell, empty, section, table
 from perfkit.dashboard.sections.components import lookups
 from perfkit.dashboard.sections.found import figures, found_card, sort_link
+from perfkit.dashboard.timeline.comparison import whole_notice
 
 if TYPE_CHECKING:
     from perfkit.dashboard.documents.contract import CacheDocument
@@ -57,6 +58,7 @@ class Cache(Page[None]):
         )
         return [
             h("h1", {"class": "hidden"}, "Cache"),
+            whole_notice(shown),
             facts,
             found_card(shown, given, "cache"),
             _spaces(shown, cache, given),

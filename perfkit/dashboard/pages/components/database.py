@@ -18,6 +18,7 @@ from perfkit.dashboard.page import Page
 from perfkit.dashboard.parameters import Choice, Given, Parameter, Text
 from perfkit.dashboard.parts import Columns, breakable, cell, empty, section, site_code, state, table
 from perfkit.dashboard.sections.found import figures, found_card, sort_link
+from perfkit.dashboard.timeline.comparison import whole_notice
 from perfkit.database.pool.metrics import CONNECTIONS, HELD, PENDING, WAITED
 from perfkit.database.report.statistics import SlowQuery
 from perfkit.store.quantiles import quantile
@@ -96,6 +97,7 @@ class Database(Page[PoolsFound]):
         )
         return [
             h("h1", {"class": "hidden"}, "Database"),
+            whole_notice(shown),
             facts,
             found_card(shown, given, "database"),
             _shapes(found.queries, shown, given),

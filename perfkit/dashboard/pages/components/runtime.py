@@ -12,6 +12,7 @@ from perfkit.dashboard.parameters import Given
 from perfkit.dashboard.parts import Columns, breakable, cell, section, table
 from perfkit.dashboard.sections.found import figures, found_card
 from perfkit.dashboard.sections.tables import blocked_table, workers_table
+from perfkit.dashboard.timeline.comparison import whole_notice
 from perfkit.performance.snapshot import Latency, PerformanceSnapshot
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ class Runtime(Page[None]):
         )
         return [
             h("h1", {"class": "hidden"}, "Runtime"),
+            whole_notice(shown, "are those of now and of late, those of blocked loops count since the start"),
             facts,
             found_card(shown, given, "performance"),
             _breaches(performance, shown.at),

@@ -219,6 +219,27 @@ def test_a_dependency_that_fails_is_a_finding(recorder: Recorder) -> None:
     assert list(recorder.findings()) == []
 
 
+@pytest.mark.parametrize(
+    ("host", "name"),
+    [
+        ("127.0.0.1:43121", "127.0.0.1"),
+        ("localhost:60999", "localhost"),
+        ("[::1]:32768", "[::1]"),
+        ("127.0.0.1:15001", "127.0.0.1:15001"),
+        ("localhost", "localhost"),
+        ("10.0.0.7:43121", "10.0.0.7:43121"),
+        ("stock.example:43121", "stock.example:43121"),
+    ],
+)
+def test_a_stub_on_any_free_port_of_this_machine_is_the_same_problem_in_the_next_run(
+    recorder: Recorder, host: str, name: str
+) -> None:
+    for _ in range(100):
+        recorder.record(host, "GET", "timeout", 0.0)
+    (finding,) = recorder.findings()
+    assert (finding.object, finding.fingerprint) == (host, f"failing_dependency:{name}")
+
+
 def test_what_would_be_gained_is_the_time_of_the_calls_that_failed(recorder: Recorder) -> None:
     exchange = begin_exchange()
     try:
