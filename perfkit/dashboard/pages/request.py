@@ -12,10 +12,11 @@ import msgspec
 from perfkit.advice.wording import NOTHING, count, route_name, seconds
 from perfkit.core.findings import Finding
 from perfkit.dashboard.data import OverviewData
+from perfkit.dashboard.exchange.tabs import TABS, links, spans_card
 from perfkit.dashboard.html import Child, Markup, h
 from perfkit.dashboard.page import Page
-from perfkit.dashboard.parameters import Given, Parameter, Text
-from perfkit.dashboard.parts import breakable, cell, route_link, section, state, table
+from perfkit.dashboard.parameters import Choice, Given, Parameter, Text
+from perfkit.dashboard.parts import breakable, cell, empty, route_link, section, state, table
 from perfkit.dashboard.sections.excerpt import Excerpt, excerpt, source
 from perfkit.dashboard.sections.kept import WHY
 from perfkit.dashboard.sections.recommendations import finding_list
@@ -38,22 +39,26 @@ class RequestFound(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         excerpts: The source around the call sites that took most, by site; empty outside of development.
+        texts: Its statements in full, by the id of their shape, as far as they are known.
     """
 
     kept: KeptExchange
     excerpts: dict[str, Excerpt] = {}
+    texts: dict[str, str] = {}
 
 
 class Request(Page[RequestFound]):
     """Where its time went, where from, and how it ended."""
 
-    parameters: ClassVar[Mapping[str, Parameter]] = {"id": Text(32)}
+    parameters: ClassVar[Mapping[str, Parameter]] = {"id": Text(32), "tab": Choice(TABS)}
 
     def gather(self, system: PerformanceSystem, shown: OverviewData, given: Given) -> RequestFound | None:
         """Return the request; None if it is not kept (any more)."""
         kept = system.recorder.get(given.text("id"))
         if kept is None:
             return None
+        if given.text("tab") != "timeline":
+            return RequestFound(kept=kept, texts=_texts(system, shown, kept) if given.text("tab") == "queries" else {})
         sites = _sites(kept) if system.config.environment == "development" else []
         found = {site: lines for site in sites if (lines := excerpt(site))}
         return RequestFound(kept=kept, excerpts=dict(list(found.items())[:MOST_EXCERPTS]))
@@ -73,36 +78,49 @@ class Request(Page[RequestFound]):
                 h("h1", {"class": "hidden"}, "Request"),
                 section("request", "Request", h("p", {"class": "empty"}, said), h("p", None, back)),
             ]
-        kept = found.kept
+        kept, tab = found.kept, given.text("tab")
         spent = section("spent", f"Where its {seconds(kept.seconds)} went", breakdown(kinds_of(kept), kept.seconds))
-        cards: list[Child] = [_headline(kept, back), _facts(shown, kept), spent, waterfall(kept, shown.editor)]
-        if own := _found(shown, kept):
-            note = h("a", {"class": "more", "href": "./advice"}, "All advice")
-            cards.append(section("advice", "What was found there", finding_list(shown, given, own), note=note))
-        if found.excerpts:
-            listings = [source(site, lines, shown.editor) for site, lines in found.excerpts.items()]
-            cards.append(section("source", "Your code there", listings, note="shown in development only"))
-        if kept.exception is not None:
-            cards.append(_exception(kept.exception))
-        if kept.headers:
-            columns: list[tuple[Child, str]] = [("Header", ""), ("Value", "text")]
-            rows: list[list[Child]] = [
-                [h("code", None, name), cell(value, "text")] for name, value in kept.headers.items()
-            ]
-            cards.append(
-                section(
-                    "headers",
-                    "Headers of the request",
-                    table("Headers", columns, rows, "headers"),
-                    note="those that are safe to keep",
-                )
-            )
-        cards.append(_again(shown, kept))
-        return cards
+        cards: list[Child] = [_headline(kept, back), _facts(shown, kept), spent, links(kept, given)]
+        if tab == "timeline":
+            return [*cards, *_timeline(shown, found, given)]
+        if tab == "request":
+            return [*cards, _headers(kept), _again(shown, kept)]
+        return [*cards, spans_card(tab, kept, found.texts, shown.editor)]
 
     def document(self, shown: OverviewData, found: RequestFound | None, given: Given) -> Mapping[str, object]:
         """Return the request; ``api/request`` is answered by `perfkit.http.recording`."""
         return {"request": found.kept if found else None}
+
+
+def _texts(system: PerformanceSystem, shown: OverviewData, kept: KeptExchange) -> dict[str, str]:
+    """Return the statements that it sent in full, without any value; a look must not wake the database's part."""
+    if "database" in (*shown.off, *shown.asleep):
+        return {}
+    wanted = {span.variant for span in kept.spans if span.kind == "sql"}
+    return {each.id: each.sql for each in system.database.get_queries() if each.id in wanted}
+
+
+def _timeline(shown: OverviewData, found: RequestFound, given: Given) -> list[Child]:
+    """Return why it failed, where the time went, what was found there, and the user's code."""
+    kept = found.kept
+    cards: list[Child] = [_exception(kept.exception)] if kept.exception is not None else []
+    cards.append(waterfall(kept, shown.editor))
+    if own := _found(shown, kept):
+        note = h("a", {"class": "more", "href": "./advice"}, "All advice")
+        cards.append(section("advice", "What was found there", finding_list(shown, given, own), note=note))
+    if found.excerpts:
+        listings = [source(site, lines, shown.editor) for site, lines in found.excerpts.items()]
+        cards.append(section("source", "Your code there", listings, note="shown in development only"))
+    return cards
+
+
+def _headers(kept: KeptExchange) -> Markup:
+    note = "those that are safe to keep"
+    if not kept.headers:
+        return section("headers", "Headers of the request", empty("None of them was kept."), note=note)
+    rows: list[list[Child]] = [[h("code", None, name), cell(value, "text")] for name, value in kept.headers.items()]
+    body = table("Headers", [("Header", ""), ("Value", "text")], rows, "headers")
+    return section("headers", "Headers of the request", body, note=note)
 
 
 def _sites(kept: KeptExchange) -> list[str]:
