@@ -12,6 +12,7 @@ import msgspec
 from perfkit.advice.wording import NOTHING, count, route_name, seconds
 from perfkit.core.findings import Finding
 from perfkit.dashboard.data import OverviewData
+from perfkit.dashboard.exchange.handler import Handler, handler_line, handler_of
 from perfkit.dashboard.exchange.tabs import TABS, links, spans_card
 from perfkit.dashboard.html import Child, Markup, h
 from perfkit.dashboard.page import Page
@@ -39,11 +40,13 @@ class RequestFound(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         excerpts: The source around the call sites that took most, by site; empty outside of development.
+        handler: What answers its route; None where the app does not say.
         texts: Its statements in full, by the id of their shape, as far as they are known.
     """
 
     kept: KeptExchange
     excerpts: dict[str, Excerpt] = {}
+    handler: Handler | None = None
     texts: dict[str, str] = {}
 
 
@@ -57,11 +60,13 @@ class Request(Page[RequestFound]):
         kept = system.recorder.get(given.text("id"))
         if kept is None:
             return None
+        handler = handler_of(system, kept.method, kept.route)
         if given.text("tab") != "timeline":
-            return RequestFound(kept=kept, texts=_texts(system, shown, kept) if given.text("tab") == "queries" else {})
+            texts = _texts(system, shown, kept) if given.text("tab") == "queries" else {}
+            return RequestFound(kept=kept, handler=handler, texts=texts)
         sites = _sites(kept) if system.config.environment == "development" else []
         found = {site: lines for site in sites if (lines := excerpt(site))}
-        return RequestFound(kept=kept, excerpts=dict(list(found.items())[:MOST_EXCERPTS]))
+        return RequestFound(kept=kept, handler=handler, excerpts=dict(list(found.items())[:MOST_EXCERPTS]))
 
     def title(self, shown: OverviewData, found: RequestFound | None, given: Given) -> str:
         """Return its route and how long it took."""
@@ -80,7 +85,7 @@ class Request(Page[RequestFound]):
             ]
         kept, tab = found.kept, given.text("tab")
         spent = section("spent", f"Where its {seconds(kept.seconds)} went", breakdown(kinds_of(kept), kept.seconds))
-        cards: list[Child] = [_headline(kept, back), _facts(shown, kept), spent, links(kept, given)]
+        cards: list[Child] = [_headline(shown, found, back), _facts(shown, kept), spent, links(kept, given)]
         if tab == "timeline":
             return [*cards, *_timeline(shown, found, given)]
         if tab == "request":
@@ -153,7 +158,8 @@ def _again(shown: OverviewData, kept: KeptExchange) -> Markup:
     )
 
 
-def _headline(kept: KeptExchange, back: Markup) -> Markup:
+def _headline(shown: OverviewData, found: RequestFound, back: Markup) -> Markup:
+    kept = found.kept
     name = route_name(kept.method, kept.route) + (f"?{kept.query}" if kept.query else "")
     return h(
         "div",
@@ -161,6 +167,7 @@ def _headline(kept: KeptExchange, back: Markup) -> Markup:
         back,
         h("h1", None, h("code", None, breakable(name))),
         h("a", {"class": "more", "href": f"./api/request?id={kept.id}"}, "JSON"),
+        handler_line(found.handler, shown.editor),
     )
 
 
