@@ -25,6 +25,7 @@ from perfkit.advising import advising
 from perfkit.components import TICK, Components
 from perfkit.config import PerformanceConfig, get_performance_config, validate_performance_config
 from perfkit.core.clock import Clock, SystemClock
+from perfkit.core.code.handlers import Handlers
 from perfkit.core.component import Component
 from perfkit.core.context import Context
 from perfkit.core.errors import ComponentNotFoundError, ErrorLog
@@ -61,6 +62,7 @@ class PerformanceSystem:
         clock: The time that everything inside takes.
         errors: Where internal errors end.
         loops: The event loops that serve the app in this process.
+        handlers: Which functions answer its routes.
     """
 
     def __init__(
@@ -86,7 +88,7 @@ class PerformanceSystem:
         self.config = _resolve(config, environment)
         self.clock: Clock = clock or SystemClock()
         self.errors = ErrorLog(clock=self.clock)
-        self.loops = Loops(self.errors)
+        self.loops, self.handlers = Loops(self.errors), Handlers(self.errors)
         self._events = Events(self.errors, self.loops)
         self._scheduler = Scheduler(clock=self.clock, errors=self.errors)
         self.store = Store(

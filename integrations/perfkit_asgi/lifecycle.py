@@ -16,7 +16,7 @@ from perfkit.http.queueing import header_of
 from perfkit.http.recording.keeping import EVERY
 from perfkit_asgi.answers import body_of, hide_token, request_of, send_response
 from perfkit_asgi.routes import RouteTable, routed
-from perfkit_asgi.sightings import describer
+from perfkit_asgi.sightings import describer, finder
 from perfkit_asgi.types import ASGIApp, Message, Receive, Scope, Send
 
 if TYPE_CHECKING:
@@ -86,6 +86,7 @@ class Lifecycle(Attachment):
             with self.errors.guarded("asgi", "cannot tell which requests a blocked loop keeps waiting"):
                 system = self.instrumentation.system
                 system.loops.describe_with(describer(system, self._app, scope))
+                system.handlers.find_with(finder(self._app, scope))
         recorder = self.instrumentation
         paths = EVERY if self.keeping.listens else self.paths
         return (paths, recorder.system.store, recorder.rows, recorder.system)

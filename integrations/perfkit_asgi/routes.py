@@ -13,7 +13,7 @@ import re
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 __all__ = ["RouteTable", "Served", "matched", "route_key", "routed"]
 
@@ -35,6 +35,10 @@ class _Place(NamedTuple):
     prefix: str
     template: str
     is_mount: bool = False
+
+
+_Reached: TypeAlias = tuple[object, Any, object, _Place]
+"""What stands for a route in the scope, the route, its endpoint, and where it can be reached."""
 
 
 class Served:
@@ -101,11 +105,19 @@ class RouteTable:
             return known[0].template, True
         return (_own_path(route) if self._root() is None else ""), True
 
+    def endpoint(self, method: str, template: str) -> object:
+        """Return what answers *method* at *template*, None if nothing is known to. Any thread may ask."""
+        for _, route, endpoint, place in _walked(getattr(self._root(), "routes", ()), "", 0):
+            if place.template == template and method in (getattr(route, "methods", None) or (method,)):
+                return endpoint
+        return None
+
     def _look_up(self, subject: object) -> list[_Place]:
         known = self._places.get(id(subject))
         if known is None:
             self._places, self._held = {}, []
-            self._walk(getattr(self._root(), "routes", ()), "", 0)
+            for each, _, endpoint, place in _walked(getattr(self._root(), "routes", ()), "", 0):
+                self._add(each, endpoint, place)
             known = self._known(subject)
         return known
 
@@ -117,20 +129,6 @@ class RouteTable:
             self._held.append(subject)
         return known
 
-    def _walk(self, routes: Iterable[Any], prefix: str, depth: int) -> None:
-        if depth > MAX_DEPTH:
-            return
-        for subject, route in _expanded(routes):
-            path = _own_path(route)
-            inner = getattr(route, "routes", None) or getattr(routed(getattr(route, "app", None)), "routes", None)
-            if inner:
-                self._walk(inner, prefix + path, depth + 1)
-                self._add(subject, route.app, _Place(prefix + path, "", is_mount=True))
-            elif _is_mount(route):
-                self._add(subject, route.app, _Place(prefix + path, f"{prefix}{path}/{{path}}", is_mount=True))
-            elif path:
-                self._add(subject, getattr(route, "endpoint", None), _Place(prefix, prefix + path))
-
     def _add(self, subject: object, endpoint: object, place: _Place) -> None:
         """Remember *place* for the route *subject* and for its *endpoint*; places with fewer parameters come first."""
         for each in (subject,) if endpoint is None else (subject, endpoint):
@@ -138,6 +136,20 @@ class RouteTable:
             if place not in known:
                 known.append(place)
                 known.sort(key=lambda one: one.template.count("{"))
+
+
+def _walked(routes: Iterable[Any], prefix: str, depth: int) -> Iterator[_Reached]:
+    if depth > MAX_DEPTH:
+        return
+    for subject, route in _expanded(routes):
+        path = _own_path(route)
+        inner = getattr(route, "routes", None) or getattr(routed(getattr(route, "app", None)), "routes", None)
+        yield from _walked(inner or (), prefix + path, depth + 1)
+        if inner or _is_mount(route):
+            template = "" if inner else f"{prefix}{path}/{{path}}"
+            yield subject, route, route.app, _Place(prefix + path, template, is_mount=True)
+        elif path:
+            yield subject, route, getattr(route, "endpoint", None), _Place(prefix, prefix + path)
 
 
 def _expanded(routes: Iterable[Any]) -> Iterator[tuple[object, Any]]:

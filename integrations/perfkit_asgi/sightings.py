@@ -1,4 +1,4 @@
-"""Which request the frame of a running app belongs to, for reports about a blocked loop. No request pays for this."""
+"""What others ask about a running app: whose frame is this, which function answers a route? No request pays for it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from time import perf_counter
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from perfkit.core.code.handlers import Finder
 from perfkit.core.loops import SeenExchange
 from perfkit_asgi.routes import RouteTable
 from perfkit_asgi.types import ASGIApp, Scope
@@ -15,7 +16,7 @@ from perfkit_asgi.types import ASGIApp, Scope
 if TYPE_CHECKING:
     from perfkit.system import PerformanceSystem
 
-__all__ = ["describer"]
+__all__ = ["describer", "finder"]
 
 
 def describer(system: PerformanceSystem, app: ASGIApp, scope: Scope) -> Callable[[FrameType], SeenExchange | None]:
@@ -45,6 +46,13 @@ def describer(system: PerformanceSystem, app: ASGIApp, scope: Scope) -> Callable
         )
 
     return describe
+
+
+def finder(app: ASGIApp, scope: Scope) -> Finder:
+    """Return what finds the endpoint of a route; *app* is held weakly."""
+    routes = RouteTable()
+    routes.attach(app, scope)
+    return routes.endpoint
 
 
 _MIDDLEWARE = __file__.replace("sightings.py", "middleware.py")

@@ -17,6 +17,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from perfkit.http.queueing import variable_of
 from perfkit_django.answers import base_url
+from perfkit_django.routes import view_of
 from perfkit_django.settings import given, usable, validate
 from perfkit_django.sightings import describer
 from perfkit_django.site import Site
@@ -116,6 +117,7 @@ class Lifecycle:
         if self._described is not site:
             self._described = site
             recorder.system.loops.describe_with(describer(recorder.system))
+            recorder.system.handlers.find_with(view_of)
         with site.errors.guarded(site.adapter, "could not look how long a request waited"):
             recorder.queue_time.look(variable_of(request.META))
             recorder.queue_time.watch(self, Lifecycle.cool)

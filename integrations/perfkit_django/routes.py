@@ -17,7 +17,7 @@ from django.urls.resolvers import LocalePrefixPattern, RegexPattern
 from django.utils.functional import Promise
 from django.utils.translation import override
 
-__all__ = ["readable", "template"]
+__all__ = ["readable", "template", "view_of"]
 
 LANGUAGE = "<language>/"
 """Stands for the prefix of `i18n_patterns`, also where the default language has none."""
@@ -47,6 +47,25 @@ def template(request: Any) -> str:
         with override(settings.LANGUAGE_CODE):
             return "/" + "".join(map(_part, chain))
     return "/" + "".join(map(_part, chain))
+
+
+def view_of(method: str, route: str) -> object:
+    """Return the view of the site whose template is *route*, None if there is none. No request pays for this."""
+    with override(settings.LANGUAGE_CODE):
+        for patterns, view in _views(get_resolver(), (), 0):
+            if "/" + "".join(map(_part, patterns)) == route:
+                return view
+    return None
+
+
+def _views(resolver: Any, above: tuple[Any, ...], depth: int) -> Iterator[tuple[tuple[Any, ...], object]]:
+    """Give the patterns from below *resolver* down to each view, with the view."""
+    for each in resolver.url_patterns if depth <= MAX_DEPTH else ():
+        patterns = (*above, each.pattern)
+        if hasattr(each, "url_patterns"):
+            yield from _views(each, patterns, depth + 1)
+        else:
+            yield patterns, each.callback
 
 
 def _chain(resolver: Any, match: Any, prefix: str, depth: int) -> list[Any] | None:

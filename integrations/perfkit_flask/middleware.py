@@ -28,6 +28,7 @@ from perfkit.http.attachment import AppFacts, error_name
 from perfkit.store.exchanges import BOUNDS, IS_LOCKED, SUM, count_begun, count_ended
 from perfkit.store.layout import FINISHED, STARTED
 from perfkit_flask.exchange import FlaskExchange
+from perfkit_flask.handlers import finder
 from perfkit_flask.holding import unbound, without_hold
 from perfkit_flask.settings import settings_of
 from perfkit_wsgi import PerfkitMiddleware
@@ -151,8 +152,10 @@ class FlaskMiddleware(PerfkitMiddleware):
         return result
 
     def _begin_serving(self, environ: Environ) -> None:
-        before = self.app
+        before, is_known = self.app, self._is_described
         super()._begin_serving(environ)
+        if not is_known:
+            self._attachment.instrumentation.system.handlers.find_with(finder(self._flask))
         if self.app is not before:
             surrounded = self.app
             self._serve = lambda _held, environ, start_response: surrounded(environ, start_response)

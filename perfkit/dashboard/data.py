@@ -49,6 +49,7 @@ class OverviewData(msgspec.Struct, frozen=True, kw_only=True):
         timezone: The server's zone, in which times are shown.
         is_shared: True if the numbers are those of all workers, False if of this one alone.
         degraded: Why the store could not do what was wished; empty if it could.
+        background_share: Part of one core that perfkit's own threads take in this worker; None if it is not known.
         live: Seconds after which the page loads itself again; None for a page that stands still.
         action_token: What the forms of this visitor bring; empty for who may not act.
         editor: What opens a line of code; None outside of development, or where nobody says.
@@ -83,6 +84,7 @@ class OverviewData(msgspec.Struct, frozen=True, kw_only=True):
     timezone: tzinfo = UTC
     is_shared: bool = True
     degraded: str = ""
+    background_share: float | None = None
     live: int | None = None
     action_token: str = ""
     editor: Editor | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from perfkit.advice.wording import age, count
+from perfkit.advice.wording import age, count, percent
 from perfkit.core.status import Status
 from perfkit.dashboard.assets import asset_url
 from perfkit.dashboard.data import LIVE_SECONDS, OverviewData
@@ -216,4 +216,6 @@ def _footer(data: OverviewData) -> Markup:
     is_all = data.is_shared or live <= 1
     whose = f"data from {count(live, 'worker')}" if is_all else "data from this worker alone"
     facts = [f"perfkit {data.version}", *([whose] if "performance" not in data.missing else [])]
+    if data.background_share is not None:
+        facts.append(f"its threads take {percent(data.background_share)} of a core in this worker")
     return h("footer", {"class": "bottom"}, h("p", None, " · ".join(facts), " · ", stamp(data.at, data.timezone)))

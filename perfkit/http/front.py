@@ -159,6 +159,7 @@ class Front:
         from perfkit.dashboard import OverviewData
         from perfkit.dashboard.editor import editor_of
         from perfkit.http.dashboard.absent import NO_HEALTH, NO_PERFORMANCE
+        from perfkit.http.dashboard.cost import background_share
 
         dashboard = self._system.get_performance_dashboard(wake=False)
         components, config = dashboard.components, self._system.config
@@ -191,6 +192,7 @@ class Front:
             timezone=datetime.now().astimezone().tzinfo or UTC,
             is_shared=dashboard.is_shared,
             degraded=dashboard.degraded,
+            background_share=background_share(),
         )
 
     def found(self, entry: Entry, shown: OverviewData, given: Given) -> object:

@@ -17,6 +17,7 @@ from perfkit.alerts.snapshot import AlertRecord, AlertsSnapshot
 from perfkit.cache.snapshot import CacheSnapshot
 from perfkit.core.findings import Finding
 from perfkit.dashboard.actions.audit import Done
+from perfkit.dashboard.exchange.handler import Handler
 from perfkit.dashboard.pages.components.database import PoolRow
 from perfkit.dashboard.pages.components.upstreams import HostRow
 from perfkit.dashboard.pages.route import Outcome
@@ -159,6 +160,7 @@ class RouteDocument(TypedDict):
 
     Attributes:
         window: Seconds that the numbers cover.
+        handler: The function that answers it; null where the app does not say.
         target: Seconds that 95 of 100 of its requests should stay within.
         outcomes: The same by status and error, the most first.
         boundaries, counts: Its histogram: requests up to each boundary (seconds), those above the last one at the end.
@@ -171,6 +173,7 @@ class RouteDocument(TypedDict):
 
     route: RouteSnapshot | None
     window: NotRequired[float]
+    handler: NotRequired[Handler | None]
     target: NotRequired[float]
     outcomes: NotRequired[Sequence[Outcome]]
     trend: NotRequired[Trend]

@@ -12,10 +12,12 @@ import msgspec
 from perfkit.advice.wording import NOTHING, count, route_name, seconds
 from perfkit.core.findings import Finding
 from perfkit.dashboard.data import OverviewData
+from perfkit.dashboard.exchange.handler import Handler, handler_line, handler_of
+from perfkit.dashboard.exchange.tabs import TABS, links, spans_card
 from perfkit.dashboard.html import Child, Markup, h
 from perfkit.dashboard.page import Page
-from perfkit.dashboard.parameters import Given, Parameter, Text
-from perfkit.dashboard.parts import breakable, cell, route_link, section, state, table
+from perfkit.dashboard.parameters import Choice, Given, Parameter, Text
+from perfkit.dashboard.parts import breakable, cell, empty, route_link, section, state, table
 from perfkit.dashboard.sections.excerpt import Excerpt, excerpt, source
 from perfkit.dashboard.sections.kept import WHY
 from perfkit.dashboard.sections.recommendations import finding_list
@@ -38,25 +40,33 @@ class RequestFound(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         excerpts: The source around the call sites that took most, by site; empty outside of development.
+        handler: What answers its route; None where the app does not say.
+        texts: Its statements in full, by the id of their shape, as far as they are known.
     """
 
     kept: KeptExchange
     excerpts: dict[str, Excerpt] = {}
+    handler: Handler | None = None
+    texts: dict[str, str] = {}
 
 
 class Request(Page[RequestFound]):
     """Where its time went, where from, and how it ended."""
 
-    parameters: ClassVar[Mapping[str, Parameter]] = {"id": Text(32)}
+    parameters: ClassVar[Mapping[str, Parameter]] = {"id": Text(32), "tab": Choice(TABS)}
 
     def gather(self, system: PerformanceSystem, shown: OverviewData, given: Given) -> RequestFound | None:
         """Return the request; None if it is not kept (any more)."""
         kept = system.recorder.get(given.text("id"))
         if kept is None:
             return None
+        handler = handler_of(system, kept.method, kept.route)
+        if given.text("tab") != "timeline":
+            texts = _texts(system, shown, kept) if given.text("tab") == "queries" else {}
+            return RequestFound(kept=kept, handler=handler, texts=texts)
         sites = _sites(kept) if system.config.environment == "development" else []
         found = {site: lines for site in sites if (lines := excerpt(site))}
-        return RequestFound(kept=kept, excerpts=dict(list(found.items())[:MOST_EXCERPTS]))
+        return RequestFound(kept=kept, handler=handler, excerpts=dict(list(found.items())[:MOST_EXCERPTS]))
 
     def title(self, shown: OverviewData, found: RequestFound | None, given: Given) -> str:
         """Return its route and how long it took."""
@@ -73,36 +83,49 @@ class Request(Page[RequestFound]):
                 h("h1", {"class": "hidden"}, "Request"),
                 section("request", "Request", h("p", {"class": "empty"}, said), h("p", None, back)),
             ]
-        kept = found.kept
+        kept, tab = found.kept, given.text("tab")
         spent = section("spent", f"Where its {seconds(kept.seconds)} went", breakdown(kinds_of(kept), kept.seconds))
-        cards: list[Child] = [_headline(kept, back), _facts(shown, kept), spent, waterfall(kept, shown.editor)]
-        if own := _found(shown, kept):
-            note = h("a", {"class": "more", "href": "./advice"}, "All advice")
-            cards.append(section("advice", "What was found there", finding_list(shown, given, own), note=note))
-        if found.excerpts:
-            listings = [source(site, lines, shown.editor) for site, lines in found.excerpts.items()]
-            cards.append(section("source", "Your code there", listings, note="shown in development only"))
-        if kept.exception is not None:
-            cards.append(_exception(kept.exception))
-        if kept.headers:
-            columns: list[tuple[Child, str]] = [("Header", ""), ("Value", "text")]
-            rows: list[list[Child]] = [
-                [h("code", None, name), cell(value, "text")] for name, value in kept.headers.items()
-            ]
-            cards.append(
-                section(
-                    "headers",
-                    "Headers of the request",
-                    table("Headers", columns, rows, "headers"),
-                    note="those that are safe to keep",
-                )
-            )
-        cards.append(_again(shown, kept))
-        return cards
+        cards: list[Child] = [_headline(shown, found, back), _facts(shown, kept), spent, links(kept, given)]
+        if tab == "timeline":
+            return [*cards, *_timeline(shown, found, given)]
+        if tab == "request":
+            return [*cards, _headers(kept), _again(shown, kept)]
+        return [*cards, spans_card(tab, kept, found.texts, shown.editor)]
 
     def document(self, shown: OverviewData, found: RequestFound | None, given: Given) -> Mapping[str, object]:
         """Return the request; ``api/request`` is answered by `perfkit.http.recording`."""
         return {"request": found.kept if found else None}
+
+
+def _texts(system: PerformanceSystem, shown: OverviewData, kept: KeptExchange) -> dict[str, str]:
+    """Return the statements that it sent in full, without any value; a look must not wake the database's part."""
+    if "database" in (*shown.off, *shown.asleep):
+        return {}
+    wanted = {span.variant for span in kept.spans if span.kind == "sql"}
+    return {each.id: each.sql for each in system.database.get_queries() if each.id in wanted}
+
+
+def _timeline(shown: OverviewData, found: RequestFound, given: Given) -> list[Child]:
+    """Return why it failed, where the time went, what was found there, and the user's code."""
+    kept = found.kept
+    cards: list[Child] = [_exception(kept.exception)] if kept.exception is not None else []
+    cards.append(waterfall(kept, shown.editor))
+    if own := _found(shown, kept):
+        note = h("a", {"class": "more", "href": "./advice"}, "All advice")
+        cards.append(section("advice", "What was found there", finding_list(shown, given, own), note=note))
+    if found.excerpts:
+        listings = [source(site, lines, shown.editor) for site, lines in found.excerpts.items()]
+        cards.append(section("source", "Your code there", listings, note="shown in development only"))
+    return cards
+
+
+def _headers(kept: KeptExchange) -> Markup:
+    note = "those that are safe to keep"
+    if not kept.headers:
+        return section("headers", "Headers of the request", empty("None of them was kept."), note=note)
+    rows: list[list[Child]] = [[h("code", None, name), cell(value, "text")] for name, value in kept.headers.items()]
+    body = table("Headers", [("Header", ""), ("Value", "text")], rows, "headers")
+    return section("headers", "Headers of the request", body, note=note)
 
 
 def _sites(kept: KeptExchange) -> list[str]:
@@ -135,7 +158,8 @@ def _again(shown: OverviewData, kept: KeptExchange) -> Markup:
     )
 
 
-def _headline(kept: KeptExchange, back: Markup) -> Markup:
+def _headline(shown: OverviewData, found: RequestFound, back: Markup) -> Markup:
+    kept = found.kept
     name = route_name(kept.method, kept.route) + (f"?{kept.query}" if kept.query else "")
     return h(
         "div",
@@ -143,6 +167,7 @@ def _headline(kept: KeptExchange, back: Markup) -> Markup:
         back,
         h("h1", None, h("code", None, breakable(name))),
         h("a", {"class": "more", "href": f"./api/request?id={kept.id}"}, "JSON"),
+        handler_line(found.handler, shown.editor),
     )
 
 

@@ -13,6 +13,7 @@ from perfkit.core.families import Histogram, Point
 from perfkit.core.findings import Finding
 from perfkit.dashboard.charts import distribution, is_target_shown, latency_chart, traffic_chart
 from perfkit.dashboard.data import OverviewData
+from perfkit.dashboard.exchange.handler import Handler, handler_line, handler_of
 from perfkit.dashboard.html import Child, Markup, h
 from perfkit.dashboard.page import Page
 from perfkit.dashboard.parameters import Given, Parameter, Text
@@ -76,6 +77,7 @@ class RouteFound(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         window: Seconds that it covers; fewer while the service is younger.
         summary: None if there was no request in the window.
+        handler: What answers it; None where the app does not say.
         trend: Empty if the route has no place of its own in the history.
         kept: Those of its requests that were kept whole, the slowest first.
         gains: What it would save if its dearest parts took no time.
@@ -91,6 +93,7 @@ class RouteFound(msgspec.Struct, frozen=True, kw_only=True):
     summary: RouteSnapshot | None = None
     outcomes: tuple[Outcome, ...] = ()
     trend: Trend = Trend(step=1.0)
+    handler: Handler | None = None
     boundaries: tuple[float, ...] = ()
     counts: tuple[float, ...] = ()
     kept: tuple[KeptExchange, ...] = ()
@@ -124,6 +127,7 @@ class Route(Page[RouteFound]):
             window=seen.duration,
             method=method,
             route=route,
+            handler=handler_of(system, method, route),
             summary=msgspec.structs.replace(
                 with_queries(found, store.families(COUNTED))[0],
                 share=found[0].seconds / whole if whole > 0.0 else 0.0,
@@ -159,6 +163,7 @@ class Route(Page[RouteFound]):
             back,
             h("h1", None, h("code", None, breakable(name))),
             range_links(given, shown.at, shown.timezone, shown.recordings),
+            handler_line(found.handler, shown.editor),
         )
         own = findings_of(found.method, found.route, shown.recommendations)
         cards = [_numbers(shown, found, found.summary), _charts(shown, found, given, span)]
@@ -171,6 +176,7 @@ class Route(Page[RouteFound]):
         return {
             "window": found.window,
             "route": found.summary,
+            "handler": found.handler,
             "target": shown.targets.of_route(found.method, found.route),
             "outcomes": found.outcomes,
             "trend": found.trend,
