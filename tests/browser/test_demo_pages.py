@@ -14,6 +14,7 @@ from running_demo import RunningDemo, get
 from visits import Visit
 
 from perfkit.dashboard import PAGES, Entry
+from perfkit.dashboard.exchange.tabs import TABS
 
 pytestmark = [
     pytest.mark.browser,
@@ -55,7 +56,17 @@ def query_of(entry: Entry, address: str) -> str:
 
 @pytest.mark.parametrize("entry", PAGES, ids=[entry.name or "overview" for entry in PAGES])
 def test_a_page_of_the_demo_fits_and_breaks_no_rule(browser: Any, pages: str, entry: Entry) -> None:
-    with closing(Visit(browser, f"{pages}{entry.name}{query_of(entry, pages)}")) as visit:
+    check(browser, f"{pages}{entry.name}{query_of(entry, pages)}")
+
+
+@pytest.mark.parametrize("tab", TABS[1:])
+def test_a_tab_of_a_request_fits_and_breaks_no_rule(browser: Any, pages: str, tab: str) -> None:
+    (route,) = (each["id"] for each in kept(pages, "route=GET+%2Fproducts&limit=1"))
+    check(browser, f"{pages}request?id={route}&tab={tab}")
+
+
+def check(browser: Any, address: str) -> None:
+    with closing(Visit(browser, address)) as visit:
         visit.wait("document.querySelector('.tools') !== null")
         assert visit.measure("document.querySelector('main').innerText.length") > 20
         visit.page.keyboard.press("p")  # what axe looks at must not change meanwhile

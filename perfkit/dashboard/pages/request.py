@@ -173,6 +173,7 @@ def _headline(shown: OverviewData, found: RequestFound, back: Markup) -> Markup:
 
 def _facts(shown: OverviewData, kept: KeptExchange) -> Markup:
     tone = "bad" if kept.error else "ok"
+    why = WHY.get(kept.reason, "")
     facts: list[tuple[str, Child]] = [
         (
             "Ended with",
@@ -181,7 +182,7 @@ def _facts(shown: OverviewData, kept: KeptExchange) -> Markup:
         ("Took", seconds(kept.seconds)),
         ("Began", stamp(kept.at, shown.timezone)),
         ("Route", route_link(kept.method, kept.route, route_name(kept.method, kept.route))),
-        ("Kept as", f"{kept.reason}: {WHY[kept.reason]}" if kept.reason in WHY else kept.reason),
+        ("Kept as", h("span", {"title": why or None}, kept.reason, f": {why.partition(';')[0]}" if why else "")),
         ("Served by", f"worker {kept.worker}, process {kept.pid}"),
         ("Spans", count(kept.span_count)),
         ("First byte", seconds(kept.first_byte)),

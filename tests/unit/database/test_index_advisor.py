@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from patience import until
 from sqlalchemy import create_engine, text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool, StaticPool
@@ -206,12 +207,19 @@ def test_an_index_that_was_made_is_proved_by_the_times_before_and_after(
         assert "has its index" in just_made.message
         ask(connection, times=7)
         database.look_at_indexes()
-    (fixed,) = missing(database)
-    assert fixed.fingerprint == finding.fingerprint
-    assert fixed.state is State.FIXED
-    assert fixed.message.startswith("Fixed, ")
-    assert fixed.evidence["calls_since"] == 7
-    assert fixed.evidence["seconds_after"] < fixed.evidence["seconds_before"]
+        (fixed,) = missing(database)
+        assert fixed.fingerprint == finding.fingerprint
+        assert fixed.state is State.FIXED
+        assert fixed.message.startswith("Fixed, ")
+        assert fixed.evidence["calls_since"] == 7
+
+        def gain() -> float:
+            ask(connection, times=20)  # of seven calls one may have waited for the machine
+            database.look_at_indexes()
+            (now,) = missing(database)
+            return float(now.evidence["seconds_before"] - now.evidence["seconds_after"])
+
+        assert until(gain, lambda seconds: seconds > 0.0) > 0.0
 
 
 def test_a_system_recommends_an_index_until_it_is_there(path: Path) -> None:

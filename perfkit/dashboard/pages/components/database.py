@@ -167,7 +167,7 @@ def _row(query: SlowQuery, shown: OverviewData) -> list[Child]:
         cell(count(query.slow)),
         cell(count(query.errors)),
         cell(percent(query.share)),
-        cell(site_code(caller, shown.editor) if caller else NOTHING, ""),
+        cell(site_code(caller, shown.editor) if caller else NOTHING, "from"),
         cell([h("span", {"class": "tag"}, code) for code in list(codes)[:3]], ""),
     ]
 

@@ -232,7 +232,8 @@ async def test_a_cancelled_request_gives_its_server_back(balancer: LoadBalancer,
 
 @pytest.mark.anyio
 async def test_a_slow_answer_is_asked_for_a_second_time(ends: list[End]) -> None:
-    balancer = LoadBalancer("round_robin", settings=LoadBalancerSettings(hedging=True))
+    # With a budget that the requests before cannot have used up, however slow the machine let them be.
+    balancer = LoadBalancer("round_robin", settings=LoadBalancerSettings(hedging=True, retry_budget=1.0))
     for place, end in enumerate(ends):
         balancer.add_server(f"s{place}", host="127.0.0.1", port=end.port)
     async with httpx.AsyncClient(transport=balancer.atransport()) as session:
