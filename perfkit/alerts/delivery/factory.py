@@ -125,24 +125,15 @@ def build_receiver(
         MissingDependencyError: An optional package is not installed.
     """
     spec, route = check_receiver(name, given)
+    hidden = _Hidden(name)
     host = socket.gethostname() if instance == "auto" else instance
-
-    def secret(text: str) -> Secret:
-        return resolve(text, where=f"A secret of the alert receiver {name!r}")
-
-    def secrets(texts: Sequence[str]) -> list[Secret]:
-        return [secret(text) for text in texts]
-
-    def headers(given: Mapping[str, str]) -> dict[str, Secret]:
-        return {key: secret(text) for key, text in given.items()}
-
     receiver: Receiver
     match spec:
         case WebhookSpec():
             receiver = Webhook(
-                secret(spec.url),
-                hmac_key=secret(spec.hmac_key),
-                headers=headers(spec.headers),
+                hidden.one(spec.url),
+                hmac_key=hidden.one(spec.hmac_key),
+                headers=hidden.headers(spec.headers),
                 max_alerts=spec.max_alerts,
                 timeout=spec.timeout,
                 instance=host,
@@ -151,26 +142,46 @@ def build_receiver(
             )
         case AlertmanagerSpec():
             receiver = Alertmanager(
-                secrets(spec.urls),
-                headers=headers(spec.headers),
+                hidden.several(spec.urls),
+                headers=hidden.headers(spec.headers),
                 timeout=spec.timeout,
                 instance=host,
                 external_url=external_url,
                 clock=clock,
             )
         case EmailSpec():
-            receiver = Email(
-                host=spec.host,
-                sender=spec.sender,
-                to=spec.to,
-                port=spec.port,
-                username=spec.username,
-                password=secret(spec.password),
-                encryption=spec.encryption,
-                timeout=spec.timeout,
-            )
+            receiver = _email(spec, hidden)
         case AppriseSpec():
-            receiver = Notify(secrets(spec.urls), name=name)
+            receiver = Notify(hidden.several(spec.urls), name=name)
         case _:
             receiver = LogReceiver()
     return receiver, route
+
+
+def _email(spec: EmailSpec, hidden: _Hidden) -> Email:
+    return Email(
+        host=spec.host,
+        sender=spec.sender,
+        to=spec.to,
+        port=spec.port,
+        username=spec.username,
+        password=hidden.one(spec.password),
+        encryption=spec.encryption,
+        timeout=spec.timeout,
+    )
+
+
+class _Hidden:
+    """The secrets of one receiver: as they are given, or from variables of the environment."""
+
+    def __init__(self, name: str) -> None:
+        self._where = f"A secret of the alert receiver {name!r}"
+
+    def one(self, text: str) -> Secret:
+        return resolve(text, where=self._where)
+
+    def several(self, texts: Sequence[str]) -> list[Secret]:
+        return [self.one(text) for text in texts]
+
+    def headers(self, given: Mapping[str, str]) -> dict[str, Secret]:
+        return {key: self.one(text) for key, text in given.items()}
