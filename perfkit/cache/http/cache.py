@@ -253,9 +253,18 @@ class HttpCache:
         renewal.fwd, renewal.is_background = "stale", True
         self._open(renewal)
         flight, leads = self._flights.join(self._space, renewal.key, (), in_loop=False, waits=False)
-        if leads:
-            renewal.flight = flight
-        return renewal if leads else None
+        if not leads:
+            return None
+        if self._is_renewed(renewal, stored):
+            self.land(flight, is_kept=True)
+            return None
+        renewal.flight = flight
+        return renewal
+
+    def _is_renewed(self, renewal: Passage, stored: Stored) -> bool:
+        """Tell whether another renewal has landed since *stored* was found."""
+        entry = self._engine.tier.find(self._space, renewal.key)
+        return entry is not None and tuple(self._engine.value(entry)) != stored.plain()
 
     def land(self, flight: Flight, *, is_kept: bool) -> None:
         """Let those go who wait for *flight*."""

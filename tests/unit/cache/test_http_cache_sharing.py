@@ -442,6 +442,24 @@ class TestTogether:
         passage.close()
         assert not site.cache._flights
 
+    @pytest.mark.parametrize("value_format", ["raw", "msgpack"])
+    @pytest.mark.parametrize("headers", [{}, {"etag": '"a"'}, {"vary": "accept"}], ids=["plain", "tagged", "varying"])
+    def test_who_found_a_stale_response_that_is_renewed_before_it_boards_renews_it_no_more(
+        self, monkeypatch: pytest.MonkeyPatch, headers: dict[str, str], value_format: str
+    ) -> None:
+        site = HttpSite(stale_while_revalidate=60, value_format=value_format)
+        site.response = (200, headers, b"one")
+        site.get(accept="a/a")
+        site.clock.advance(31)
+        passage = self.overtaken(monkeypatch, site)
+        assert (site.asked, site.refreshed) == (2, 1)
+        assert passage.answer is not None
+        assert passage.renewal is None
+        assert not site.cache._flights
+        site.clock.advance(31)
+        site.get(accept="a/a")
+        assert site.refreshed == 2
+
     def test_a_reload_waits_for_nobody(self) -> None:
         site = HttpSite()
         site.enter()
