@@ -29,6 +29,11 @@ def load() -> int:
     return 1
 
 
+def shown(value: object) -> str:
+    """Name a case alike in every process: processes that share the tests must agree on their names."""
+    return str(value).replace(repr(load), "load")
+
+
 Call = tuple[str, tuple[Any, ...], dict[str, Any], str]
 """Name of the method, arguments, named arguments, and what the message begins with."""
 
@@ -140,7 +145,7 @@ def test_to_ask_whether_something_unhashable_is_there_is_told(cache: Namespace) 
     assert is_told(caught, "The key")
 
 
-@pytest.mark.parametrize(("options", "said"), DECORATING, ids=str)
+@pytest.mark.parametrize(("options", "said"), DECORATING, ids=shown)
 def test_each_wrong_option_of_the_decorator_is_told_where_it_stands(options: dict[str, Any], said: str) -> None:
     with pytest.raises(CacheError) as caught:
         CacheManager().memoized(**options)
@@ -159,7 +164,7 @@ def test_a_decorator_without_parentheses_is_told_of_them() -> None:
         CacheManager().memoized(load)  # type: ignore[arg-type] # that is the mistake
 
 
-@pytest.mark.parametrize(("options", "said"), MAKING, ids=str)
+@pytest.mark.parametrize(("options", "said"), MAKING, ids=shown)
 def test_each_wrong_argument_of_the_manager_is_told(options: dict[str, Any], said: str) -> None:
     with pytest.raises(CacheError) as caught:
         CacheManager(**options)
@@ -239,7 +244,7 @@ HTTP: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("section", "path"), HTTP, ids=str)
+@pytest.mark.parametrize(("section", "path"), HTTP, ids=shown)
 def test_each_wrong_setting_of_the_response_cache_is_told(section: dict[str, Any], path: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         get_performance_config(settings={"cache": section})
