@@ -245,31 +245,32 @@ class HealthChecker(Component):
         Raises:
             HealthError: It cannot work as it is given.
         """
-        if fn is None:
-            options = {each: value for each, value in locals().items() if each not in ("self", "fn", "name")}
-            return self.check(name, **options)
         every = self.settings.check_interval if interval is None else interval
         limit = self.settings.check_timeout if timeout is None else timeout
-        new = Registration(
-            name=name,
-            fn=fn,
-            critical=critical,
-            timeout=min(limit, every) if timeout is None and isinstance(every, int | float) else limit,
-            interval=every,
-            rise=rise,
-            fall=fall,
-            tags=texts("tags", tags),
-            depends_on=texts("depends_on", depends_on),
-            liveness=liveness,
-            startup=startup,
-            is_shared=not liveness if shared is None else shared,
-            initial_delay=initial_delay,
-            jitter=jitter,
-            ttl=max(STALE, 3.0 * every) if ttl is None and isinstance(every, int | float) else (ttl or 0.0),
-        )
-        check_registration(new, self._roster.registrations, {*BUILT_IN, *self._watched})
-        self._roster.add(new)
-        return fn
+
+        def register(fn: F) -> F:
+            new = Registration(
+                name=name,
+                fn=fn,
+                critical=critical,
+                timeout=min(limit, every) if timeout is None and isinstance(every, int | float) else limit,
+                interval=every,
+                rise=rise,
+                fall=fall,
+                tags=texts("tags", tags),
+                depends_on=texts("depends_on", depends_on),
+                liveness=liveness,
+                startup=startup,
+                is_shared=not liveness if shared is None else shared,
+                initial_delay=initial_delay,
+                jitter=jitter,
+                ttl=max(STALE, 3.0 * every) if ttl is None and isinstance(every, int | float) else (ttl or 0.0),
+            )
+            check_registration(new, self._roster.registrations, {*BUILT_IN, *self._watched})
+            self._roster.add(new)
+            return fn
+
+        return register if fn is None else register(fn)
 
     def check(self, name: str, **options: Any) -> Callable[[F], F]:
         """Register the decorated function as the check *name*; the options are those of `register_health_check`."""
