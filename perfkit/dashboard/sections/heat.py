@@ -66,6 +66,37 @@ def heat_map(
         return None
     rows = _rows(used[0], used[-1])
     numbers = [[sum(each.counts[low:high]) for each in slices] for low, high in rows]
+    start, end = slices[0].start, slices[-1].end
+    sentence = _sentence(boundaries, slices, rows, numbers, timezone)
+    ground = h("rect", {"class": "h0", "width": "100%", "height": "100%"})
+    lines = moment_lines([each for each in moments if start < each.at < end], start, end, 1000.0, 100.0)
+    over = {"class": "over", "viewBox": "0 0 1000 100", "preserveAspectRatio": "none", "aria-hidden": "true"}
+    drawing = h(
+        "div",
+        {"class": "heat"},
+        h("p", {"class": "hidden"}, f"{sentence} The table below leads to those that were kept."),
+        h("svg", {"class": "y", "aria-hidden": "true"}, _durations(boundaries, rows)),
+        h(
+            "svg",
+            {"class": "cells", "aria-hidden": "true"},
+            ground,
+            _cells(boundaries, slices, rows, numbers, timezone, route),
+        ),
+        h("svg", over, lines) if lines else None,
+        h("svg", {"class": "x", "aria-hidden": "true"}, _times(start, end, timezone)),
+    )
+    return [drawing, _listed(boundaries, slices, rows, numbers, timezone, route)]
+
+
+def _cells(
+    boundaries: Sequence[float],
+    slices: Sequence[Slice],
+    rows: Sequence[tuple[int, int]],
+    numbers: Sequence[Sequence[float]],
+    timezone: tzinfo,
+    route: str,
+) -> list[Markup]:
+    """Return a cell for each of *numbers* that is not 0, each leading to the requests in it."""
     highest = max(max(row) for row in numbers)
     start, end = slices[0].start, slices[-1].end
     pitch = 100.0 / len(rows)
@@ -75,9 +106,8 @@ def heat_map(
         for each, number in zip(slices, row, strict=True):
             if not number:
                 continue
-            left = 100.0 * (each.start - start) / (end - start)
             place = {
-                "x": f"{left:.2f}%",
+                "x": f"{100.0 * (each.start - start) / (end - start):.2f}%",
                 "width": f"{max(0.2, 100.0 * (each.end - each.start) / (end - start) - 0.15):.2f}%",
                 "y": f"{100.0 - pitch * (order + 1):.2f}%",
                 "height": f"{pitch * 0.94:.2f}%",
@@ -86,36 +116,42 @@ def heat_map(
             drawn = h("rect", {"class": f"h{strength(number, highest)}", **place}, h("title", None, said))
             url = _link(each, boundaries, low, high, route)
             cells.append(h("a", {"href": url, "tabindex": -1}, drawn))
-    marks = sorted({0, len(rows) // 3, 2 * len(rows) // 3, len(rows) - 1})
-    left_words = [
+    return cells
+
+
+def _durations(boundaries: Sequence[float], rows: Sequence[tuple[int, int]]) -> list[Markup]:
+    """Return the words on the left: what four of the *rows* reach up to."""
+    pitch = 100.0 / len(rows)
+    return [
         h(
             "text",
             {"x": "100%", "dx": -8, "y": f"{100.0 - pitch * (at + 0.5):.2f}%", "dy": "0.32em"},
             _top(boundaries, rows[at]),
         )
-        for at in marks
+        for at in sorted({0, len(rows) // 3, 2 * len(rows) // 3, len(rows) - 1})
     ]
-    below = [
+
+
+def _times(start: float, end: float, timezone: tzinfo) -> list[Markup]:
+    """Return the words below: clock times between *start* and *end*, in Unix seconds."""
+    return [
         h("text", {"x": f"{place * 100:.2f}%", "y": 14, "text-anchor": "end" if place > 0.97 else "middle"}, said)
         for place, said in time_ticks(start, end, timezone)
     ]
+
+
+def _sentence(
+    boundaries: Sequence[float],
+    slices: Sequence[Slice],
+    rows: Sequence[tuple[int, int]],
+    numbers: Sequence[Sequence[float]],
+    timezone: tzinfo,
+) -> str:
+    """Return the map in words, for those who hear the page."""
     peak = max(range(len(rows)), key=lambda at: sum(numbers[at]))
     least, most, usual = (_named(boundaries, *rows[at]) for at in (0, -1, peak))
-    when = f"between {clock_time(start, timezone)} and {clock_time(end, timezone)}"
-    sentence = f"Where requests landed {when}: from {least} to {most}, most of them {usual}."
-    ground = h("rect", {"class": "h0", "width": "100%", "height": "100%"})
-    lines = moment_lines([each for each in moments if start < each.at < end], start, end, 1000.0, 100.0)
-    over = {"class": "over", "viewBox": "0 0 1000 100", "preserveAspectRatio": "none", "aria-hidden": "true"}
-    drawing = h(
-        "div",
-        {"class": "heat"},
-        h("p", {"class": "hidden"}, f"{sentence} The table below leads to those that were kept."),
-        h("svg", {"class": "y", "aria-hidden": "true"}, left_words),
-        h("svg", {"class": "cells", "aria-hidden": "true"}, ground, cells),
-        h("svg", over, lines) if lines else None,
-        h("svg", {"class": "x", "aria-hidden": "true"}, below),
-    )
-    return [drawing, _listed(boundaries, slices, rows, numbers, timezone, route)]
+    when = f"between {clock_time(slices[0].start, timezone)} and {clock_time(slices[-1].end, timezone)}"
+    return f"Where requests landed {when}: from {least} to {most}, most of them {usual}."
 
 
 def _listed(
