@@ -16,7 +16,7 @@ from perfkit.http.queueing import header_of
 from perfkit.http.recording.keeping import EVERY
 from perfkit_asgi.answers import body_of, hide_token, request_of, send_response
 from perfkit_asgi.routes import RouteTable, routed
-from perfkit_asgi.sightings import describer, finder
+from perfkit_asgi.sightings import describer
 from perfkit_asgi.types import ASGIApp, Message, Receive, Scope, Send
 
 if TYPE_CHECKING:
@@ -85,8 +85,10 @@ class Lifecycle(Attachment):
             self._is_described = True
             with self.errors.guarded("asgi", "cannot tell which requests a blocked loop keeps waiting"):
                 system = self.instrumentation.system
-                system.loops.describe_with(describer(system, self._app, scope))
-                system.handlers.find_with(finder(self._app, scope))
+                routes = RouteTable()  # for other threads than those that count
+                routes.attach(self._app, scope)
+                system.loops.describe_with(describer(system, routes))
+                system.handlers.find_with(routes.endpoint)
         recorder = self.instrumentation
         paths = EVERY if self.keeping.listens else self.paths
         return (paths, recorder.system.store, recorder.rows, recorder.system)

@@ -1,4 +1,4 @@
-"""What others ask about a running app: whose frame is this, which function answers a route? No request pays for it."""
+"""Which request the frame of a running app belongs to, for reports about a blocked loop. No request pays for this."""
 
 from __future__ import annotations
 
@@ -8,25 +8,22 @@ from time import perf_counter
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from perfkit.core.code.handlers import Finder
 from perfkit.core.loops import SeenExchange
 from perfkit_asgi.routes import RouteTable
-from perfkit_asgi.types import ASGIApp, Scope
 
 if TYPE_CHECKING:
     from perfkit.system import PerformanceSystem
 
-__all__ = ["describer", "finder"]
+__all__ = ["describer"]
 
 
-def describer(system: PerformanceSystem, app: ASGIApp, scope: Scope) -> Callable[[FrameType], SeenExchange | None]:
+def describer(system: PerformanceSystem, routes: RouteTable) -> Callable[[FrameType], SeenExchange | None]:
     """Return what tells the request of *system* that a frame belongs to, if it has an ASGI scope in its hands.
 
-    It has routes of its own, as it is asked in another thread than the one that counts; *app* and *system* are held
-    weakly.
+    Args:
+        system: Held weakly.
+        routes: Of the app, and no table that requests use: it is asked in another thread than the one that counts.
     """
-    routes = RouteTable()
-    routes.attach(app, scope)
     ours = weakref.ref(system)
 
     def describe(frame: FrameType) -> SeenExchange | None:
@@ -46,13 +43,6 @@ def describer(system: PerformanceSystem, app: ASGIApp, scope: Scope) -> Callable
         )
 
     return describe
-
-
-def finder(app: ASGIApp, scope: Scope) -> Finder:
-    """Return what finds the endpoint of a route; *app* is held weakly."""
-    routes = RouteTable()
-    routes.attach(app, scope)
-    return routes.endpoint
 
 
 _MIDDLEWARE = __file__.replace("sightings.py", "middleware.py")

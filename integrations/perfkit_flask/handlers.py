@@ -16,8 +16,10 @@ def finder(held: Callable[[], Flask | None]) -> Finder:
 
     def find(method: str, route: str) -> object:
         app = held()
-        for rule in () if app is None else app.url_map.iter_rules():
-            if app is not None and rule.rule == route and (rule.methods is None or method in rule.methods):
+        if app is None:
+            return None
+        for rule in app.url_map.iter_rules():
+            if rule.rule == route and (rule.methods is None or method in rule.methods):
                 return app.view_functions.get(rule.endpoint)
         return None
 

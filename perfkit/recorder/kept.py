@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import msgspec
 
-__all__ = ["KeptError", "KeptExchange", "KeptFrame", "KeptSpan"]
+__all__ = ["REASONS", "KeptError", "KeptExchange", "KeptFrame", "KeptSpan"]
+
+REASONS = ("error", "slow", "sample", "asked")
+"""Why an exchange is kept, one of them each."""
 
 
 class KeptSpan(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -99,12 +99,15 @@ def prints(findings: list[dict[str, Any]]) -> set[str]:
     return {each["fingerprint"] for each in findings}
 
 
-def is_seldom(finding: dict[str, Any], seen: dict[str, str]) -> bool:
-    return finding["fingerprint"] in seen and finding["seen"] is not None and finding["seen"] < SIGHTINGS
+def until_none(demo: RunningDemo, seen: dict[str, str], still: Callable[[dict[str, Any]], bool]) -> None:
+    """Wait until of those *seen* none whose meetings are counted is *still* so."""
 
+    def left() -> list[str]:
+        told = overview(demo)["recommendations"]
+        counted = [each for each in told if each["fingerprint"] in seen and each["seen"] is not None]
+        return [each["code"] for each in counted if still(each)]
 
-def is_just_met(finding: dict[str, Any], seen: dict[str, str]) -> bool:
-    return finding["fingerprint"] in seen and finding["seen"] is not None and time.time() - finding["last_seen"] < LOOKS
+    until(left, lambda few: not few)
 
 
 def ask(demo: RunningDemo, targets: tuple[str, ...], count: int) -> None:
@@ -188,17 +191,11 @@ def test_every_problem_is_found_at_its_line_and_each_fix_is_measured(demo: Runni
     for seeded in problems:
         ask(demo, seeded.targets, 2 * VISITORS)
     # What was met once or twice would be gone, not fixed.
-    until(
-        lambda: [each["code"] for each in overview(demo)["recommendations"] if is_seldom(each, seen)],
-        lambda few: not few,
-    )
+    until_none(demo, seen, lambda each: each["seen"] < SIGHTINGS)
     for name in (*(each.name for each in problems), "cpu"):
         flip(demo, name, on=True)
     # Requests count as being after the fix from the second look without it.
-    until(
-        lambda: [each["code"] for each in overview(demo)["recommendations"] if is_just_met(each, seen)],
-        lambda few: not few,
-    )
+    until_none(demo, seen, lambda each: time.time() - each["last_seen"] < LOOKS)
     for seeded in problems:
         ask(demo, seeded.targets, seeded.count)
     # Of what was met in few of many requests it takes many without it to know that it is gone.

@@ -53,6 +53,17 @@ def test_a_url_has_a_bounded_number_of_variants() -> None:
     assert [each for leaving in left for each in leaving or ()] == [f"/ {number}" for number in range(150)]
 
 
+def test_what_is_kept_of_the_generation_stays_when_a_url_is_opened_once_more() -> None:
+    shelf = Shelf(max_urls=5, max_bytes=1000)
+    shelf.open("/", "new")
+    shelf.add("/", "old 1", 10)
+    shelf.add("/", "new 1", 20)
+    assert shelf.open("/", "new") == ["old 1"]
+    assert (shelf.bytes, shelf.open("/", "new")) == (20, [])
+    assert shelf.open("/") == ["new 1"]
+    assert shelf.bytes == 0
+
+
 def test_a_newcomer_stays_although_all_others_are_in_use() -> None:
     shelf = Shelf(max_urls=5, max_bytes=1000)
     for url in "abcd":

@@ -19,7 +19,7 @@ from typing import Any
 
 import msgspec
 
-from perfkit.advice.ledger.counts import ENOUGH, SERVICE, Counts, MemoryTrail, figures
+from perfkit.advice.ledger.counts import ENOUGH, SERVICE, Counts, Figures, MemoryTrail, figures
 from perfkit.advice.ledger.record import LEAK, Record
 from perfkit.core.findings import Finding, State
 
@@ -197,15 +197,11 @@ class Ledger:
         if not before.requests:
             # It was told before its first request had ended: all that the route ever counted is what there is.
             before = msgspec.structs.replace(record.latest, at=before.at, blocked=before.blocked)
-        if record.finding.kind == LEAK and not _grows_less(before, passed):
+        was, became = figures(before), figures(passed)
+        if record.finding.kind == LEAK and not _grows_less(was, became):
             return record
         return msgspec.structs.replace(
-            record,
-            state=State.FIXED,
-            changed_at=now,
-            fixed_in=release,
-            before=figures(before),
-            after=figures(passed),
+            record, state=State.FIXED, changed_at=now, fixed_in=release, before=was, after=became
         )
 
     def _is_gone(self, record: Record, passed: float, now: float) -> bool:
@@ -247,9 +243,9 @@ def _was_a_problem(record: Record) -> bool:
     return met >= MANY or (met >= SIGHTINGS and record.last_seen - record.first_seen >= LASTED)
 
 
-def _grows_less(before: Counts, after: Counts) -> bool:
+def _grows_less(before: Figures, after: Figures) -> bool:
     """Return whether memory grows so much less than before that this proves something; True where nobody can say."""
-    was, now = figures(before).growth, figures(after).growth
+    was, now = before.growth, after.growth
     return was is None or now is None or was <= 0.0 or now <= LESS * was
 
 

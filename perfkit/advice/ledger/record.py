@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from perfkit.advice.ledger.counts import Counts, Figures
@@ -111,17 +113,12 @@ class Fixed(msgspec.Struct, frozen=True, kw_only=True):
 def fixed_of(record: Record) -> Fixed:
     """Return *record*, which is fixed, as it is shown."""
     finding = record.finding
-    before, after = record.before or Figures(requests=0), record.after or Figures(requests=0)
-    if not finding.route:
-        # Of the whole service: statements a request are those of whatever was asked for then.
-        before = msgspec.structs.replace(before, queries=None)
-        after = msgspec.structs.replace(after, queries=None)
-    if finding.kind != LEAK:
-        before = msgspec.structs.replace(before, growth=None)
-        after = msgspec.structs.replace(after, growth=None)
-    if finding.kind != BLOCK:
-        before = msgspec.structs.replace(before, blocked=None)
-        after = msgspec.structs.replace(after, blocked=None)
+    # Of the whole service: statements a request are those of whatever was asked for then.
+    says = {"queries": bool(finding.route), "growth": finding.kind == LEAK, "blocked": finding.kind == BLOCK}
+    untold: dict[str, Any] = {name: None for name, is_said in says.items() if not is_said}
+    before, after = (
+        msgspec.structs.replace(each or Figures(requests=0), **untold) for each in (record.before, record.after)
+    )
     return Fixed(
         fingerprint=finding.fingerprint,
         code=finding.code,

@@ -185,36 +185,37 @@ class HttpCache:
         if self._passing and self._passing.get(passage.url, 0.0) > self.clock.monotonic():
             return
         flight, leads = self._flights.join(self._space, passage.key, (), in_loop=False)
-        if leads:
+        if leads and self._is_settled(passage):
+            self.land(flight, is_kept=True)
+        elif leads:
             passage.flight = flight
-            self._look_behind(passage)
         elif passage.wish.no_cache:
             self._flights.leave(flight)
         else:
             passage.ahead = flight
 
-    def _look_behind(self, passage: Passage) -> None:
-        """Let a passage that leads look again where another has kept something since it looked, and landed."""
+    def _is_settled(self, passage: Passage) -> bool:
+        """Look again for one that leads, if another has kept something since and landed; tell if that was for it."""
         if self._engine.tier.find(self._space, passage.key) is None:
-            return
+            return False
         self._look(passage)
-        if passage.answer is not None or passage.fwd == "bypass":
-            flight, passage.flight, passage.generation = passage.flight, None, ""
-            if flight is not None:
-                self.land(flight, is_kept=True)
+        if passage.answer is None and passage.fwd != "bypass":
+            return False
+        passage.generation = ""
+        return True
 
     def _open(self, passage: Passage) -> None:
         """Give the passage the generation of its URL, as of now."""
         url = passage.url
         generation = self._urls.get(url)
         if generation is None:
-            self._drop(self._shelf.open(url))
             path = passage.request.target.partition("?")[0]
             made = os.urandom(12).hex()
             self._urls.add(url, made, IN_FLIGHT, (passage.rule.name, path_tag(path)))
             generation = self._urls.get(url, made)
+            self._drop(self._shelf.open(url, generation))
         elif not self._shelf.holds(url):
-            self._drop(self._shelf.open(url))
+            self._drop(self._shelf.open(url, generation))
         passage.generation = generation
         if not passage.key.startswith(generation):
             # What was found has been made invalid meanwhile.

@@ -43,14 +43,19 @@ class Shelf:
         self._protected: OrderedDict[str, int] = OrderedDict()
         self.bytes = self._protected_bytes = 0
 
-    def open(self, url: str) -> list[str]:
-        """Take *url* in, without what was kept of it; return the keys, URLs among them, that have to leave for it."""
+    def open(self, url: str, generation: str | None = None) -> list[str]:
+        """Take *url* in, without what was kept of it; return the keys, URLs among them, that have to leave for it.
+
+        Args:
+            generation: Keys that begin with it stay: another thread may have taken *url* in already, and kept them.
+        """
         with self._lock:
-            before = self._held.get(url)
+            held = self._held.get(url)
+            if held is not None:
+                over = [key for key in held if generation is None or not key.startswith(generation)]
+                self._grow(url, -sum(held.pop(key) for key in over))
+                return over
             self._held[url] = {}
-            if before is not None:
-                self._grow(url, -sum(before.values()))
-                return list(before)
             self._trial[url] = 0
             return self._make_room(url)
 

@@ -14,7 +14,7 @@ from perfkit.dashboard.parameters import Choice, Decimal, Given, Parameter, Text
 from perfkit.dashboard.parts import section
 from perfkit.dashboard.sections.kept import kept_table
 from perfkit.dashboard.times import between_times
-from perfkit.recorder.kept import KeptExchange
+from perfkit.recorder.kept import REASONS, KeptExchange
 
 if TYPE_CHECKING:
     from perfkit.system import PerformanceSystem
@@ -30,7 +30,7 @@ FAR = 9_999_999_999.0
 
 _ANY = ""
 _STATUSES = (_ANY, "5xx", "4xx", "3xx", "2xx")
-_REASONS = (_ANY, "error", "slow", "sample", "asked")
+_REASONS = (_ANY, *REASONS)
 
 
 class Requests(Page[tuple[KeptExchange, ...]]):

@@ -161,12 +161,7 @@ def recording_notice(shown: OverviewData, given: Given) -> Markup | None:
     begun = shown.recordings[-1]
     said = f"Measured anew since {clock_time(begun, shown.timezone)}: what was before does not count in these numbers. "
     links = h("a", {"href": given.link(range="recording")}, "All since then") if given.has("range") else None
-    return h(
-        "div",
-        {"class": "notice fine", "role": "note"},
-        h("span", {"class": "mark", "aria-hidden": "true"}, "●"),
-        h("div", None, said, links, action_form(shown, given, "recording-end", "Take it back", note="the recording")),
-    )
+    return _notice(said, links, action_form(shown, given, "recording-end", "Take it back", note="the recording"))
 
 
 def whole_notice(shown: OverviewData, told: str = "count since the start") -> Markup | None:
@@ -174,10 +169,13 @@ def whole_notice(shown: OverviewData, told: str = "count since the start") -> Ma
     if not shown.recordings:
         return None
     begun = clock_time(shown.recordings[-1], shown.timezone)
-    said = f"The numbers of this page {told}. Measured anew since {begun} are requests and routes alone."
+    return _notice(f"The numbers of this page {told}. Measured anew since {begun} are requests and routes alone.")
+
+
+def _notice(*said: Child) -> Markup:
     return h(
         "div",
         {"class": "notice fine", "role": "note"},
         h("span", {"class": "mark", "aria-hidden": "true"}, "●"),
-        h("div", None, said),
+        h("div", None, *said),
     )

@@ -15,9 +15,10 @@ from perfkit.http.dashboard.actions import ACTION_HEADER, are_enabled
 from perfkit.http.health import HEALTH_JSON, MOST_TAGS
 from perfkit.http.negotiate import MAX_NAMES
 from perfkit.http.openapi.schemas import Schema, Schemas
-from perfkit.http.recording.answers import LONGEST_ROUTE, LONGEST_WAIT, MOST_LISTED, REASONS
+from perfkit.http.recording.answers import LONGEST_ROUTE, LONGEST_WAIT, MOST_LISTED
 from perfkit.metrics.exposition import Format
 from perfkit.metrics.exposition.formats import content_type
+from perfkit.recorder.kept import REASONS
 
 __all__ = ["ALLOWED", "Operation", "operations"]
 

@@ -24,7 +24,6 @@ __all__ = [
     "LONGEST_ROUTE",
     "LONGEST_WAIT",
     "MOST_LISTED",
-    "REASONS",
     "UNTOLD",
     "KeptAnswers",
     "KeptKind",
@@ -36,7 +35,6 @@ MOST_FIELDS = 16
 MOST_LISTED = 500
 LONGEST_ROUTE = 1024
 LONGEST_WAIT = 86_400
-REASONS = ("error", "slow", "sample", "asked")
 LONGEST_QUERY = 8192
 
 UNTOLD = ("spans", "headers", "exception")
@@ -132,6 +130,8 @@ class KeptRequests:
 
 def _wanted(query: str) -> Wanted | str:
     """Return what *query* asks for, or what is wrong with it."""
+    from perfkit.recorder.kept import REASONS
+
     fields = _fields(query)
     if fields is None:
         return (

@@ -435,6 +435,27 @@ class TestTogether:
         assert passage.answer is not None
         assert not site.cache._flights
 
+    def test_so_does_who_was_about_to_open_the_url_when_another_opened_it(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        site = HttpSite()
+        get, looks = site.cache._urls.get, []
+
+        def late(*given: Any) -> Any:
+            found = get(*given)
+            looks.append(found)
+            if len(looks) == 2:  # to look was the first
+                site.get()
+            return found
+
+        monkeypatch.setattr(site.cache._urls, "get", late)
+        passage = site.enter()
+        assert looks[:2] == [None, None]
+        assert passage.answer is not None
+        assert passage.answer.body == b"one"
+        assert (site.asked, len(site.cache._flights)) == (1, 0)
+        assert not site.get().is_asked
+
     def test_a_reload_that_is_overtaken_asks_himself(self, monkeypatch: pytest.MonkeyPatch) -> None:
         site = HttpSite()
         passage = self.overtaken(monkeypatch, site, cache_control="no-cache")
