@@ -35,7 +35,7 @@ from perfkit_wsgi import PerfkitMiddleware
 from perfkit_wsgi.bodies import followed
 from perfkit_wsgi.exchange import ERROR, EXCEPTION, ROUTE
 from perfkit_wsgi.keeping import asked, keep
-from perfkit_wsgi.middleware import MARK, PROCEED
+from perfkit_wsgi.middleware import MARK, PROCEED, Hot
 from perfkit_wsgi.types import Environ, StartResponse
 
 if TYPE_CHECKING:
@@ -151,14 +151,15 @@ class FlaskMiddleware(PerfkitMiddleware):
             self.lose(error, spans, is_begun=True)
         return result
 
-    def _begin_serving(self, environ: Environ) -> None:
+    def _begin_serving(self, environ: Environ) -> Hot:
         before, is_known = self.app, self._is_described
-        super()._begin_serving(environ)
+        hot = super()._begin_serving(environ)
         if not is_known:
             self._attachment.instrumentation.system.handlers.find_with(finder(self._flask))
         if self.app is not before:
             surrounded = self.app
             self._serve = lambda _held, environ, start_response: surrounded(environ, start_response)
+        return hot
 
     def body_of(self, result: Any) -> list[bytes] | None:
         """Return the body of what Flask makes of a response that is no stream, else None."""

@@ -95,7 +95,7 @@ class PerfkitMiddleware:
         """Do what `__init__` does, for an adapter that has its own."""
         self.app = app
         self._attachment = Attachment(self.adapter, system=system, settings=settings)
-        self._hot: Hot | None = None
+        self._hot: Any = None  # a `Hot` while it serves; another thread may set or take it at any time
         self._parts: Any = None  # the same, never None once it was set: who looks now and then takes `_hot` away
         self._is_described = False
 
@@ -189,23 +189,22 @@ class PerfkitMiddleware:
         attachment = self._attachment
         if MARK in environ or not attachment.attach(self.look):
             return self.app(environ, start_response)
-        if self._hot is None:
-            self._begin_serving(environ)
+        if not self._hot:
+            with attachment.first:  # who comes meanwhile must not get at the app that is not surrounded yet
+                self._hot = self._hot or self._begin_serving(environ)
         is_ours = environ.get("PATH_INFO", "") in self._parts[0]
         answer = answered(attachment, environ, start_response) if is_ours else None
         return PROCEED if answer is None else answer
 
-    def _begin_serving(self, environ: Environ) -> None:
+    def _begin_serving(self, environ: Environ) -> Hot:
         attachment, base = self._attachment, ""
         with attachment.errors.guarded(self.adapter, "could not tell the address"):
             base = base_url(environ)
         attachment.begin_serving(base)
         surround(self, attachment)
-        recorder = attachment.instrumentation
-        self.record = recorder.record
+        recorder, self.record = attachment.instrumentation, attachment.instrumentation.record
         paths, rest = frozenset(map(as_sent, attachment.paths)), (recorder.system.store, recorder.rows, recorder.system)
         self._parts = (paths, *rest)
-        self._hot = (EVERY if attachment.keeping.listens else paths, *rest)
         if not self._is_described:
             self._is_described = True
             frames = (type(self).__call__, Exchange.__iter__)
@@ -213,6 +212,7 @@ class PerfkitMiddleware:
         with attachment.errors.guarded(self.adapter, "could not look how long a request waited"):
             recorder.queue_time.look(variable_of(environ))
             recorder.queue_time.watch(self, _cool)
+        return (EVERY if attachment.keeping.listens else paths, *rest)
 
 
 def _cool(middleware: PerfkitMiddleware) -> None:

@@ -60,6 +60,7 @@ class Attachment:
         keeping: Offers exchanges to the flight recorder, and tells who may ask for one.
         paths: Our own paths, to be asked with ``in`` for each request of the app.
         http_cache: The response cache, None where the settings name no route for it.
+        first: Held by the first request of threads while what the settings want is put around the app.
         load_header: Returns the header that tells the service's load, or None as long as there is none to tell; itself
             None where the settings do not want it.
     """
@@ -88,7 +89,7 @@ class Attachment:
         self._retry_at = 0.0
         self._is_announced = self._is_cache_taken = self._is_header_taken = False
         self._quiet: ProbeFilter | None = None
-        self._lock = OwnLock()
+        self._lock, self.first = OwnLock(), OwnLock()
         if system is None:
             get_performance_config(settings=self.settings)
         else:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 import warnings
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import Any
 
@@ -32,6 +34,8 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 from wsgi_driver import environ_of, exchange
 
+import perfkit_flask.middleware
+import perfkit_wsgi.caching
 from perfkit.system import PerformanceSystem
 from perfkit.testing.adapter_kit import Answer
 from perfkit_asgi import PerfkitMiddleware as ASGIMiddleware
@@ -155,6 +159,28 @@ class WSGICacheKit(HttpCacheKit):
     ) -> Answer:
         return exchange(app, environ_of(method, path, headers=headers, root_path=root_path), leave_after)
 
+    def test_who_comes_while_the_cache_is_put_around_the_app_waits_for_it(
+        self, ask: Callable[..., Answer], origin: Origin, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        self.overtake(perfkit_wsgi.caching, "CachedApp", ask, monkeypatch)
+        assert origin.calls["slow"] == 1
+
+    def overtake(self, place: Any, name: str, ask: Callable[..., Answer], monkeypatch: pytest.MonkeyPatch) -> None:
+        """Ask a second time while the first request is at *name* of *place*, and is held up there."""
+        begun, taken = threading.Event(), getattr(place, name)
+
+        def slowly(*given: Any) -> Any:
+            begun.set()
+            time.sleep(0.5)  # who does not wait is with the app by then
+            return taken(*given)
+
+        monkeypatch.setattr(place, name, slowly)
+        with ThreadPoolExecutor(2) as pool:
+            first = pool.submit(ask, "/o/slow")
+            assert begun.wait(20.0)
+            second = pool.submit(ask, "/o/slow")
+            assert {first.result(60.0).body, second.result(60.0).body} == {b"slow 1"}
+
 
 def headers_of(environ: dict[str, Any]) -> dict[str, str]:
     return {key[5:].replace("_", "-").lower(): value for key, value in environ.items() if key.startswith("HTTP_")}
@@ -201,6 +227,12 @@ class TestFlask(WSGICacheKit):
 
         Perfkit(app, system=system)
         return app
+
+    def test_who_comes_before_flask_itself_is_surrounded_waits_too(
+        self, ask: Callable[..., Answer], origin: Origin, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        self.overtake(perfkit_flask.middleware, "finder", ask, monkeypatch)
+        assert origin.calls["slow"] == 1
 
 
 def django_given(origin: Origin, request: Any, name: str) -> Any:
