@@ -104,6 +104,16 @@ class Engine:
             self.tier.take(space, key)
         return self.flights.watch(space, key)
 
+    def changed(self, watch: Watch) -> None:
+        """Say that the second tier was asked for the change: what was fetched from there meanwhile may be the old value.
+
+        Comes before the new value is kept here, as an old one must not be kept over it.
+        """
+        with self.tier.lock:
+            self.flights.fence(watch.space, watch.key, but=watch)
+            if not watch.is_fenced:
+                self.tier.take(watch.space, watch.key)
+
     def end_change(self, watch: Watch) -> None:
         """End a change. If another one came between, nobody here knows which was last on the second tier."""
         self.flights.unwatch(watch)

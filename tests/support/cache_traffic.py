@@ -13,7 +13,7 @@ from patience import until
 
 from perfkit.cache import CacheManager
 
-__all__ = ["KEYS", "Traffic"]
+__all__ = ["Traffic"]
 
 KEYS = 40
 
@@ -31,14 +31,16 @@ class Traffic:
         loads: Times that the source was asked.
     """
 
-    def __init__(self, caches: list[CacheManager], *, seed: int = 7) -> None:
+    def __init__(self, caches: list[CacheManager], *, seed: int = 7, keys: int = KEYS, pace: float = 1.0) -> None:
+        """Use *caches*; *keys* is how many there are, and *pace* how long all rest between two calls."""
         self.caches = caches
+        self._keys, self._pace = keys, pace
         self.errors: list[BaseException] = []
         self.stale: list[tuple[str, int, int]] = []
         self.durations: list[float] = []
         self.loads = self.reads = self.writes = 0
-        self._source = dict.fromkeys(range(KEYS), 0)
-        self._floors = dict.fromkeys(range(KEYS), 0)
+        self._source = dict.fromkeys(range(keys), 0)
+        self._floors = dict.fromkeys(range(keys), 0)
         self._stop = threading.Event()
         self._seed = seed
 
@@ -57,21 +59,21 @@ class Traffic:
         place = number % len(self.caches)
         cache = self.caches[place]
         while not self._stop.is_set():
-            key = rng.randrange(KEYS)
+            key = rng.randrange(self._keys)
             floor, began = self._floors[key], time.monotonic()
             try:
                 value = cache.memoize(f"key:{key}", lambda key=key: self._load(key), ttl=300, tags=[f"tag:{key % 5}"])
                 self._note(place, key, floor, value, began)
             except BaseException as error:
                 self.errors.append(error)
-            time.sleep(0.002)
+            time.sleep(0.002 * self._pace)
 
     async def _aread(self, number: int) -> None:
         rng = random.Random(self._seed + 100 + number)
         place = number % len(self.caches)
         cache = self.caches[place]
         while not self._stop.is_set():
-            key = rng.randrange(KEYS)
+            key = rng.randrange(self._keys)
             floor, began = self._floors[key], time.monotonic()
             try:
                 value = await cache.amemoize(
@@ -80,7 +82,7 @@ class Traffic:
                 self._note(place, key, floor, value, began)
             except BaseException as error:
                 self.errors.append(error)
-            await asyncio.sleep(0.002)
+            await asyncio.sleep(0.002 * self._pace)
 
     def _aread_all(self) -> None:
         async def all_of_them() -> None:
@@ -94,7 +96,7 @@ class Traffic:
     def _write(self) -> None:
         rng = random.Random(self._seed)
         while not self._stop.is_set():
-            key = rng.randrange(KEYS)
+            key = rng.randrange(self._keys)
             self._source[key] += 1
             value = self._source[key]
             try:
@@ -103,7 +105,7 @@ class Traffic:
                 self.writes += 1
             except BaseException as error:
                 self.errors.append(error)
-            time.sleep(0.01)
+            time.sleep(0.01 * self._pace)
 
     def _invalidate(self, key: int, rng: random.Random) -> None:
         cache = self.caches[0]
@@ -154,5 +156,5 @@ class Traffic:
         return all(
             cache.memoize(f"key:{key}", lambda key=key: self._source[key], ttl=300) == self._source[key]
             for cache in self.caches
-            for key in range(KEYS)
+            for key in range(self._keys)
         )

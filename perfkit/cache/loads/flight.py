@@ -80,6 +80,7 @@ class Flight:
     """One load under way.
 
     Attributes:
+        changes: Times that any tag had been invalidated when it began.
         future: Ends with an `Outcome`, never with an error.
         is_fenced: What it loads is out of date already.
         is_refresh: A value serves meanwhile; nobody waits.
@@ -87,11 +88,25 @@ class Flight:
         waiting: Callers that still want it.
     """
 
-    __slots__ = ("future", "generation", "is_fenced", "is_refresh", "key", "loop", "space", "stamps", "task", "waiting")
+    __slots__ = (
+        "changes",
+        "future",
+        "generation",
+        "is_fenced",
+        "is_refresh",
+        "key",
+        "loop",
+        "space",
+        "stamps",
+        "task",
+        "waiting",
+    )
 
-    def __init__(self, space: Space, key: Any, stamps: Stamps, loop: asyncio.AbstractEventLoop | None) -> None:
-        """Begin; the caller holds the tier's lock, so that *stamps* are of this very moment."""
-        self.space, self.key, self.stamps, self.loop = space, key, stamps, loop
+    def __init__(
+        self, space: Space, key: Any, stamps: Stamps, changes: int, loop: asyncio.AbstractEventLoop | None
+    ) -> None:
+        """Begin; the caller holds the tier's lock, so that *stamps* and *changes* are of this very moment."""
+        self.space, self.key, self.stamps, self.changes, self.loop = space, key, stamps, changes, loop
         self.generation = space.generation
         self.is_refresh = False
         self.future: Future[Outcome] = Future()
@@ -163,15 +178,21 @@ class Flights:
         loop = running_loop() if in_loop else None
         with self._tier.lock:
             flight = self.table.get((space.name, key))
-            if flight is not None and flight.is_valid and not flight.is_dead:
+            if flight is not None and self._may_be_joined(flight):
                 if flight in UNDER_WAY.get():
                     raise _for_itself(key)
                 if waits:
                     flight.waiting += 1
                 return flight, False
-            flight = Flight(space, key, self._tier.tags.stamp(tags), loop)
+            flight = Flight(space, key, self._tier.tags.stamp(tags), self._tier.tags.changes, loop)
             self.table[space.name, key] = flight
             return flight, True
+
+    def _may_be_joined(self, flight: Flight) -> bool:
+        if not flight.is_valid or flight.is_dead:
+            return False
+        # What the second tier has may carry tags of which this load knows nothing.
+        return not self._tier.hears_elsewhere or flight.changes == self._tier.tags.changes
 
     def is_under_way(self, space: Space, key: Any) -> bool:
         """Return whether somebody loads *key* now."""
@@ -191,13 +212,14 @@ class Flights:
         if self.table.get(place) is flight:
             del self.table[place]
 
-    def fence(self, space: Space, key: Any) -> None:
-        """Let no load of *key* that began before now be stored. The caller holds the tier's lock."""
+    def fence(self, space: Space, key: Any, *, but: Watch | None = None) -> None:
+        """Let no load of *key* that began before now be stored, *but* that one. The caller holds the tier's lock."""
         flight = self.table.get((space.name, key))
         if flight is not None:
             flight.is_fenced = True
         for watch in self._watches.get((space.name, key), ()):
-            watch.is_fenced = True
+            if watch is not but:
+                watch.is_fenced = True
 
     def fence_matching(self, space: Space, glob: Glob) -> None:
         """The same for all keys that *glob* matches. The caller holds the tier's lock."""

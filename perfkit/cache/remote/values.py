@@ -140,7 +140,11 @@ class Values:
             some = there[start : start + MANY]
             watches = {key: engine.begin_change(self.space, key) for key in some}
             try:
-                is_stored = yield from self._store(some, packs, seconds, tags, sliding)
+                try:
+                    is_stored = yield from self._store(some, packs, seconds, tags, sliding)
+                finally:
+                    for watch in watches.values():
+                        engine.changed(watch)
                 for key in some:
                     life = seconds[key]
                     if life is not None:
@@ -288,6 +292,7 @@ class Values:
         try:
             replies = yield Batch(store, *message(self.shared, self.space.name, [key]))
         finally:
+            self.engine.changed(watch)
             self.engine.end_change(watch)
         if isinstance(replies[0], Exception):
             raise UnreachableError
@@ -332,4 +337,5 @@ class Values:
         except UnreachableError:
             return False
         finally:
+            self.engine.changed(watch)
             self.engine.end_change(watch)

@@ -1,0 +1,140 @@
+"""What a cache read on the server while its own process changed it there is not kept over the change."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cache_traffic import Traffic
+from redis_server import REDIS_SERVER, RedisServer, redis_server
+from shared_caches import caches_on
+
+from perfkit.cache import CacheManager
+
+pytestmark = [
+    pytest.mark.server,
+    pytest.mark.skipif(REDIS_SERVER is None, reason="needs redis-server: apt-get install redis-server"),
+]
+
+WAIT = 20.0
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[RedisServer]:
+    with redis_server(tmp_path) as server:
+        yield server
+
+
+class Between:
+    """Has another thread look at the server right before the change is made there, and go on only after its end."""
+
+    def __init__(self, cache: CacheManager, read: Callable[[CacheManager], Any], *, looks: int = 1) -> None:
+        self.seen: Any = None
+        self._looks = looks
+        self._link = cache._server.tier.link  # type: ignore[union-attr]
+        self._ask = self._link._ask
+        self._cache, self._read = cache, read
+        self._has_looked, self._is_changed = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=self._look)
+        self._link._ask = self._between
+
+    def _between(self, batch: Any, deadline: float) -> Any:
+        if threading.current_thread() is self._thread:
+            replies = self._ask(batch, deadline)
+            self._looks -= 1
+            if not self._looks:
+                self._has_looked.set()
+                assert self._is_changed.wait(WAIT)
+            return replies
+        if self._thread.ident is None and batch[-1][0] == "PUBLISH":
+            self._thread.start()
+            assert self._has_looked.wait(WAIT)
+        return self._ask(batch, deadline)
+
+    def _look(self) -> None:
+        self.seen = self._read(self._cache)
+
+    def end(self) -> None:
+        """Let the reader go on, now that the change has returned."""
+        self._is_changed.set()
+        self._thread.join(WAIT)
+        assert not self._thread.is_alive()
+
+
+READS: dict[str, Callable[[CacheManager], Any]] = {
+    "get": lambda cache: cache.get("key"),
+    "get_many": lambda cache: cache.get_many(["key"]).get("key"),
+    "memoize": lambda cache: cache.memoize("key", lambda: "loaded"),
+}
+CHANGES: dict[str, tuple[Any, Callable[[CacheManager], Any], Any]] = {
+    "set": ("old", lambda cache: cache.set("key", "new"), "new"),
+    "set for no time": ("old", lambda cache: cache.set("key", "new", ttl=0), None),
+    "set_many": ("old", lambda cache: cache.set_many({"key": "new"}), "new"),
+    "unshared": ("old", lambda cache: cache.set("key", pytest), pytest),
+    "increment": (1, lambda cache: cache.increment("key"), 2),
+    "touch": ("old", lambda cache: cache.touch("key", 0), None),
+    "delete": ("old", lambda cache: cache.delete("key"), None),
+    "pattern": ("old", lambda cache: cache.invalidate_pattern("k*"), None),
+    "tag": ("old", lambda cache: cache.invalidate_tags(["t"]), None),
+    "clear": ("old", lambda cache: cache.clear(), None),
+}
+
+
+@pytest.mark.parametrize("read", READS.values(), ids=READS)
+@pytest.mark.parametrize(("old", "change", "new"), CHANGES.values(), ids=CHANGES)
+def test_what_was_read_before_a_change_is_not_kept_after_it(
+    server: RedisServer,
+    read: Callable[[CacheManager], Any],
+    old: Any,
+    change: Callable[[CacheManager], Any],
+    new: Any,
+) -> None:
+    with caches_on(server) as (first, second):
+        second.set("key", old, tags=["t"] if change is CHANGES["tag"][1] else [])
+        between = Between(first, read)
+        change(first)
+        between.end()
+        # The versions of tags are looked at after the value; there a reader sees that it is old.
+        assert between.seen == old or change is CHANGES["tag"][1]
+        assert first.get("key") == ("loaded" if between.seen == "loaded" else new)
+
+
+@pytest.mark.parametrize("change", [each for _, each, _ in CHANGES.values()], ids=CHANGES)
+def test_who_comes_after_a_change_does_not_join_a_load_that_began_before(
+    server: RedisServer, change: Callable[[CacheManager], Any]
+) -> None:
+    with caches_on(server) as (first, second):
+        second.set("key", 1, tags=["t"])
+        # All it asks is answered before the change; only its end comes after.
+        between = Between(first, READS["memoize"], looks=2)
+        change(first)
+        now = first.memoize("key", lambda: "loaded")
+        between.end()
+        assert between.seen == 1
+        assert now != 1
+        assert first.memoize("key", lambda: "loaded") == now
+
+
+@pytest.fixture
+def hasty() -> Iterator[None]:
+    """Let threads take turns all the time, so that each step of one is between two of another now and then."""
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    yield
+    sys.setswitchinterval(usual)
+
+
+@pytest.mark.usefixtures("hasty")
+def test_readers_never_get_what_their_own_process_changed_before(server: RedisServer) -> None:
+    with caches_on(server) as caches:
+        traffic = Traffic(caches, keys=3, pace=0.1)
+        with traffic.flowing():
+            time.sleep(3.0)
+        assert traffic.errors == []
+        assert traffic.stale == []
+        assert traffic.writes > 100
