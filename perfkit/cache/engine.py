@@ -105,7 +105,7 @@ class Engine:
         return self.flights.watch(space, key)
 
     def changed(self, watch: Watch) -> None:
-        """Say that the second tier was asked for the change: what was fetched from there meanwhile may be the old value.
+        """Say that the second tier was asked for the change: what was fetched there meanwhile may be the old value.
 
         Comes before the new value is kept here, as an old one must not be kept over it.
         """
