@@ -96,7 +96,7 @@ def _environment() -> dict[str, str]:
 
 
 def _overview() -> object:
-    from perfkit.cli.reading.document import decoded
+    from perfkit.cli.reading.overview import decoded
 
     return decoded(_body(), "benchmark")
 

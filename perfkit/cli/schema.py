@@ -21,9 +21,9 @@ from perfkit.cli.documents.codes import Explain
 from perfkit.cli.documents.document import Document
 from perfkit.cli.documents.probes import Health
 from perfkit.cli.documents.settings import ConfigExplain, ConfigShow, ConfigValidate
-from perfkit.cli.reading.advice import Advise
-from perfkit.cli.reading.database import DatabaseAdvice
+from perfkit.cli.reading.findings import Advise
 from perfkit.cli.reading.gates import Check
+from perfkit.cli.reading.indexes import DatabaseAdvice
 from perfkit.cli.top.stream import Top
 from perfkit.snapshot import SCHEMA_VERSION
 

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from perfkit.advice import Loss, Part, Score, Verdict
-from perfkit.cli.reading.document import Overview
+from perfkit.cli.reading.overview import Overview
 from perfkit.core.findings import Finding, Priority
 from perfkit.core.status import Status
 from perfkit.http.dashboard.absent import NO_HEALTH, NO_PERFORMANCE

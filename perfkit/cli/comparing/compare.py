@@ -30,7 +30,7 @@ def run(options: argparse.Namespace) -> int:
     from perfkit.cli.comparing import words
     from perfkit.cli.comparing.differences import compared
     from perfkit.cli.console import Style, is_coloured
-    from perfkit.cli.reading.document import of_file
+    from perfkit.cli.reading.overview import of_file
     from perfkit.core.errors import PerfkitError
 
     if options.before == options.after:

@@ -16,7 +16,7 @@ import msgspec
 from perfkit.advice.ranking import identity
 from perfkit.advice.wording import percent, route_name, seconds
 from perfkit.cli.comparing.noise import DEVIATIONS, noise
-from perfkit.cli.reading.document import Overview
+from perfkit.cli.reading.overview import Overview
 from perfkit.core.findings import Finding
 from perfkit.performance.snapshot import PerformanceSnapshot, RouteSnapshot
 

@@ -11,7 +11,7 @@ from perfkit.advice.wording import count
 from perfkit.cli.comparing.differences import Change, Comparison
 from perfkit.cli.console import Style, clean, fitted, table
 from perfkit.cli.documents.document import Document, printed
-from perfkit.cli.reading.document import Overview
+from perfkit.cli.reading.overview import Overview
 from perfkit.core.findings import Finding
 from perfkit.snapshot import SCHEMA_VERSION
 

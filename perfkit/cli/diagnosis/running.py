@@ -8,7 +8,7 @@ from perfkit import __version__
 from perfkit.advice.wording import count
 from perfkit.cli.diagnosis.answers import dashboard, strangers
 from perfkit.cli.diagnosis.note import Note, fine, told, warned
-from perfkit.cli.reading.document import Overview, decoded
+from perfkit.cli.reading.overview import Overview, decoded
 from perfkit.cli.reading.service import Service
 
 __all__ = ["looked_at"]

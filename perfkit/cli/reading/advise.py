@@ -29,13 +29,13 @@ def run(options: argparse.Namespace) -> int:
         PerfkitError: The service or the database cannot be asked, or the options do not go together.
     """
     if options.database is None:
-        from perfkit.cli.reading import advice
+        from perfkit.cli.reading import findings
         from perfkit.core.errors import DatabaseError
 
         for name in ("workload", "schema"):
             if getattr(options, name) is not None:
                 raise DatabaseError(f"--{name} was given without --database. It is about a database. Name that too.")
-        return advice.run(options)
-    from perfkit.cli.reading import database
+        return findings.run(options)
+    from perfkit.cli.reading import indexes
 
-    return database.run(options)
+    return indexes.run(options)

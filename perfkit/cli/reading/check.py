@@ -33,8 +33,8 @@ def run(options: argparse.Namespace) -> int:
     from perfkit.advice.ranking import identity
     from perfkit.cli.console import Style, is_coloured
     from perfkit.cli.reading import gates
-    from perfkit.cli.reading.document import decoded, of_file
     from perfkit.cli.reading.limits import Limits, judged, new_findings
+    from perfkit.cli.reading.overview import decoded, of_file
     from perfkit.cli.reading.service import Service
 
     known = None

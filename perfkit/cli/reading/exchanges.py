@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from perfkit.cli.reading.document import plain
+from perfkit.cli.reading.overview import plain
 from perfkit.cli.reading.service import Service, ServiceError
 from perfkit.recorder.kept import KeptExchange
 

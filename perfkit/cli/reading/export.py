@@ -66,7 +66,7 @@ def _body(service: Service, format: str) -> bytes:
     """Return what `export` prints once."""
     import msgspec
 
-    from perfkit.cli.reading.document import decoded
+    from perfkit.cli.reading.overview import decoded
 
     if format in ("csv", "prometheus", "openmetrics"):
         return service.metrics(format)
@@ -105,8 +105,8 @@ def _items(overview: dict[str, Any]) -> Iterator[dict[str, Any]]:
 def _otlp(service: Service) -> bytes:
     import msgspec
 
-    from perfkit.cli.reading.document import decoded
     from perfkit.cli.reading.otlp import Resource, request
+    from perfkit.cli.reading.overview import decoded
     from perfkit.cli.reading.service import ServiceError
     from perfkit.metrics.exposition.structured import FamilyDocument
 

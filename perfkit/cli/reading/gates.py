@@ -8,8 +8,8 @@ from xml.sax.saxutils import escape, quoteattr
 
 from perfkit.cli.console import Style, clean, fitted
 from perfkit.cli.documents.document import Document, printed
-from perfkit.cli.reading.document import Overview
 from perfkit.cli.reading.limits import Outcome
+from perfkit.cli.reading.overview import Overview
 from perfkit.core.findings import Finding
 from perfkit.core.status import Status
 from perfkit.snapshot import SCHEMA_VERSION

@@ -8,7 +8,7 @@ import msgspec
 
 from perfkit.advice.ranking import identity
 from perfkit.advice.wording import count, percent, seconds
-from perfkit.cli.reading.document import Overview
+from perfkit.cli.reading.overview import Overview
 from perfkit.core.findings import Finding
 from perfkit.core.status import Status
 

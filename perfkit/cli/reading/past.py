@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from perfkit.cli.reading.document import Overview, decoded, plain
+from perfkit.cli.reading.overview import Overview, decoded, plain
 from perfkit.cli.reading.service import Service, ServiceError
 from perfkit.performance.snapshot import RouteSnapshot, Trend
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from perfkit.cli.arguments import add_service
 
 if TYPE_CHECKING:
-    from perfkit.cli.reading.document import Overview
+    from perfkit.cli.reading.overview import Overview
     from perfkit.dashboard import OverviewData
 
 __all__ = ["add_arguments", "page", "run"]
@@ -36,7 +36,7 @@ def run(options: argparse.Namespace) -> int:
         PerfkitError: A file cannot be read or written.
     """
     from perfkit.cli.console import say
-    from perfkit.cli.reading.document import decoded, of_file
+    from perfkit.cli.reading.overview import decoded, of_file
     from perfkit.cli.reading.service import Service
     from perfkit.cli.written import written
 

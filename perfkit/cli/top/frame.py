@@ -10,7 +10,7 @@ import msgspec
 from perfkit.advice.ranking import identity
 from perfkit.advice.wording import NOTHING, age, count, percent, rate, route_name, seconds, significant, size
 from perfkit.cli.console import clean, fitted, shortened
-from perfkit.cli.reading.document import Overview
+from perfkit.cli.reading.overview import Overview
 from perfkit.cli.reading.past import RANGES, Past
 from perfkit.cli.top.glyphs import Glyphs
 from perfkit.cli.top.pages import details

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from perfkit.advice.wording import NOTHING, age, count, percent, rate, route_name, seconds, significant, size
-from perfkit.cli.reading.document import Overview
+from perfkit.cli.reading.overview import Overview
 from perfkit.performance.snapshot import RouteSnapshot
 
 __all__ = ["details"]

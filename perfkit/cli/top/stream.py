@@ -6,7 +6,7 @@ import time
 
 from perfkit.advice import Verdict
 from perfkit.cli.documents.document import Document, printed
-from perfkit.cli.reading.document import Overview, decoded
+from perfkit.cli.reading.overview import Overview, decoded
 from perfkit.cli.reading.service import Service
 from perfkit.performance.snapshot import Latency, RouteSnapshot
 

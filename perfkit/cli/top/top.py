@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from perfkit.cli.arguments import add_service, duration
 
 if TYPE_CHECKING:
-    from perfkit.cli.reading.document import Overview
+    from perfkit.cli.reading.overview import Overview
     from perfkit.cli.reading.service import Service
     from perfkit.cli.top.glyphs import Glyphs
     from perfkit.cli.top.painting import Painter
@@ -46,7 +46,7 @@ def run(options: argparse.Namespace) -> int:
         ServiceError, NotAllowedError: The service cannot be asked, the first time.
     """
     from perfkit.cli.console import is_coloured
-    from perfkit.cli.reading.document import decoded
+    from perfkit.cli.reading.overview import decoded
     from perfkit.cli.reading.service import Service
     from perfkit.cli.top.glyphs import ASCII, UNICODE
     from perfkit.cli.top.painting import Painter, has_rich

@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 
 from perfkit.cli.console import clean
-from perfkit.cli.reading.document import Overview
 from perfkit.cli.reading.exchanges import slowest
+from perfkit.cli.reading.overview import Overview
 from perfkit.cli.reading.past import RANGES, Past, past
 from perfkit.cli.reading.service import Service
 from perfkit.core.errors import PerfkitError

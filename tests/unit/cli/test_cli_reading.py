@@ -28,7 +28,7 @@ from perfkit.advice.ledger import Figures, Fixed, Snoozed
 from perfkit.cli.comparing.differences import compared
 from perfkit.cli.comparing.noise import interval, noise
 from perfkit.cli.main import main
-from perfkit.cli.reading.document import Overview
+from perfkit.cli.reading.overview import Overview
 from perfkit.cli.reporting.contained import self_contained
 from perfkit.core.findings import State
 from perfkit.core.status import Status

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from overviews import Canned, canned, encoded, finding, made, route
 
 from perfkit.cli.main import main
-from perfkit.cli.reading.document import Overview, decoded
+from perfkit.cli.reading.overview import Overview, decoded
 from perfkit.cli.reading.past import RANGES as SERVED
 from perfkit.cli.reading.past import Past, past
 from perfkit.cli.reading.service import Service, ServiceError

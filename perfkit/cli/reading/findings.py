@@ -12,7 +12,7 @@ from perfkit.advice.ranking import identity
 from perfkit.advice.wording import CONFIDENCE, count
 from perfkit.cli.console import Style, clean, is_coloured
 from perfkit.cli.documents.document import Document, printed
-from perfkit.cli.reading.document import Overview, decoded
+from perfkit.cli.reading.overview import Overview, decoded
 from perfkit.cli.reading.service import Service
 from perfkit.core.findings import Finding, Priority, State
 from perfkit.core.status import Status
