@@ -68,7 +68,7 @@ class Exchange:
         """Do it; whatever fails before the answer began is answered with a page of few words."""
         try:
             self._outbound = Outbound(self._scope, self._proxy.trust, self._options)
-            await self._outbound.read_ahead(self._receive)
+            await self._outbound.read_ahead(self._receive, self._pool.patience)
             key = self._proxy.key_of(self._scope)
             if self._outbound.timeout is None:
                 await self._ask(key)
@@ -129,8 +129,8 @@ class Exchange:
         while True:
             connection = self._connection = await pool.take(lease.server, fresh=fresh)
             left = self._left()
-            head = outbound.head_for(lease.server, left)
-            answer = connection.begin(head, is_head_request=outbound.method == b"HEAD")
+            parts = outbound.beginning_for(lease.server, left)
+            answer = connection.begin(parts, is_head_request=outbound.method == b"HEAD")
             try:
                 await self._send_rest(connection, answer)
                 await self._wait_for_head(connection, answer)
@@ -173,13 +173,12 @@ class Exchange:
 
     async def _pump(self, connection: Connection) -> None:
         """Send the body as the client sends it, then see whether the client leaves."""
-        outbound = self._outbound
+        outbound, patience = self._outbound, self._pool.patience
         try:
-            piece, more = outbound.body, True
-            if piece:
-                await connection.write(outbound.framed(piece))
+            await connection.drain()
+            more = True
             while more:
-                async with asyncio.timeout(self._options.idle_timeout):
+                with patience.wait():
                     piece, more = await outbound.receive_piece(self._receive)
                 if piece:
                     await connection.write(outbound.framed(piece))
@@ -241,7 +240,7 @@ class Exchange:
             )
 
     async def _pass_body(self, answer: Answer) -> None:
-        send, connection = self._send, self._connection
+        send, connection, patience = self._send, self._connection, self._pool.patience
         assert connection is not None
         while True:
             if answer.chunks or answer.is_complete:
@@ -250,7 +249,7 @@ class Exchange:
                     await send({"type": "http.response.body", "body": body, "more_body": False})
                     return
                 try:
-                    async with asyncio.timeout(self._options.idle_timeout):
+                    with patience.wait():
                         await send({"type": "http.response.body", "body": body, "more_body": True})
                 except TimeoutError:
                     raise ClientGone("the client takes nothing") from None

@@ -43,7 +43,8 @@ class ProxyOptions(msgspec.Struct, frozen=True, kw_only=True):
         max_connections: Connections to one server; who comes then waits for `connect_timeout`.
         max_header_bytes, max_headers, max_target_bytes: Bounds of a head, of requests and answers.
         max_body_bytes: Of a request; a larger one is refused with 413.
-        replay_bytes: Bodies up to this size are read before they are sent, so that they can be sent again.
+        replay_bytes: Bodies up to this size are read before they are sent, so that they can be sent again; larger ones
+            too, where no more than this is missing after the first piece.
         preserve_host: Send the client's Host; otherwise that of the server, and the client's as X-Forwarded-Host.
         allowed_hosts: Hosts (without port) that are served; empty allows any that is well-formed.
         trusted_proxies: Addresses or networks whose X-Forwarded-*, Forwarded and deadline are believed.

@@ -8,6 +8,7 @@ from collections import deque
 from perfkit.load_balancer.proxy.connection import Connection
 from perfkit.load_balancer.proxy.faults import ConnectFailed, Refused
 from perfkit.load_balancer.proxy.options import ProxyOptions
+from perfkit.load_balancer.proxy.patience import Patience
 from perfkit.load_balancer.proxy.response import parser_type
 from perfkit.load_balancer.servers import Server
 
@@ -37,7 +38,11 @@ class Upstream:
 
 
 class Pool:
-    """All connections of a proxy in one loop."""
+    """All connections of a proxy in one loop.
+
+    Attributes:
+        patience: Bounds how long a client may take for one piece of a body, either way.
+    """
 
     def __init__(self, options: ProxyOptions) -> None:
         """Begin without any.
@@ -47,6 +52,7 @@ class Pool:
         """
         self._options, self._parser = options, parser_type()
         self._loop = asyncio.get_running_loop()
+        self.patience = Patience(self._loop, options.idle_timeout)
         self._upstreams: dict[tuple[str, int], Upstream] = {}
         self._sweep: asyncio.TimerHandle | None = None
         _spare_memory()
@@ -134,6 +140,7 @@ class Pool:
 
     def close(self) -> None:
         """Close what is idle; what works closes when it ends."""
+        self.patience.stop()
         if self._sweep is not None:
             self._sweep.cancel()
             self._sweep = None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -10,6 +9,7 @@ from perfkit.load_balancer.proxy.faults import ClientGone, Refused
 from perfkit.load_balancer.proxy.headers import DEADLINE_HEADER, Trust, outbound_headers
 from perfkit.load_balancer.proxy.inspection import framing_of, host_of, method_of, target_of
 from perfkit.load_balancer.proxy.options import ProxyOptions
+from perfkit.load_balancer.proxy.patience import Patience
 from perfkit.load_balancer.resilience.deadline import read_headers
 from perfkit.load_balancer.servers import Server
 
@@ -21,6 +21,9 @@ Send = Callable[[Any], Awaitable[None]]
 IDEMPOTENT = frozenset({b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE", b"QUERY"})
 """RFC 9110, section 9.2.2; TRACE is not passed on at all."""
 
+MOST_PIECES = 16
+"""Pieces of a body that are written as they came; more are joined."""
+
 
 class Outbound:
     """A request that may go out, perhaps more than once.
@@ -28,7 +31,7 @@ class Outbound:
     Attributes:
         method: As it came.
         framing: How its body ended where it came from.
-        body: All of it where it was read before; the first piece where the rest is streamed.
+        pieces: The body where it was read before; the first piece where the rest is streamed.
         is_streamed: More of the body is to come from the client.
         timeout: Seconds that the whole exchange has; None is no bound.
     """
@@ -39,10 +42,10 @@ class Outbound:
         "_line",
         "_options",
         "_received",
-        "body",
         "framing",
         "is_streamed",
         "method",
+        "pieces",
         "timeout",
     )
 
@@ -63,7 +66,7 @@ class Outbound:
         self._headers = b"".join([b"%b: %b\r\n" % pair for pair in cleaned])
         self._line = b"%b %b HTTP/1.1\r\n" % (self.method, target)
         self._host = client_host if options.preserve_host else b""
-        self.body = b""
+        self.pieces: list[bytes] = []
         self.is_streamed = self.framing.has_body
         self._received = 0
         self.timeout = _timeout(scope, trust, options)
@@ -73,7 +76,7 @@ class Outbound:
         """Whether it may be done twice, and can be sent twice."""
         return not self.is_streamed and self.method in IDEMPOTENT
 
-    def head_for(self, server: Server, left: float | None) -> bytes:
+    def beginning_for(self, server: Server, left: float | None) -> list[bytes]:
         """Return what is written first to *server*: the head, and the body as far as it was read before."""
         host = self._host or server.address.encode("ascii")
         if self.is_streamed:
@@ -84,17 +87,21 @@ class Outbound:
             )
             if self.framing.expects_continue:
                 framing += b"expect: 100-continue\r\n"
-        elif self.body or self.framing.has_body or self.method in (b"POST", b"PUT", b"PATCH"):
-            framing = b"content-length: %d\r\n" % len(self.body)
+        elif self.framing.has_body or self.method in (b"POST", b"PUT", b"PATCH"):
+            framing = b"content-length: %d\r\n" % self._received
         else:
             framing = b""
         if left is not None:
             framing += b"%b: %d\r\n" % (DEADLINE_HEADER, int(left * 1000.0))
         head = b"%bhost: %b\r\n%b%b\r\n" % (self._line, host, self._headers, framing)
-        return head + self.body if self.body and not self.is_streamed else head
+        if self.is_streamed and self.framing.length is None:
+            return [head, *map(self.framed, self.pieces)]
+        return [head, *self.pieces]
 
-    async def read_ahead(self, receive: Receive) -> None:
-        """Read the body where it is small, or here at once: it can be sent again then.
+    async def read_ahead(self, receive: Receive, patience: Patience) -> None:
+        """Read the body where it is small, or almost here at once: it can be sent again then, and at once.
+
+        All of it may take as long as *patience* has.
 
         Raises:
             ClientGone: The client left.
@@ -103,18 +110,19 @@ class Outbound:
         framing = self.framing
         if not framing.has_body or framing.expects_continue:
             return
-        is_small = framing.length is not None and framing.length <= self._options.replay_bytes
-        pieces = []
+        length, pieces = framing.length, self.pieces
         try:
-            async with asyncio.timeout(self._options.idle_timeout):
+            with patience.wait():
                 while True:
                     piece, more = await self.receive_piece(receive)
-                    pieces.append(piece)
-                    if not more or not is_small:
+                    if piece:
+                        pieces.append(piece)
+                    if not more or length is None or length - self._received > self._options.replay_bytes:
                         break
         except TimeoutError:
             raise Refused(408, "the body did not come in time") from None
-        self.body = b"".join(pieces)
+        if len(pieces) > MOST_PIECES:
+            self.pieces = [b"".join(pieces)]
         self.is_streamed = more
 
     async def receive_piece(self, receive: Receive) -> tuple[bytes, bool]:

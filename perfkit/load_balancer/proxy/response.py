@@ -44,6 +44,7 @@ class Answer:
         status: Of the final answer; 0 while there is none.
         headers: As they came, lower-case names.
         trailers: Of a chunked body.
+        left: Bytes of a body of known length that are still to come, once its head is there.
         interim: Interim answers that wait to be passed on: status and headers.
         is_continued: The server said that it wants the body.
         has_head, is_complete: What has come.
@@ -53,10 +54,9 @@ class Answer:
     """
 
     __slots__ = (
-        "_body_left",
         "_body_size",
+        "_interim_left",
         "_is_head_request",
-        "_left",
         "_length",
         "_options",
         "_parser",
@@ -69,6 +69,7 @@ class Answer:
         "interim",
         "is_complete",
         "is_continued",
+        "left",
         "may_keep",
         "size",
         "status",
@@ -89,9 +90,9 @@ class Answer:
         self.may_keep = True
         self.chunks: list[bytes] = []
         self.size = 0
-        self._size, self._left = 0, MOST_INTERIM
+        self._size, self._interim_left = 0, MOST_INTERIM
         self._length: int | None = None
-        self._body_size = self._body_left = 0
+        self._body_size = self.left = 0
 
     def feed(self, data: bytes) -> None:
         """Take *data*.
@@ -103,7 +104,7 @@ class Answer:
         if self.is_complete:
             self.may_keep = False
             return
-        if self._body_left:
+        if self.left:
             self._take_plain(data)
             return
         try:
@@ -117,18 +118,18 @@ class Answer:
             raise UpstreamBroken(f"what came is no answer: {error}") from error
 
         if self._length is not None and self.has_head and not self.is_complete:
-            self._body_left = self._length - self._body_size
+            self.left = self._length - self._body_size
 
     def _take_plain(self, data: bytes) -> None:
         """Take a piece of a body of known length; what comes after that end was never asked for."""
-        left = self._body_left
+        left = self.left
         if len(data) > left:
             self.may_keep = False
             data = data[:left]
         self.chunks.append(data)
         self.size += len(data)
-        self._body_left = left - len(data)
-        self.is_complete = not self._body_left
+        self.left = left - len(data)
+        self.is_complete = not self.left
 
     def end(self) -> bool:
         """Take the end of the connection; return whether the answer is whole."""
@@ -194,8 +195,8 @@ class Answer:
             self.until_close = False
 
     def _take_interim(self, status: int) -> None:
-        self._left -= 1
-        if status == 101 or self._left <= 0:
+        self._interim_left -= 1
+        if status == 101 or self._interim_left <= 0:
             raise UpstreamBroken("the server changed the protocol, or never came to its answer")
         if status == 100:
             self.is_continued = True

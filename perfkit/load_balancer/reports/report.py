@@ -13,6 +13,10 @@ __all__ = ["STALE", "LoadReport", "from_figures", "is_possible"]
 STALE = 3.0
 """Seconds after which a report says nothing any more."""
 
+NUMBERS = (float, int)
+USUAL = 1e12
+"""What a figure is below, whatever it counts."""
+
 IN_FLIGHT = ("in_flight", "rif", "requests_in_flight", "named_metrics.rif", "named_metrics.in_flight")
 
 
@@ -73,7 +77,11 @@ def from_figures(figures: Mapping[str, Any]) -> LoadReport | None:
 
 def is_possible(report: LoadReport) -> bool:
     """Return whether a server can have all figures of *report*: one that is none would upset each comparison."""
-    return all(value is None or _figure(value) is not None for value in msgspec.structs.astuple(report))
+    for value in msgspec.structs.astuple(report):
+        # Nearly all are plain numbers of a usual size; the others are looked at twice.
+        if value is not None and not (type(value) in NUMBERS and 0.0 <= value <= USUAL) and _figure(value) is None:
+            return False
+    return True
 
 
 def _figure(value: float) -> float | None:

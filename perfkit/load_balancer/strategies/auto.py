@@ -10,17 +10,17 @@ counts as average again and is tried.
 With load reports, on answers or by probes, it is ``(in flight there + 1 + 3 × own in flight) × √(service time ×
 latency)``: the report is drawn towards the fleet's average as it ages; the service time is latency for each request
 in flight there, again drawn towards the fleet's. Alone it would call a server with many slots fast that is merely
-full, and latency alone would count the queue twice. Sources: Suresh et al., "C3: cutting tail latency in cloud data
-stores", NSDI 2015, for the product of queue and service time; Wydrowski et al., "Load is not what you should
-balance: introducing Prequal", NSDI 2024, for requests in flight as the signal that comes before latency.
+full, and latency alone would count the queue twice. A latency that a probe brings counts as one more answer. Sources:
+Suresh et al., "C3: cutting tail latency in cloud data stores", NSDI 2015, for the product of queue and service time;
+Wydrowski et al., "Load is not what you should balance: introducing Prequal", NSDI 2024, for requests in flight as the
+signal that comes before latency.
 
 A failure counts as twenty average latencies, so to fail fast is never rewarded. What fails when hardly anything does is
 probably gone, not unlucky: the estimate of a server is raised by the odds of that, and it is tried again with single
 requests, after waits that grow. So of a dead server one request is lost at first, and few to see whether it is back;
-when it is, it is as good as new at once. The estimates of the servers lie in
-one flat list: it is mended where something happened, and at one or more places in turn at each pick as time passes;
-the smallest is found in C. Up to `SCAN` servers all are compared, of more `SCAN` neighbours in an order drawn at
-random, so the cost does not grow.
+when it is, it is as good as new at once. The estimates of the servers lie in one flat list: it is mended where
+something happened, and at one or more places in turn at each pick as time passes; the smallest is found in C. Up to
+`SCAN` servers all are compared, of more `SCAN` neighbours in an order drawn at random, so the cost does not grow.
 """
 
 from __future__ import annotations
@@ -51,6 +51,9 @@ JITTER = 0.02
 RARE = 0.05
 """Seconds between two picks from which on more than one estimate is mended."""
 
+OFTEN = 0.001
+"""Seconds for which the best estimate is known well enough to say that a key's own server is far worse."""
+
 BETWEEN_TRIALS = 0.05
 """Seconds from a failure, or from a trial, to the next trial: who is asked again after a failure goes to no other."""
 
@@ -68,6 +71,7 @@ class Board:
     """The estimates of the servers of one group, in a flat list.
 
     Attributes:
+        hand, last: Which place was mended last as time passed, and when that was.
         scores: Seconds, by place.
         memories: What is known of each server, by place.
         servers: By place, in an order of this client's own.
@@ -177,15 +181,18 @@ class Auto:
 
     def _keyed(self, group: Group, board: Board) -> Pick:
         """Return the picker of a key: its own server, unless that would take far longer than another."""
-        home, scores = self._by_key.prepare(group), board.scores
+        home, scores = self._by_key.by_key(group), board.scores
         # Not `memory.place`, which another thread may have moved to another board.
         places = {id(server): place for place, server in enumerate(board.servers)}
-        is_small = len(scores) <= SCAN
+        limit = looked_at = -inf
 
         def pick(now: float, key: Hashable | None) -> Server:
+            nonlocal limit, looked_at
             server = home(now, key)
             place = places[id(server)]
-            if AFFINITY * (min(scores) if is_small else min(scores[:SCAN])) < scores[place]:
+            if now - looked_at > OFTEN:
+                limit, looked_at = AFFINITY * min(scores[:SCAN]), now
+            if limit < scores[place]:
                 # Rare, so both are reckoned anew; a single slow answer is no reason to leave, a failure is.
                 near = scores[:SCAN]
                 other = near.index(min(near))
@@ -242,6 +249,8 @@ class Auto:
             return
         self.estimates.reported(memory, report.in_flight, now)
         if is_probe:
+            if report.latency:
+                self.estimates.probed(memory, report.latency, report.in_flight, now)
             self._touch(server, memory, now)
 
     def _touch(self, server: Server, memory: Estimate, now: float) -> None:

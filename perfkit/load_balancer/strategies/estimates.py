@@ -40,6 +40,9 @@ TURNS = 4.0
 LEAST_TRUST, MOST_TRUST = 0.2, 10.0
 """Bounds of the weight of the fleet's average, in answers."""
 
+LEAST_TOLD, MOST_TOLD = 1e-6, 100.0
+"""Bounds of the seconds that a probe may tell, so that an impossible figure is forgotten within some hundred probes."""
+
 UNKNOWN = 0.001
 """Seconds as which all answers count before the first: any, as long as requests in flight make a difference."""
 
@@ -119,6 +122,7 @@ class Estimates:
         "_between",
         "_count",
         "_noise",
+        "_told",
         "_weight",
         "latency",
         "report",
@@ -135,6 +139,7 @@ class Estimates:
         self.trust = 1.0
         self._noise = self._between = 0.0
         self._weight, self._count = 1.0, 0
+        self._told = 0.0
 
     def learn(self, server: Estimate, latency: float, success: bool, now: float) -> None:
         """Take an answer of *server* after *latency* seconds."""
@@ -155,11 +160,26 @@ class Estimates:
             if latency < FAILURE * mean:
                 latency = FAILURE * mean
             service = max(latency / load, FAILURE * self.service)
+        self._add(server, latency, service, now, success)
+
+    def _add(self, server: Estimate, latency: float, service: float, now: float, is_sample: bool) -> None:
+        """Add an answer to the sums of *server*, as they have faded; one that *is_sample* shows what is noise.
+
+        An answer differs from its server's average by the noise and the average's own error, noise / weight; the
+        server's average differs from the fleet's by what truly differs and the same error.
+        """
         passed = server.at - now
         fade = exp(passed / LATENCY_MEMORY)
         weight = server.weight * fade
-        if success and weight > 0.5:
-            self._weigh(server.sum / server.weight, latency, weight)
+        if is_sample and weight > 0.5:
+            own = server.sum / server.weight
+            miss, apart = latency - own, own - self.latency
+            self._noise += STEP * (miss * miss - self._noise)
+            self._between += STEP * (apart * apart - self._between)
+            self._weight += STEP * (weight - self._weight)
+            noise = self._noise / (1.0 + 1.0 / self._weight)
+            truth = self._between - noise / self._weight
+            self.trust = MOST_TRUST if truth * MOST_TRUST <= noise else max(LEAST_TRUST, noise / truth)
         if weight > ENOUGH:
             # What many answers a second say is known well enough by the last of them, and a change is noticed sooner.
             fade *= ENOUGH / weight
@@ -174,6 +194,21 @@ class Estimates:
         server.service_sum = server.service_sum * fade + service
         server.service_weight = weight + 1.0
         server.at = now
+
+    def probed(self, server: Estimate, latency: float, in_flight: float, now: float) -> None:
+        """Take the *latency* that *server* told a probe, as if one more answer had come.
+
+        What it counts may differ from what is seen here, so only its ratio to the median of what servers tell is taken.
+        An idle server that has become slow is known without a request.
+        """
+        usual, latency = self._told or latency, min(max(latency, LEAST_TOLD), MOST_TOLD)
+        # Steps of the same size up and down end at the median, whatever a single server tells.
+        usual *= 1.0 + STEP if latency > usual else 1.0 - STEP
+        self._told = usual = min(max(usual, LEAST_TOLD), MOST_TOLD)
+        if latency > LONGEST * usual:
+            latency = LONGEST * usual
+        latency = latency / usual * self.latency
+        self._add(server, latency, latency / (in_flight + 1.0), now, is_sample=False)
 
     def failed(self, server: Estimate, latency: float, now: float, drawn: float) -> None:
         """Doubt *server* after a failure that took *latency*, the more the less usual failures are.
@@ -201,20 +236,6 @@ class Estimates:
         if server.fails > 1:
             server.forget()
         server.fails, server.doubt = 0, 0.0
-
-    def _weigh(self, own: float, latency: float, weight: float) -> None:
-        """Learn how much of what looks like a difference between servers is noise.
-
-        An answer differs from its server's average by the noise and the average's own error, noise / weight; the
-        server's average differs from the fleet's by what truly differs and the same error.
-        """
-        miss, apart = latency - own, own - self.latency
-        self._noise += STEP * (miss * miss - self._noise)
-        self._between += STEP * (apart * apart - self._between)
-        self._weight += STEP * (weight - self._weight)
-        noise = self._noise / (1.0 + 1.0 / self._weight)
-        truth = self._between - noise / self._weight
-        self.trust = MOST_TRUST if truth * MOST_TRUST <= noise else max(LEAST_TRUST, noise / truth)
 
     def reported(self, server: Estimate, in_flight: float, now: float) -> None:
         """Take a report of *server*."""

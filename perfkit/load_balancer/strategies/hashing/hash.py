@@ -8,7 +8,7 @@ while one is away its keys go to the next one that follows from the key, and whe
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
-from math import ceil, log
+from math import log
 
 from perfkit.core.locks import OwnLock
 from perfkit.load_balancer.fleet import Group, Pick
@@ -21,8 +21,15 @@ __all__ = ["FACTOR", "ConsistentHash", "Homes"]
 FACTOR = 1.5
 """The bound: so many times the mean of requests in flight. 1.25 would send a third of skewed keys astray."""
 
+MOST_KNOWN, LONGEST_KNOWN = 4096, 256
+"""Keys whose servers are kept at hand, and characters of one that is."""
+
 TRIES = 16
 """Servers that a key is tried with before the least busy one takes it."""
+
+
+Table = tuple[Sequence[int], tuple[Server, ...], dict[str, tuple[Server, ...]]]
+EMPTY: Table = ((), (), {})
 
 
 class Homes:
@@ -33,7 +40,7 @@ class Homes:
     balancer that stands alone fills it when a key needs it.
 
     Attributes:
-        current: Slots and members; None while there is no table.
+        current: Slots, members, and with which servers keys of late were tried, in turn; None while there is no table.
         is_tended: Whether `tend` is called again and again.
         is_wanted: Whether there are requests with keys.
     """
@@ -43,7 +50,7 @@ class Homes:
     def __init__(self) -> None:
         """Know nobody."""
         self._members: tuple[Server, ...] = ()
-        self.current: tuple[Sequence[int], tuple[Server, ...]] | None = None
+        self.current: Table | None = None
         self.is_stale = self.is_tended = self.is_wanted = False
         self._lock = OwnLock()
 
@@ -57,23 +64,23 @@ class Homes:
         if self.is_wanted and self.is_stale:
             self._renew()
 
-    def find(self) -> tuple[Sequence[int], tuple[Server, ...]]:
-        """Return slots and members, filled here only if nobody else does; empty where somebody will within a second."""
+    def find(self) -> Table:
+        """Return the table, filled here only if nobody else does; empty where somebody will within a second."""
         current = self.current
         if self.is_tended:
             if current is None:
                 self.is_wanted = True
-                return (), ()
+                return EMPTY
         elif current is None or self.is_stale:
             return self._renew()
         return current
 
-    def _renew(self) -> tuple[Sequence[int], tuple[Server, ...]]:
+    def _renew(self) -> Table:
         with self._lock:
             if self.current is None or self.is_stale:
                 members, self.is_stale = self._members, False
-                self.current = (_fill(members), members) if members else None
-            return self.current or ((), ())
+                self.current = (_fill(members), members, {}) if members else None
+            return self.current or EMPTY
 
 
 def _fill(members: Sequence[Server]) -> Sequence[int]:
@@ -104,35 +111,60 @@ class ConsistentHash:
     def prepare(self, group: Group) -> Pick:
         """Return a picker of *group*."""
         anyone = PowerOfTwo().prepare(group)
-        by_key = self._by_key(group)
+        by_key = self.by_key(group)
 
         def pick(now: float, key: Hashable | None) -> Server:
             return anyone(now, None) if key is None else by_key(now, key)
 
         return pick
 
-    def _by_key(self, group: Group) -> Pick:
+    def by_key(self, group: Group) -> Pick:
+        """Return a picker of *group* for those who have a key."""
         # A starting server gets its keys at once: they would only have to move twice.
-        full = {id(server): server.weight for server in group.servers}
-        scale = self.factor / sum(full.values())
+        scale = self.factor / sum(server.weight for server in group.servers)
+        shares = {id(server): scale * server.weight for server in group.servers}
         homes, in_flight = self.homes, self.in_flight or _sum_of(group)
         servers, find = group.servers, homes.find
 
         def pick(now: float, key: Hashable | None) -> Server:
-            table, members = find()
-            value, size = fingerprint(key), len(table)
-            for step in range(TRIES if size else 0):
-                server = members[table[(spread(value, step) if step else value) % size]]
-                weight = full.get(id(server))
-                if weight is not None:
+            current = homes.current
+            if current is None or homes.is_stale:
+                current = find()
+            # Text only: other keys may be equal and yet have another fingerprint, as 1 and True have.
+            tried = current[2].get(key, ()) if type(key) is str else ()
+            for server in tried:
+                share = shares.get(id(server))
+                if share is not None:
                     busy = server.in_flight
-                    if not busy or busy < ceil(scale * weight * (in_flight() + 1)):
+                    if not busy or busy < share * (in_flight() + 1):
                         return server
-            if not size:
+            return further(key, current, tried)
+
+        def further(key: Hashable | None, current: Table, tried: tuple[Server, ...]) -> Server:
+            table, members, known = current
+            value = fingerprint(key)
+            if not table:
                 return max(servers, key=lambda server: _draw(server, value))
+            for step in range(len(tried), TRIES):
+                server = members[table[(spread(value, step) if step else value) % len(table)]]
+                # Never changed in place: another thread may be at the same key.
+                tried = (*tried, server)
+                share = shares.get(id(server))
+                if share is not None and (not server.in_flight or server.in_flight < share * (in_flight() + 1)):
+                    _keep(known, key, tried)
+                    return server
+            _keep(known, key, tried)
             return min(servers, key=lambda server: (server.in_flight + 1) / server.weight)
 
         return pick
+
+
+def _keep(known: dict[str, tuple[Server, ...]], key: Hashable, tried: tuple[Server, ...]) -> None:
+    """Keep what *key* was *tried* with at hand if it is text and short; begin anew when there are many."""
+    if type(key) is str and len(key) <= LONGEST_KNOWN:
+        if len(known) >= MOST_KNOWN and key not in known:
+            known.clear()
+        known[key] = tried
 
 
 def _draw(server: Server, value: int) -> float:
