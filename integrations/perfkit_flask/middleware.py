@@ -107,8 +107,9 @@ class FlaskMiddleware(PerfkitMiddleware):
         except Exception as error:  # noqa: BLE001 - the app must be served whatever happens to us
             self.lose(error)
             return self.app(environ, start_response)
-        held, start = self._flask(), perf_counter()
-        exchange = FlaskExchange(environ, start_response, self, spans, start)
+        held, exchange = self._flask(), FlaskExchange()
+        exchange.environ, exchange.respond, exchange.middleware = environ, start_response, self
+        exchange.spans, exchange.start = spans, perf_counter()
         try:
             if held is None:
                 result = self.app(environ, exchange.start_response)
@@ -127,7 +128,7 @@ class FlaskMiddleware(PerfkitMiddleware):
             is_at_hand = False
         if not is_at_hand:
             return followed(exchange, result)
-        seconds = perf_counter() - start
+        seconds = perf_counter() - exchange.start
         try:
             row = rows[environ["REQUEST_METHOD"], exchange.route, exchange.status, environ["wsgi.url_scheme"]]
         except (KeyError, TypeError):
@@ -146,7 +147,7 @@ class FlaskMiddleware(PerfkitMiddleware):
             if spans is not None:
                 spans[0] = row
             if seconds >= row.keep_from:
-                keep(self._attachment, environ, row, seconds, start, spans)
+                keep(self._attachment, environ, row, seconds, exchange.start, spans)
         except Exception as error:  # noqa: BLE001 - the answer must reach the client whatever happens to us
             self.lose(error, spans, is_begun=True)
         return result

@@ -7,8 +7,7 @@ got is counted, what the app does in `close` afterwards is not in the duration. 
 not touched.
 
 This is the hot path, so it is written for cost: what `Instrumentation.begin` and `record`, and `Exchange.finish`, do
-for a plain answer stands here in full instead of being called, which saves a sixth (CPython 3.11). Nothing in the
-right-hand side of an addition may be a call.
+stands here in full, which saves a sixth (CPython 3.11). Nothing in the right-hand side of an addition may be a call.
 """
 
 from __future__ import annotations
@@ -137,8 +136,9 @@ class PerfkitMiddleware:
         except Exception as error:  # noqa: BLE001 - the app must be served whatever happens to us
             self.lose(error)
             return self.app(environ, start_response)
-        start = perf_counter()
-        exchange = Exchange(environ, start_response, self, spans, start)
+        exchange = Exchange()
+        exchange.environ, exchange.respond, exchange.middleware = environ, start_response, self
+        exchange.spans, exchange.start = spans, perf_counter()
         try:
             result = self.app(environ, exchange.start_response)
         except BaseException as error:
@@ -146,7 +146,7 @@ class PerfkitMiddleware:
             raise
         if type(result) is not list or len(result) != 1:
             return followed(exchange, result)
-        seconds = perf_counter() - start
+        seconds = perf_counter() - exchange.start
         try:
             row = rows[environ["REQUEST_METHOD"], exchange.route, exchange.status, environ["wsgi.url_scheme"]]
         except (KeyError, TypeError):
@@ -165,7 +165,7 @@ class PerfkitMiddleware:
             if spans is not None:
                 spans[0] = row
             if seconds >= row.keep_from:
-                keep(self._attachment, environ, row, seconds, start, spans)
+                keep(self._attachment, environ, row, seconds, exchange.start, spans)
         except Exception as error:  # noqa: BLE001 - the answer must reach the client whatever happens to us
             self.lose(error, spans, is_begun=True)
         return result
