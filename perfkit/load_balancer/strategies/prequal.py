@@ -66,7 +66,7 @@ class Prequal:
         def pick(now: float, key: Hashable | None) -> Server:
             limit, hot = now - max(AGE, LATENCIES * self._latency), self._hot
             best, least, is_cold, count = None, 0.0, False, 0
-            # A list: a tuple is made after its iterator, and what is collected in between may let another thread append.
+            # A list: a tuple is made after its iterator, and a collection in between may let another thread append.
             for probe in list(pool):
                 at, busy, latency, server = probe
                 if at < limit or server.penalty or id(server) not in members:
