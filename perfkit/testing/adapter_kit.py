@@ -92,7 +92,7 @@ class AdapterKit(RecorderCases):
     @staticmethod
     def background_work() -> None:
         """What the app does after its answer."""
-        threading.Event().wait(0.05)
+        threading.Event().wait(0.25)
 
     @staticmethod
     def add_spans() -> int:
@@ -191,7 +191,7 @@ class AdapterKit(RecorderCases):
 
     def test_work_after_the_answer_is_not_in_the_duration(self, app: Any, system: PerformanceSystem) -> None:
         assert self.exchange(app, "GET", "/background").status == 200
-        assert self.one(system).seconds < 0.045
+        assert self.one(system).seconds < 0.2
 
     def test_a_client_that_leaves_is_its_own_outcome(self, app: Any, system: PerformanceSystem) -> None:
         self.exchange(app, "GET", "/stream", leave_after=1)
