@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from perfkit.advice import causes
 from perfkit.advice.foresight import Foresight
 from perfkit.advice.ledger.keeper import Keeper, Told
-from perfkit.advice.ranking import Load, rank
+from perfkit.advice.ledger.record import Snoozed
+from perfkit.advice.ranking import Load, led_by, rank
 from perfkit.advice.score import Cause, Outlook, Score, outlook, score
 from perfkit.advice.targets import Targets
 from perfkit.advice.verdict import Verdict, bounded, summarize
@@ -21,10 +22,28 @@ from perfkit.core.status import Status
 if TYPE_CHECKING:
     from perfkit.recorder import FlightRecorder
 
-__all__ = ["Advisor"]
+__all__ = ["Advice", "Advisor"]
 
 LOOKUPS = 100
 """Look-ups from which a cache is in use."""
+
+
+class Advice(NamedTuple):
+    """What there is to say of the service as of now.
+
+    Attributes:
+        verdict: In a sentence.
+        score: None while there are too few requests.
+        outlook: What it would be without the first findings; None where it is None, or they cost no points.
+        findings: What to do, the first thing first: that which the verdict names, where that is one of them.
+        snoozed: What nobody wants to hear of now.
+    """
+
+    verdict: Verdict
+    score: Score | None
+    outlook: Outlook | None
+    findings: list[Finding]
+    snoozed: tuple[Snoozed, ...]
 
 
 class Advisor:
@@ -64,6 +83,15 @@ class Advisor:
         """Return *findings* (None: those of all components) that are open, the most urgent first."""
         found = self.findings() if findings is None else findings
         return rank(self._foresight.told(found), self._load())
+
+    def advise(self, snapshots: Mapping[str, Any]) -> Advice:
+        """Return all there is to say, in one order: of *snapshots*, each component's by its word."""
+        known = self.findings()
+        ranked = self.recommend(known)
+        score = self.judge(snapshots, ranked)
+        verdict = self.summarize(snapshots, ranked, score)
+        findings = led_by(verdict.finding, ranked)
+        return Advice(verdict, score, self.look_ahead(score, findings), findings, self.keeper.snoozed(known))
 
     def summarize(self, snapshots: Mapping[str, Any], findings: Sequence[Finding], score: Score | None) -> Verdict:
         """Return the verdict, no better than the band of *score*, or which of two components is switched off."""

@@ -76,6 +76,9 @@ def page(
         yield _nothing(overview, prefix)
         yield from _past(overview, style)
         return
+    if verdict.action and not verdict.finding:
+        # What the first of them says is not all there is: something that is no finding comes before.
+        yield from _wrapped(f"Do this first: {verdict.action}", indent="")
     for number, finding in enumerate(findings, 1):
         yield ""
         yield from _finding(number, finding, _points(overview, finding), style, explains=explains)

@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 from overviews import Canned, canned, encoded, finding, made, route
 
-from perfkit.advice import Outlook
+from perfkit.advice import Outlook, Verdict
 from perfkit.advice.ledger import Figures, Fixed, Snoozed
 from perfkit.cli.comparing.differences import compared
 from perfkit.cli.comparing.noise import interval, noise
@@ -289,6 +289,17 @@ def test_advise_says_what_is_mended_what_came_back_and_what_the_score_would_be(
     assert "1 finding snoozed." in out
     service.tells(made(fixed=(fixed,)))
     assert "216 → 3 queries" in printed(capsys, 0, "advise", service.url)
+
+
+def test_advise_begins_with_what_the_page_says_to_do_first(service: Canned, capsys: pytest.CaptureFixture[str]) -> None:
+    told = made(findings=(finding(),))
+    acute = Verdict(status=Status.CRITICAL, headline="Check db fails", action="Mend what check db watches.")
+    service.tells(replace(told, verdict=acute))
+    out = printed(capsys, 1, "advise", service.url)
+    assert out.index("Do this first: Mend what check db watches.") < out.index(" 1  high  PK101")
+    first = replace(acute, action=finding().action, finding=finding().fingerprint)
+    service.tells(replace(told, verdict=first))
+    assert "Do this first" not in printed(capsys, 1, "advise", service.url)
 
 
 def test_advise_finds_nothing_with_code_0(service: Canned, capsys: pytest.CaptureFixture[str]) -> None:

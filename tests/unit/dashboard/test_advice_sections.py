@@ -151,6 +151,18 @@ def test_findings_are_shown_before_the_first_request() -> None:
     assert "First steps" in seen.text
 
 
+def test_where_what_is_to_be_done_first_is_no_finding_the_list_says_what_comes_next() -> None:
+    sick = health(msgspec.structs.replace(CHECKS[-1], status=Status.CRITICAL))
+    acute = Page(overview(data(performance(), sick, recommendations=findings()))).text
+    assert "Do this first: Mend what check" in acute
+    assert "What to do next" in acute
+    assert "What to do first" not in acute
+    urgent = (msgspec.structs.replace(SHORT, priority=Priority.HIGH),)
+    known = Page(overview(data(performance(), health(), recommendations=urgent))).text
+    assert f"Do this first: {SHORT.action}" in known
+    assert "What to do first" in known
+
+
 def test_the_score_is_a_number_for_all_who_see_and_hear() -> None:
     seen = page("degraded")
     labels = [attributes.get("aria-label") for attributes in seen.all("svg")]

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from perfkit import PerformanceSystem
-from perfkit.core.findings import Finding
+from perfkit.core.findings import Finding, Priority
 from perfkit.core.names import REQUEST_DURATION
 from perfkit.store.layout import FINISHED, STARTED
 from perfkit.testing import FakeClock
-from tests.unit.advice.reports import an_n_plus_one
+from tests.unit.advice.reports import a_finding, an_n_plus_one
 
 
 def serve(system: PerformanceSystem, count: int, *, seconds: float = 0.05, error: str = "") -> None:
@@ -90,6 +90,18 @@ def test_time_saved_is_weighed_with_the_time_of_all_requests(monkeypatch: pytest
         report(system, monkeypatch, an_n_plus_one(requests=50, seconds=0.06))
         (finding,) = told_of(system.get_optimization_recommendations())
     assert finding.estimate["request_time_share"] == pytest.approx(0.3)
+
+
+def test_what_the_verdict_says_to_do_first_is_the_first_of_the_recommendations(monkeypatch: pytest.MonkeyPatch) -> None:
+    failing = a_finding("stock", Priority.HIGH, kind="failing_dependency", route="GET /a")
+    with PerformanceSystem({"service": "shop"}, environment="testing") as system:
+        serve(system, 90)
+        report(system, monkeypatch, an_n_plus_one(requests=90, seconds=0.04), failing)
+        slow = system.get_performance_dashboard()
+        serve(system, 10, error="500")
+        failed = system.get_performance_dashboard()
+    for dashboard, name in ((slow, "n1"), (failed, "stock")):
+        assert dashboard.summary.verdict.finding == dashboard.recommendations[0].fingerprint == name
 
 
 def test_with_performance_switched_off_there_is_advice_but_no_score(monkeypatch: pytest.MonkeyPatch) -> None:
