@@ -9,13 +9,13 @@ from perfkit.advice import causes
 from perfkit.advice.foresight import Foresight
 from perfkit.advice.ledger.keeper import Keeper, Told
 from perfkit.advice.ledger.record import Snoozed
-from perfkit.advice.ranking import Load, led_by, rank
+from perfkit.advice.ranking import MOST, Load, led_by, rank
 from perfkit.advice.score import Cause, Outlook, Score, outlook, score
 from perfkit.advice.targets import Targets
 from perfkit.advice.verdict import Verdict, bounded, summarize
 from perfkit.core.context import Context
 from perfkit.core.families import Histogram
-from perfkit.core.findings import Finding
+from perfkit.core.findings import Finding, State
 from perfkit.core.names import REQUEST_DURATION
 from perfkit.core.status import Status
 
@@ -85,10 +85,14 @@ class Advisor:
         return rank(self._foresight.told(found), self._load())
 
     def advise(self, snapshots: Mapping[str, Any]) -> Advice:
-        """Return all there is to say, in one order: of *snapshots*, each component's by its word."""
+        """Return all there is to say, in one order: of *snapshots*, each component's by its word.
+
+        What is snoozed is not told, but costs its points all the same: not to hear of it makes no request faster.
+        """
         known = self.findings()
-        ranked = self.recommend(known)
-        score = self.judge(snapshots, ranked)
+        found = rank(self._foresight.told(known), self._load(), most=2 * MOST, with_snoozed=True)
+        ranked = [each for each in found if each.state is not State.SNOOZED][:MOST]
+        score = self.judge(snapshots, found)
         verdict = self.summarize(snapshots, ranked, score)
         findings = led_by(verdict.finding, ranked)
         return Advice(verdict, score, self.look_ahead(score, findings), findings, self.keeper.snoozed(known))

@@ -58,16 +58,23 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float = 0.0
 
 
-def rank(findings: Iterable[Finding], load: Load = Load(), *, most: int = MOST) -> list[Finding]:  # noqa: B008 - frozen
+def rank(
+    findings: Iterable[Finding],
+    load: Load = Load(),  # noqa: B008 - frozen
+    *,
+    most: int = MOST,
+    with_snoozed: bool = False,
+) -> list[Finding]:
     """Return *findings* without repetitions, the most urgent first: by priority, time saved, confidence, code.
 
-    Of the same priority, what has no estimate of the time comes after what has one. What is snoozed, fixed or gone, has
-    no evidence, or is cheap and rare, is left out. Where the time saved is known it is told in `Finding.estimate` under
-    `TIME_SHARE`, and may change the priority.
+    Of the same priority, what has no estimate of the time comes after what has one. What is snoozed (unless
+    *with_snoozed*), fixed or gone, has no evidence, or is cheap and rare, is left out. Where the time saved is known it
+    is told in `Finding.estimate` under `TIME_SHARE`, and may change the priority.
     """
     kept: dict[str, Finding] = {}
     for finding in findings:
-        if finding.state is State.SNOOZED or finding.state.is_over or not finding.evidence:
+        is_hidden = finding.state is State.SNOOZED and not with_snoozed
+        if is_hidden or finding.state.is_over or not finding.evidence:
             continue
         weighed = _weighed(_encodable(finding), load)
         if weighed is None:

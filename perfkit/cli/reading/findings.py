@@ -115,7 +115,9 @@ def _past(overview: Overview, style: Style) -> Iterator[str]:
         yield f"           {clean(each.proof)}{release}"
     if overview.snoozed:
         yield ""
-        yield f"{count(len(overview.snoozed), 'finding')} snoozed."
+        cost = sum(_points(overview, each.finding) for each in overview.snoozed)
+        still = f", still {count(cost, 'point')} of the score" if cost else ""
+        yield f"{count(len(overview.snoozed), 'finding')} snoozed{still}."
 
 
 def _finding(number: int, finding: Finding, points: int, style: Style, *, explains: bool) -> Iterator[str]:

@@ -109,7 +109,9 @@ def test_without_a_fingerprint_the_place_tells_problems_apart() -> None:
 
 
 def test_what_is_snoozed_or_fixed_is_not_recommended() -> None:
-    assert names(rank([a_finding(each, state=each) for each in State])) == ["open", "returned"]
+    each = [a_finding(each, state=each) for each in State]
+    assert names(rank(each)) == ["open", "returned"]
+    assert names(rank(each, with_snoozed=True)) == ["open", "returned", "snoozed"]
 
 
 def test_there_is_a_bound() -> None:

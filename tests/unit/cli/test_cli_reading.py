@@ -287,6 +287,11 @@ def test_advise_says_what_is_mended_what_came_back_and_what_the_score_would_be(
     assert "216 → 3 queries, p95 488 ms → 66 ms  since release 2.8.1" in out
     assert "Without the first two that cost points the score would be about 97." in out
     assert "1 finding snoozed." in out
+    score = made(findings=(finding("PK201"),)).score
+    service.tells(made(findings=(finding(),), score=None, snoozed=(Snoozed(finding=finding("PK201"), until=9e9),)))
+    assert "1 finding snoozed." in printed(capsys, 1, "advise", service.url)
+    service.tells(replace(made(snoozed=(Snoozed(finding=finding("PK201"), until=9e9),)), score=score))
+    assert "1 finding snoozed, still 4 points of the score." in printed(capsys, 0, "advise", service.url)
     service.tells(made(fixed=(fixed,)))
     assert "216 → 3 queries" in printed(capsys, 0, "advise", service.url)
 

@@ -104,6 +104,27 @@ def test_what_the_verdict_says_to_do_first_is_the_first_of_the_recommendations(m
         assert dashboard.summary.verdict.finding == dashboard.recommendations[0].fingerprint == name
 
 
+def test_a_snooze_hides_a_finding_and_makes_no_request_faster(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = FakeClock()
+    with PerformanceSystem({"service": "shop"}, environment="testing", clock=clock) as system:
+        system.store.tick(clock.advance(1.0))
+        serve(system, 100, seconds=2.0)
+        for component in ("cache", "load_balancer", "performance"):
+            monkeypatch.setattr(getattr(system, component), "findings", lambda: ())
+        report(system, monkeypatch, *(an_n_plus_one(each, requests=100, seconds=1.0, route="GET /a") for each in "ab"))
+        system.store.tick(clock.advance(1.0))
+        before = system.get_performance_dashboard()
+        for name in "ab":
+            system.snooze(name)
+        system.store.tick(clock.advance(1.0))
+        after = system.get_performance_dashboard()
+    assert (len(before.recommendations), len(after.recommendations), len(after.snoozed)) == (2, 0, 2)
+    assert before.summary.score == after.summary.score
+    assert after.summary.score is not None
+    assert {loss.fingerprint for loss in after.summary.score.parts[0].losses} == {"a"}
+    assert after.summary.outlook is None
+
+
 def test_with_performance_switched_off_there_is_advice_but_no_score(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = {"service": "shop", "performance": {"enabled": False}}
     with PerformanceSystem(settings, environment="testing") as system:
