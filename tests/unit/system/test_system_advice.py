@@ -125,6 +125,25 @@ def test_a_snooze_hides_a_finding_and_makes_no_request_faster(monkeypatch: pytes
     assert after.summary.outlook is None
 
 
+@pytest.mark.parametrize(("after", "is_told"), [(0.01, True), (1.99, False)])
+def test_the_outlook_promises_no_points_that_stay_lost_after_the_fix(
+    after: float, is_told: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = FakeClock()
+    estimate = {"seconds_saved": 1.0, "p95_from": 2.0, "p95_to": after}
+    with PerformanceSystem({"service": "shop"}, environment="testing", clock=clock) as system:
+        system.store.tick(clock.advance(1.0))
+        serve(system, 100, seconds=2.0)
+        report(system, monkeypatch, an_n_plus_one(requests=100, route="GET /a", estimate=estimate))
+        system.store.tick(clock.advance(1.0))
+        summary = system.get_performance_dashboard().summary
+    assert summary.score is not None
+    assert [loss.fingerprint for loss in summary.score.parts[0].losses] == ["n1"]
+    assert (summary.outlook is not None) == is_told
+    if summary.outlook is not None:
+        assert summary.outlook.score > summary.score.value
+
+
 def test_with_performance_switched_off_there_is_advice_but_no_score(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = {"service": "shop", "performance": {"enabled": False}}
     with PerformanceSystem(settings, environment="testing") as system:
