@@ -111,7 +111,10 @@ def _explained(latency: Verdict, findings: Sequence[Finding]) -> Verdict:
     first = _urgent(findings)
     if first is None or first.estimate.get(TIME_SHARE, 1.0) < NOTABLE:
         return latency
-    return _acting(latency, first, cause=f"{latency.cause} {first.message}".strip())
+    # The sentence before is about the busiest route; this may be another one.
+    is_other = first.route and not latency.cause.startswith(f"{first.route} ")
+    told = f"{first.route}: {first.message}" if is_other else first.message
+    return _acting(latency, first, cause=f"{latency.cause} {told}".strip())
 
 
 def _advised(verdict: Verdict, findings: Sequence[Finding]) -> Verdict:

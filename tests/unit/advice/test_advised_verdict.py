@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import msgspec
+import pytest
 
 from perfkit.advice import Load, Targets, rank, summarize
 from perfkit.advice.ranking import led_by
@@ -33,6 +34,13 @@ def test_what_is_to_be_done_about_latency_is_the_first_of_the_list_also_where_it
     verdict = summarize(performance(p95=0.5, routes=(a_route("/a", share=0.7),)), health(), Targets(), ranked)
     assert (verdict.action, verdict.finding) == ("Do it. See shop/views.py:48.", "n1")
     assert verdict.cause.startswith("GET /a holds 70 % of all request time")
+
+
+@pytest.mark.parametrize(("route", "said"), [("GET /b", "GET /b: 214 queries"), ("GET /a", "100 ms. 214 queries")])
+def test_a_finding_of_another_route_than_the_busiest_says_of_which(route: str, said: str) -> None:
+    ranked = rank([an_n_plus_one(requests=900, route=route)], Load(requests=1000, seconds=20.0))
+    verdict = summarize(performance(p95=0.5, routes=(a_route("/a", share=0.7),)), health(), Targets(), ranked)
+    assert said in verdict.cause
 
 
 def test_of_a_critical_finding_and_one_that_saves_more_time_both_name_the_critical_one() -> None:
