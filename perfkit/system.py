@@ -333,13 +333,9 @@ class PerformanceSystem:
         components = self._components.all() if wake else self._components.in_use()
         snapshots = {name: component.snapshot() for name, component in components}
         advisor = self._get_advisor()
-        known = advisor.findings()
-        findings = advisor.recommend(known)
-        performance = snapshots.get("performance")
-        score = advisor.judge(snapshots, findings)
-        verdict = advisor.summarize(snapshots, findings, score)
+        advice, performance = advisor.advise(snapshots), snapshots.get("performance")
         return PerformanceDashboard(
-            status=verdict.status,
+            status=advice.verdict.status,
             at=self.clock.time(),
             uptime=performance.uptime if performance is not None else 0.0,
             service=self.config.service,
@@ -347,17 +343,17 @@ class PerformanceSystem:
             release=advisor.keeper.release,
             version=__version__,
             summary=DashboardSummary(
-                verdict=verdict,
-                overall_score=None if score is None else score.value,
-                score=score,
-                outlook=advisor.look_ahead(score, findings),
+                verdict=advice.verdict,
+                overall_score=None if advice.score is None else advice.score.value,
+                score=advice.score,
+                outlook=advice.outlook,
             ),
             components=snapshots,
             is_shared=self.store.is_shared,
             degraded=self.store.degraded,
-            recommendations=tuple(findings),
+            recommendations=tuple(advice.findings),
             fixed=advisor.keeper.fixed(),
-            snoozed=advisor.keeper.snoozed(known),
+            snoozed=advice.snoozed,
             releases=advisor.keeper.releases,
         )
 

@@ -6,14 +6,14 @@ four times of it half. Deviation: each route has its own target, and a failed re
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import prod
 from typing import TYPE_CHECKING, NamedTuple
 
 from perfkit.advice.ranking import TIME_SHARE
 from perfkit.advice.score import Cause
 from perfkit.advice.targets import Targets
-from perfkit.advice.verdict import FAILING
+from perfkit.advice.verdict import BLOCKED_LOOP, FAILING
 from perfkit.advice.wording import percent, route_name, seconds
 from perfkit.core.families import Histogram, Point
 from perfkit.core.findings import Finding, Priority
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from perfkit.cache.snapshot import CacheSnapshot
     from perfkit.database.snapshot import DatabaseSnapshot
 
-__all__ = ["RouteTally", "cache", "database", "errors", "runtime", "speed", "tally"]
+__all__ = ["RouteTally", "cache", "database", "errors", "runtime", "speed", "tally", "times_left"]
 
 TOLERATED = 4.0
 """Times its target within which a request counts half."""
@@ -37,6 +37,9 @@ EXPLAINS = 0.01
 
 HIT_WEIGHT = 0.8
 """Part of the cache's points for its hit ratio; the rest is for having no stampedes."""
+
+LEAST_LEFT = 0.001
+"""Part of a request's time that is left whatever is mended."""
 
 _GAINS = "hit_ratio_gain"
 
@@ -51,8 +54,15 @@ class RouteTally(NamedTuple):
     target: float
 
 
-def tally(points: Iterable[Point], targets: Targets) -> list[RouteTally]:
-    """Return what each route of the request duration *points* was worth; one bucket is taken as evenly filled."""
+def tally(points: Iterable[Point], targets: Targets, left: Mapping[str, float] | None = None) -> list[RouteTally]:
+    """Return what each route of the request duration *points* was worth; one bucket is taken as evenly filled.
+
+    Args:
+        points: The durations of all requests, with their buckets.
+        targets: What is fast enough.
+        left: The part of its time that a request would still take, above 0, by route; that of others is as it was.
+    """
+    parts = left or {}
     found: dict[tuple[str, str], list[float]] = {}
     for point in points:
         if not isinstance(point.value, Histogram):
@@ -64,7 +74,8 @@ def tally(points: Iterable[Point], targets: Targets) -> list[RouteTally]:
         if is_error(point.labels):
             sums[1] += total
         else:
-            target = targets.of_route(method, route)
+            # To take half as long with this target is to take as long as now with twice of it.
+            target = targets.of_route(method, route) / parts.get(route_name(method, route), 1.0)
             good, fair = _within(point.value, target), _within(point.value, TOLERATED * target)
             sums[2] += total - (good + fair) / 2.0
     return [
@@ -72,6 +83,20 @@ def tally(points: Iterable[Point], targets: Targets) -> list[RouteTally]:
         for key, (requests, failed, slowness) in found.items()
         if requests > 0.0
     ]
+
+
+def times_left(mended: Iterable[Finding]) -> dict[str, float]:
+    """Return by route which part of its time a request would still take if *mended* were: as its p95 is foretold.
+
+    Where that is not foretold a route stays as it is. Several findings of one route may be about the same time, so each
+    takes its part of what the others leave.
+    """
+    left: dict[str, float] = {}
+    for finding in mended:
+        before, after = finding.estimate.get("p95_from"), finding.estimate.get("p95_to")
+        if finding.route and before and after is not None and after < before:
+            left[finding.route] = left.get(finding.route, 1.0) * max(LEAST_LEFT, after / before)
+    return left
 
 
 def speed(routes: Sequence[RouteTally], findings: Iterable[Finding]) -> list[Cause]:
@@ -141,8 +166,10 @@ def database(snapshot: DatabaseSnapshot, requests: int, findings: Iterable[Findi
     return _scaled(causes, met)
 
 
-def cache(snapshot: CacheSnapshot, targets: Targets, findings: Iterable[Finding]) -> list[Cause]:
-    """Return what keeps the hit ratio below its target, and stampedes."""
+def cache(
+    snapshot: CacheSnapshot, targets: Targets, findings: Iterable[Finding], mended: Iterable[Finding] = ()
+) -> list[Cause]:
+    """Return what keeps the hit ratio below its target, and stampedes, once the findings *mended* are."""
     own = [finding for finding in findings if finding.component == "cache"]
     causes = []
     storms = [finding for finding in own if finding.kind == "cache_stampede"]
@@ -150,6 +177,8 @@ def cache(snapshot: CacheSnapshot, targets: Targets, findings: Iterable[Finding]
         taken = 1.0 if any(finding.priority is Priority.HIGH for finding in storms) else 0.5
         causes += [_found(finding, taken * (1.0 - HIT_WEIGHT) / len(storms)) for finding in storms]
     ratio = snapshot.hit_ratio
+    if ratio is not None:
+        ratio += sum(each.estimate[_GAINS] for each in mended if each.component == "cache" and _gains(each))
     if ratio is None or ratio >= targets.hit_ratio:
         return causes
     lost = HIT_WEIGHT * (1.0 - ratio / targets.hit_ratio)
@@ -161,7 +190,12 @@ def cache(snapshot: CacheSnapshot, targets: Targets, findings: Iterable[Finding]
 
 
 def runtime(
-    performance: PerformanceSnapshot, findings: Iterable[Finding], *, lag: float, has_database: bool
+    performance: PerformanceSnapshot,
+    findings: Iterable[Finding],
+    *,
+    lag: float,
+    has_database: bool,
+    mended: Iterable[Finding] = (),
 ) -> list[Cause]:
     """Return what holds the workers up: event-loop lag, CPU, growing memory, waits for connections.
 
@@ -172,6 +206,7 @@ def runtime(
         findings: All findings.
         lag: Seconds of event-loop lag that are fine; all is lost from four times that.
         has_database: Whether waiting for its connections is an aspect.
+        mended: What is taken as mended; the loop is on time again once nothing that is known blocks it.
     """
     by_kind: dict[str, list[Finding]] = {}
     for finding in findings:
@@ -182,7 +217,9 @@ def runtime(
     if delayed is not None:
         taken = 0.0 if delayed <= lag else 0.5 if delayed <= TOLERATED * lag else 1.0
         said = f"the event loop answers after {seconds(delayed)}, {seconds(lag)} is the target"
-        blocked = by_kind.get("blocked_loop", [])
+        blocked = by_kind.get(BLOCKED_LOOP, [])
+        if not blocked and any(each.kind == BLOCKED_LOOP for each in mended):
+            taken = 0.0
         aspects.append(_scaled([_found(each, 1.0) for each in blocked] or [Cause(said, 1.0)], taken))
     if performance.cpu is not None:
         breach = over.get("cpu")

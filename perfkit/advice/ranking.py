@@ -17,7 +17,7 @@ import msgspec
 
 from perfkit.core.findings import Finding, Priority, State
 
-__all__ = ["MOST", "TIME_SHARE", "Load", "identity", "rank"]
+__all__ = ["MOST", "NOTABLE", "TIME_SHARE", "Load", "identity", "led_by", "rank"]
 
 MOST = 100
 """Recommendations returned at most."""
@@ -40,6 +40,9 @@ RARE = 0.01
 ENOUGH = 50
 """Requests from which a part of their time says something."""
 
+_TIMES = (TIME_SHARE, "load_seconds_saved", "seconds_saved", "seconds_saved_per_second")
+"""Names in `Finding.estimate` of time that is saved."""
+
 _CERTAINTY = {"sure": 0, "likely": 1, "guess": 2}
 
 
@@ -55,15 +58,23 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float = 0.0
 
 
-def rank(findings: Iterable[Finding], load: Load = Load(), *, most: int = MOST) -> list[Finding]:  # noqa: B008 - frozen
+def rank(
+    findings: Iterable[Finding],
+    load: Load = Load(),  # noqa: B008 - frozen
+    *,
+    most: int = MOST,
+    with_snoozed: bool = False,
+) -> list[Finding]:
     """Return *findings* without repetitions, the most urgent first: by priority, time saved, confidence, code.
 
-    What is snoozed, fixed or gone, has no evidence, or is cheap and rare, is left out. Where the time saved is known it
+    Of the same priority, what has no estimate of the time comes after what has one. What is snoozed (unless
+    *with_snoozed*), fixed or gone, has no evidence, or is cheap and rare, is left out. Where the time saved is known it
     is told in `Finding.estimate` under `TIME_SHARE`, and may change the priority.
     """
     kept: dict[str, Finding] = {}
     for finding in findings:
-        if finding.state is State.SNOOZED or finding.state.is_over or not finding.evidence:
+        is_hidden = finding.state is State.SNOOZED and not with_snoozed
+        if is_hidden or finding.state.is_over or not finding.evidence:
             continue
         weighed = _weighed(_encodable(finding), load)
         if weighed is None:
@@ -72,6 +83,11 @@ def rank(findings: Iterable[Finding], load: Load = Load(), *, most: int = MOST) 
         if name not in kept or _place(weighed) < _place(kept[name]):
             kept[name] = weighed
     return sorted(kept.values(), key=lambda finding: (*_place(finding), identity(finding)))[:most]
+
+
+def led_by(fingerprint: str, findings: Iterable[Finding]) -> list[Finding]:
+    """Return the ranked *findings* with that of *fingerprint* first; as they are where none is."""
+    return sorted(findings, key=lambda finding: not fingerprint or identity(finding) != fingerprint)
 
 
 def identity(finding: Finding) -> str:
@@ -95,6 +111,7 @@ def _encodable(finding: Finding) -> Finding:
 def _place(finding: Finding) -> tuple[float, ...]:
     return (
         finding.priority.rank,
+        all(name not in finding.estimate for name in _TIMES),
         -finding.estimate.get(TIME_SHARE, 0.0),
         _CERTAINTY.get(finding.confidence, len(_CERTAINTY)),
         int("".join(filter(str.isdecimal, finding.code)) or 0),

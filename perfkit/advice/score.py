@@ -9,7 +9,7 @@ arithmetic is exact, too, as binary fractions would lose a point now and then.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -98,17 +98,26 @@ class Outlook(msgspec.Struct, frozen=True, kw_only=True):
     fingerprints: tuple[str, ...]
 
 
-def outlook(made: Score, findings: Sequence[Finding], *, most: int = 2) -> Outlook | None:
-    """Return what *made* would be without the first *most* of the ranked *findings* that cost points; None without."""
-    costs: dict[str, int] = {}
-    for part in made.parts:
-        for loss in part.losses:
-            if loss.fingerprint:
-                costs[loss.fingerprint] = costs.get(loss.fingerprint, 0) + loss.points
-    first = [finding.fingerprint for finding in findings if finding.fingerprint in costs][:most]
-    if not first:
+def outlook(
+    made: Score, findings: Sequence[Finding], again: Callable[[Sequence[Finding]], Score | None], *, most: int = 2
+) -> Outlook | None:
+    """Return what *made* would be without the first *most* of the ranked *findings* that cost points.
+
+    Args:
+        made: The score as it is.
+        findings: Ranked.
+        again: Scores anew as if the findings that it is given were mended, and all else were as it is.
+        most: Findings that are taken as mended.
+
+    Returns:
+        None where none costs points, or the score would stay as it is: then something else holds it down, too.
+    """
+    costly = {loss.fingerprint for part in made.parts for loss in part.losses if loss.fingerprint}
+    first = [finding for finding in findings if finding.fingerprint in costly][:most]
+    then = again(first) if first else None
+    if then is None or then.value <= made.value:
         return None
-    return Outlook(score=made.value + sum(costs[each] for each in first), fingerprints=tuple(first))
+    return Outlook(score=then.value, fingerprints=tuple(each.fingerprint for each in first))
 
 
 def score(

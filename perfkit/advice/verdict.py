@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from perfkit.advice.ranking import TIME_SHARE
+from perfkit.advice.ranking import NOTABLE, TIME_SHARE, identity
 from perfkit.advice.score import Score
 from perfkit.advice.targets import Targets
 from perfkit.advice.wording import count, factor, listed, percent, route_name, seconds, window
@@ -23,20 +23,25 @@ ENOUGH = 20
 """Requests in the window from which its error rate and percentiles say something."""
 FEW = 3
 """Failures from which it is no accident."""
-WORTHWHILE = 0.1
-"""Part of all request time that a finding must save to be the answer to what is slow."""
 FAILING_SERVICE = "failing_dependency"
 """Kind of the finding that answers why requests fail."""
+BLOCKED_LOOP = "blocked_loop"
+"""Kind of the finding about a call that blocks an event loop."""
 NOTHING_TO_DO = "Nothing to do: "
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
-    """Status, headline, cause and action; cause and action are empty where there is nothing to say."""
+    """Status, headline, cause and action; cause and action are empty where there is nothing to say.
+
+    Attributes:
+        finding: The fingerprint of the finding whose action it is; empty where it is that of none.
+    """
 
     status: Status
     headline: str
     cause: str = ""
     action: str = ""
+    finding: str = ""
 
 
 def summarize(
@@ -48,8 +53,8 @@ def summarize(
     """Judge the service: the worst problem is the headline, the next one joins its cause.
 
     Known facts (a failing check, draining) count from the first second; error rate and latency count once
-    there were `Targets.requests` requests. Of *findings*, ranked, the first tells what to do where no target is missed,
-    or where it saves a part of the time that is too long. Pure: the same snapshots give the same words.
+    there were `Targets.requests` requests. Of *findings*, ranked, the first tells what to do if it is urgent; where
+    requests fail or a check does, that comes before. Pure: the same snapshots give the same words.
     """
     targets = targets or Targets()
     problems = list(_problems(performance, health, targets, findings))
@@ -60,7 +65,7 @@ def summarize(
         return msgspec.structs.replace(main, cause=" ".join(filter(None, (main.cause, also))))
     if performance.total_requests < targets.requests:
         return _collecting(performance, targets)
-    return _advised(_healthy(performance, targets), findings)
+    return _advised(_healthy(performance, targets, findings), findings)
 
 
 def bounded(verdict: Verdict, score: Score | None) -> Verdict:
@@ -98,30 +103,39 @@ def _traced(errors: Verdict, performance: PerformanceSnapshot, findings: Sequenc
     found = next(failing, None)
     if found is None:
         return errors
-    return msgspec.structs.replace(errors, cause=f"{errors.cause} {found.message}".strip(), action=_action(found))
+    return _acting(errors, found, cause=f"{errors.cause} {found.message}".strip())
 
 
 def _explained(latency: Verdict, findings: Sequence[Finding]) -> Verdict:
-    """Return *latency* with the finding that saves most request time, where one is known to save a good part."""
-    best = max(findings, key=lambda finding: finding.estimate.get(TIME_SHARE, 0.0), default=None)
-    if best is None or best.estimate.get(TIME_SHARE, 0.0) < WORTHWHILE:
+    """Return *latency* with the first of *findings*, unless that is known to save next to nothing."""
+    first = _urgent(findings)
+    if first is None or first.estimate.get(TIME_SHARE, 1.0) < NOTABLE:
         return latency
-    cause = f"{latency.cause} {best.message}".strip()
-    return msgspec.structs.replace(latency, cause=cause, action=_action(best))
+    # The sentence before is about the busiest route; this may be another one.
+    is_other = first.route and not latency.cause.startswith(f"{first.route} ")
+    told = f"{first.route}: {first.message}" if is_other else first.message
+    return _acting(latency, first, cause=f"{latency.cause} {told}".strip())
 
 
 def _advised(verdict: Verdict, findings: Sequence[Finding]) -> Verdict:
     """Return the *verdict* of a healthy service; where much is to be done all the same, it says so."""
-    first = next(iter(findings), None)
-    if first is None or verdict.action or first.priority not in (Priority.CRITICAL, Priority.HIGH):
+    first = _urgent(findings)
+    if first is None or verdict.finding == identity(first):
         return verdict
     headline = verdict.headline.removeprefix(NOTHING_TO_DO)
-    cause = f"{first.message} {verdict.cause}".strip()
-    return msgspec.structs.replace(verdict, headline=headline, cause=cause, action=_action(first))
+    return _acting(verdict, first, headline=headline, cause=f"{first.message} {verdict.cause}".strip())
 
 
-def _action(finding: Finding) -> str:
-    return f"{finding.action} See {finding.site}." if finding.site else finding.action
+def _urgent(findings: Sequence[Finding]) -> Finding | None:
+    """Return the first of the ranked *findings*, where that should not wait."""
+    first = next(iter(findings), None)
+    return first if first is not None and first.priority in (Priority.CRITICAL, Priority.HIGH) else None
+
+
+def _acting(verdict: Verdict, finding: Finding, **changes: str) -> Verdict:
+    """Return *verdict* with *changes*, and *finding* as what to do."""
+    action = f"{finding.action} See {finding.site}." if finding.site else finding.action
+    return msgspec.structs.replace(verdict, action=action, finding=identity(finding), **changes)
 
 
 def _errors(performance: PerformanceSnapshot, targets: Targets) -> Iterator[Verdict]:
@@ -225,7 +239,7 @@ def _collecting(performance: PerformanceSnapshot, targets: Targets) -> Verdict:
     return msgspec.structs.replace(blamed, cause=f"{failed} {blamed.cause}".rstrip())
 
 
-def _healthy(performance: PerformanceSnapshot, targets: Targets) -> Verdict:
+def _healthy(performance: PerformanceSnapshot, targets: Targets, findings: Sequence[Finding]) -> Verdict:
     past = window(performance.window)
     if performance.latency.p95 is None:
         some = count(performance.requests, "request") if performance.requests else "no request"
@@ -236,10 +250,11 @@ def _healthy(performance: PerformanceSnapshot, targets: Targets) -> Verdict:
         )
     within = f"p95 is {seconds(performance.latency.p95)}, within its target of {seconds(targets.p95)}"
     slowest, is_slow = _slowest(performance, targets)
-    remarks = [*_failing_route(performance, targets), *_blocked_loop(performance)]
+    remarks = [*_failing_route(performance, targets), *_blocked_loop(performance, findings)]
     if remarks or is_slow:
         cause = " ".join(filter(None, (*(remark.cause for remark in remarks), slowest)))
-        return Verdict(status=Status.HEALTHY, headline=within, cause=cause, action=remarks[0].action if remarks else "")
+        first = remarks[0] if remarks else Verdict(status=Status.HEALTHY, headline="")
+        return msgspec.structs.replace(first, headline=within, cause=cause)
     return Verdict(status=Status.HEALTHY, headline=f"{NOTHING_TO_DO}{within}", cause=slowest)
 
 
@@ -270,14 +285,16 @@ def _failing_route(performance: PerformanceSnapshot, targets: Targets) -> Iterat
         yield Verdict(status=Status.HEALTHY, headline="", cause=said, action=f"Read the app's log for {_name(worst)}.")
 
 
-def _blocked_loop(performance: PerformanceSnapshot) -> Iterator[Verdict]:
+def _blocked_loop(performance: PerformanceSnapshot, findings: Sequence[Finding]) -> Iterator[Verdict]:
     """Yield a remark about the call that blocked an event loop most, if it did so lately."""
     since = performance.at - performance.window
     site = next((each for each in performance.blocked if each.site and each.last_at >= since), None)
     if site is not None:
         said = f"{site.site} blocked the event loop {count(site.count, 'time')}, {seconds(site.longest)} at most."
         action = f"Await an async call at {site.site}, or run it in a thread."
-        yield Verdict(status=Status.HEALTHY, headline="", cause=said, action=action)
+        remark = Verdict(status=Status.HEALTHY, headline="", cause=said, action=action)
+        found = next((each for each in findings if each.kind == BLOCKED_LOOP and each.site == site.site), None)
+        yield remark if found is None else _acting(remark, found)
 
 
 def _beyond(value: float, target: float) -> str:

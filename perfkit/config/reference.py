@@ -9,7 +9,7 @@ from perfkit.config.environment import ALIASES, variable
 from perfkit.config.fields import Field, Path, fields_of, render
 from perfkit.config.performance_config import PerformanceConfig
 from perfkit.config.presets import PRESETS
-from perfkit.config.wording import duration, expectation, is_seconds, number
+from perfkit.config.wording import expectation, number, readable
 from perfkit.core.settings import Settings
 
 __all__ = ["settings_reference"]
@@ -90,8 +90,8 @@ def _default(field: Field) -> str:
     default = field.default
     if isinstance(default, bool) or not isinstance(default, int | float):
         return _code(default)
-    shown = f"`{number(default)}`"
-    return f"{shown} ({duration(default)})" if is_seconds(field) and default >= 60 else shown
+    shown, read = f"`{number(default)}`", readable(field, default)
+    return f"{shown} ({read})" if read else shown
 
 
 def _code(value: object) -> str:

@@ -14,10 +14,12 @@ if TYPE_CHECKING:
     from perfkit.health.dependencies.http import http_check
     from perfkit.health.dependencies.redis import redis_check
     from perfkit.health.dependencies.tcp import tcp_check
+    from perfkit.health.registered.registration import CheckOptions
     from perfkit.health.settings import HealthSettings
     from perfkit.health.snapshot import CheckSnapshot, HealthSnapshot, StatusChange, WorkerHealth
 
 __all__ = [
+    "CheckOptions",
     "CheckResult",
     "CheckSnapshot",
     "HealthChecker",
@@ -39,6 +41,7 @@ __getattr__ = lazily(
         "CheckResult": "perfkit.core.checks",
         "HealthError": "perfkit.core.errors",
         "HealthChecker": "perfkit.health.checker",
+        "CheckOptions": "perfkit.health.registered.registration",
         "HealthSettings": "perfkit.health.settings",
         "CheckSnapshot": "perfkit.health.snapshot",
         "HealthSnapshot": "perfkit.health.snapshot",

@@ -11,7 +11,7 @@ import os
 import random
 import threading
 from collections.abc import Callable, Collection, Iterable
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, Unpack
 
 from perfkit.core.checks import CheckResult, HealthCheck
 from perfkit.core.clock import Clock
@@ -24,7 +24,7 @@ from perfkit.health.draining import Draining
 from perfkit.health.fleet import Fleet
 from perfkit.health.heartbeat import LoopHeartbeat
 from perfkit.health.process import BUILT_IN, process_checks
-from perfkit.health.registered.registration import Registration, check_registration, texts
+from perfkit.health.registered.registration import CheckOptions, Registration, check_registration, texts
 from perfkit.health.registered.roster import Roster, RunnerFactory
 from perfkit.health.settings import HealthSettings
 from perfkit.health.snapshot import CheckSnapshot, HealthSnapshot, WorkerHealth
@@ -272,7 +272,7 @@ class HealthChecker(Component):
 
         return register if fn is None else register(fn)
 
-    def check(self, name: str, **options: Any) -> Callable[[F], F]:
+    def check(self, name: str, **options: Unpack[CheckOptions]) -> Callable[[F], F]:
         """Register the decorated function as the check *name*; the options are those of `register_health_check`."""
 
         def register(fn: F) -> F:

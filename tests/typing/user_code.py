@@ -23,7 +23,7 @@ from perfkit.advice import Verdict
 from perfkit.config import Issue, Validation
 from perfkit.core.checks import CheckResult, HealthCheck
 from perfkit.core.component import Component
-from perfkit.health import CheckSnapshot, HealthChecker, HealthSnapshot
+from perfkit.health import CheckOptions, CheckSnapshot, HealthChecker, HealthSnapshot
 from perfkit.metrics import Counter, Gauge, Histogram, MetricsCollector, Summary, Timer
 from perfkit.performance import (
     Latency,
@@ -95,6 +95,18 @@ def read(system: PerformanceSystem) -> None:
     assert_type(health, HealthSnapshot)
     assert_type(health.checks, tuple[CheckSnapshot, ...])
     assert_type(health.is_ready, bool)
+
+
+def register_checks(system: PerformanceSystem) -> None:
+    def stock() -> bool:
+        return True
+
+    decorated = system.health.check("stock", critical=True, timeout=1.0, tags=["storage"], ttl=None)(stock)
+    assert_type(decorated(), bool)
+    options: CheckOptions = {"interval": 15.0, "depends_on": ("stock",)}
+    system.health.register("payments", **options)(stock)
+    system.health.check("a", intervall=15.0)  # type: ignore[call-arg]  # a misspelt option
+    system.health.check("b", timeout="1 s")  # type: ignore[arg-type]  # seconds are a number
 
 
 def check() -> HealthCheck:

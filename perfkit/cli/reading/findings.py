@@ -76,6 +76,9 @@ def page(
         yield _nothing(overview, prefix)
         yield from _past(overview, style)
         return
+    if verdict.action and not verdict.finding:
+        # What the first of them says is not all there is: something that is no finding comes before.
+        yield from _wrapped(f"Do this first: {verdict.action}", indent="")
     for number, finding in enumerate(findings, 1):
         yield ""
         yield from _finding(number, finding, _points(overview, finding), style, explains=explains)
@@ -112,7 +115,9 @@ def _past(overview: Overview, style: Style) -> Iterator[str]:
         yield f"           {clean(each.proof)}{release}"
     if overview.snoozed:
         yield ""
-        yield f"{count(len(overview.snoozed), 'finding')} snoozed."
+        cost = sum(_points(overview, each.finding) for each in overview.snoozed)
+        still = f", still {count(cost, 'point')} of the score" if cost else ""
+        yield f"{count(len(overview.snoozed), 'finding')} snoozed{still}."
 
 
 def _finding(number: int, finding: Finding, points: int, style: Style, *, explains: bool) -> Iterator[str]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
+from perfkit.advice.ranking import identity
 from perfkit.advice.score import Loss, Part, Score
 from perfkit.advice.wording import count, window
 from perfkit.dashboard.charts import bar
@@ -51,18 +54,21 @@ def ledger(data: OverviewData) -> Markup:
         return section("score", "Score", h("p", {"class": "empty"}, said))
     left = [f"{_title(name)} is left out: {why}." for name, why in score.left_out.items()]
     scaled = "The other parts are scaled to 100." if left else ""
+    snoozed = frozenset(identity(each.finding) for each in data.snoozed)
+    hidden = f"{count(len(snoozed), 'finding')} snoozed: what they cost still counts." if snoozed else ""
+    formula = f"Formula: score v{score.version}."
     return section(
         "score",
         f"Score {score.value}: where {count(100 - score.value, 'point')} went" if score.value < 100 else "Score 100",
-        h("ul", {"class": "ledger"}, [_part(part) for part in score.parts]),
-        h("p", {"class": "footnote"}, " ".join(filter(None, (*left, scaled, f"Formula: score v{score.version}.")))),
+        h("ul", {"class": "ledger"}, [_part(part, snoozed) for part in score.parts]),
+        h("p", {"class": "footnote"}, " ".join(filter(None, (*left, scaled, hidden, formula)))),
         note=f"last {window(performance.window)}",
     )
 
 
-def _part(part: Part) -> Markup:
+def _part(part: Part, snoozed: Collection[str]) -> Markup:
     shown, rest = part.losses[:MOST_LOSSES], part.losses[MOST_LOSSES:]
-    losses: list[Child] = [_loss(loss) for loss in shown]
+    losses: list[Child] = [_loss(loss, is_snoozed=loss.fingerprint in snoozed) for loss in shown]
     if rest:
         losses.append(_loss(Loss(points=sum(loss.points for loss in rest), reason=count(len(rest), "other cause"))))
     return h(
@@ -79,10 +85,11 @@ def _part(part: Part) -> Markup:
     )
 
 
-def _loss(loss: Loss) -> Markup:
+def _loss(loss: Loss, *, is_snoozed: bool = False) -> Markup:
     reason = loss.reason if len(loss.reason) <= LONGEST else loss.reason[: LONGEST - 1] + "…"
     code = h("span", {"class": "tag"}, loss.code) if loss.code else None
-    return h("li", None, h("span", {"class": "minus"}, f"−{loss.points}"), h("span", None, reason, " ", code))
+    state = [" ", h("span", {"class": "tag"}, "snoozed")] if is_snoozed else None
+    return h("li", None, h("span", {"class": "minus"}, f"−{loss.points}"), h("span", None, reason, " ", code, state))
 
 
 def _title(name: str) -> str:

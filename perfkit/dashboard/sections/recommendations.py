@@ -52,7 +52,7 @@ def recommendations(data: OverviewData, given: Given) -> Markup | None:
     if not findings:
         if data.score is None:
             return None
-        return section("advice", "What to do first", h("p", {"class": "empty"}, "Nothing: no problem was found."))
+        return section("advice", _title(data), h("p", {"class": "empty"}, "Nothing: no problem was found."))
     wins = _wins(data)
     items = [
         _item(data, given, finding, wins.get(identity(finding), 0), is_first=not at)
@@ -66,7 +66,12 @@ def recommendations(data: OverviewData, given: Given) -> Markup | None:
     if rest > 0:
         link = h("a", {"class": "more", "href": "./api/overview"}, "JSON")
         parts.append(h("p", {"class": "footnote"}, f"and {count(rest, 'finding')} more, in the ", link))
-    return section("advice", "What to do first", *parts, note="by request time saved, then by priority")
+    return section("advice", _title(data), *parts, note="by priority, then by request time saved")
+
+
+def _title(data: OverviewData) -> str:
+    """What the verdict says to do first is the first finding; or it is none, and the findings come after it."""
+    return "What to do next" if data.verdict.action and not data.verdict.finding else "What to do first"
 
 
 def finding_list(data: OverviewData, given: Given, findings: Sequence[Finding]) -> Markup:

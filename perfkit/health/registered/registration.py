@@ -5,13 +5,13 @@ from __future__ import annotations
 import difflib
 import inspect
 from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import Any
+from typing import Any, TypedDict
 
 import msgspec
 
 from perfkit.core.errors import HealthError
 
-__all__ = ["MOST_CHECKS", "CheckFunction", "Registration", "check_registration"]
+__all__ = ["MOST_CHECKS", "CheckFunction", "CheckOptions", "Registration", "check_registration"]
 
 CheckFunction = Callable[[], Any]
 """A function or a coroutine function without arguments."""
@@ -20,6 +20,24 @@ MOST_CHECKS = 200
 """Checks that a service may register."""
 
 LONGEST_NAME = 100
+
+
+class CheckOptions(TypedDict, total=False):
+    """What may be said of a check besides its name; `HealthChecker.register_health_check` says what each means."""
+
+    critical: bool
+    timeout: float | None
+    interval: float | None
+    rise: int
+    fall: int
+    tags: Iterable[str]
+    depends_on: Iterable[str]
+    liveness: bool
+    startup: bool
+    shared: bool | None
+    initial_delay: float
+    jitter: float
+    ttl: float | None
 
 
 class Registration(msgspec.Struct, frozen=True, kw_only=True):

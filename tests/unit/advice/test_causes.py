@@ -12,7 +12,7 @@ from hypothesis.strategies import builds, dictionaries, floats, integers, lists,
 
 from perfkit.advice import Load, Targets, causes, rank
 from perfkit.advice.ranking import TIME_SHARE
-from perfkit.advice.score import Cause, outlook, score
+from perfkit.advice.score import Cause, score
 from perfkit.cache.snapshot import CacheSnapshot
 from perfkit.core.families import Histogram, Point
 from perfkit.core.findings import Effect, Finding, Priority
@@ -291,6 +291,67 @@ def test_with_whatever_is_foretold_each_lost_point_has_a_finding_or_a_named_rest
     assert all(loss.reason and loss.points > 0 for loss in lost)
     known = {each.fingerprint for each in ranked}
     assert all(loss.fingerprint in known for loss in lost if loss.code)
-    ahead = outlook(made, ranked, most=len(ranked))
-    of_findings = sum(loss.points for loss in lost if loss.fingerprint)
-    assert (made.value if ahead is None else ahead.score) == made.value + of_findings
+
+
+def mended(*findings: Finding) -> list[Finding]:
+    return list(findings)
+
+
+def test_a_route_that_stays_above_its_target_after_the_fix_goes_on_losing_points() -> None:
+    seen = [requests(*[0.8] * 10)]
+    for after, left in ((0.1, 0.0), (0.4, 0.5), (0.79, 0.5)):
+        fix = mended(a_finding("n1", route="GET /", estimate={"p95_from": 0.8, "p95_to": after}))
+        tallied = causes.tally(seen, TARGETS, causes.times_left(fix))
+        assert sum(cause.share for cause in causes.speed(tallied, [])) == pytest.approx(left)
+
+
+def test_what_nobody_foretold_or_what_is_foretold_of_another_route_makes_no_request_faster() -> None:
+    seen = [requests(*[0.8] * 10), requests(0.1, route="/b")]
+    unknown = (
+        a_finding("a", route="GET /"),
+        a_finding("b", route="GET /", estimate={TIME_SHARE: 0.9}),
+        a_finding("c", estimate={"p95_from": 0.8, "p95_to": 0.1}),
+        a_finding("d", route="GET /b", estimate={"p95_from": 0.8, "p95_to": 0.1}),
+        a_finding("e", route="GET /", estimate={"p95_from": 0.8, "p95_to": 0.8}),
+    )
+    assert causes.tally(seen, TARGETS, causes.times_left(unknown)) == causes.tally(seen, TARGETS)
+
+
+def test_of_two_fixes_of_one_route_each_takes_its_part_of_what_the_other_leaves() -> None:
+    half = {"p95_from": 0.8, "p95_to": 0.4}
+    fixes = [a_finding(each, route="GET /", estimate=half) for each in "ab"]
+    assert causes.times_left(fixes) == {"GET /": 0.25}
+    gone = a_finding("c", route="GET /", estimate={"p95_from": 0.8, "p95_to": 0.0})
+    assert 0.0 < causes.times_left([gone])["GET /"] <= 0.001
+
+
+@given(
+    lists(sampled_from(FINE[:-1]), min_size=1, max_size=30),
+    lists(floats(0.0, 1.0), max_size=4),
+)
+def test_to_take_less_time_never_costs_more(seen: list[float], left: list[float]) -> None:
+    fixes = [
+        a_finding(str(at), route="GET /", estimate={"p95_from": 1.0, "p95_to": each}) for at, each in enumerate(left)
+    ]
+    (before,) = causes.tally([requests(*seen)], TARGETS)
+    (after,) = causes.tally([requests(*seen)], TARGETS, causes.times_left(fixes))
+    assert after.slowness <= before.slowness + 1e-9
+    assert (after.requests, after.failed, after.target) == (before.requests, before.failed, before.target)
+
+
+def test_a_loop_is_on_time_again_once_nothing_that_is_known_blocks_it() -> None:
+    late = a_runtime(event_loop_lag=Latency(p95=0.5))
+    one, other = (a_finding(each, kind="blocked_loop") for each in "ab")
+    left = causes.runtime(late, [other], lag=0.1, has_database=True, mended=[one])
+    assert [(cause.fingerprint, cause.share) for cause in left] == [("b", pytest.approx(1 / 4))]
+    assert causes.runtime(late, [], lag=0.1, has_database=True, mended=[one, other]) == []
+    assert len(causes.runtime(late, [], lag=0.1, has_database=True, mended=[a_finding()])) == 1
+
+
+def test_a_mended_cache_has_the_hit_ratio_that_was_foretold() -> None:
+    targets = Targets(hit_ratio=0.8)
+    longer = a_finding("ttl", kind="ttl_too_short", estimate={"hit_ratio_gain": 0.1})
+    other = msgspec.structs.replace(longer, component="load_balancer")
+    for fix, share in (([longer], 0.3), ([longer, longer], 0.2), ([other], 0.4), ([longer] * 4, 0.0)):
+        found = causes.cache(a_cache(0.4), targets, [], fix)
+        assert sum(cause.share for cause in found) == pytest.approx(share)

@@ -34,6 +34,15 @@ def test_of_the_same_priority_what_saves_more_time_comes_first() -> None:
     assert [finding.estimate.get(TIME_SHARE) for finding in ranked] == [0.8, 0.15, None]
 
 
+def test_of_the_same_priority_what_has_no_estimate_comes_last_however_sure_it_is() -> None:
+    nothing = an_n_plus_one("next to nothing", requests=900, seconds=0.0, confidence="guess")
+    early = an_n_plus_one("early", requests=3, seconds=0.1, confidence="guess")
+    sure = a_finding("no estimate", Priority.HIGH, code="PK001")
+    assert names(rank([sure, nothing], LOAD)) == ["next to nothing", "no estimate"]
+    assert names(rank([sure, early])) == ["early", "no estimate"]
+    assert names(rank([msgspec.structs.replace(sure, priority=Priority.CRITICAL), early])) == ["no estimate", "early"]
+
+
 def test_what_is_rare_and_cheap_as_a_whole_is_no_advice_however_bad_it_is_in_one_request() -> None:
     rare = an_n_plus_one("rare", requests=2, seconds=0.4)
     frequent = an_n_plus_one("frequent", requests=900, seconds=0.04, priority=Priority.MEDIUM)
@@ -100,7 +109,9 @@ def test_without_a_fingerprint_the_place_tells_problems_apart() -> None:
 
 
 def test_what_is_snoozed_or_fixed_is_not_recommended() -> None:
-    assert names(rank([a_finding(each, state=each) for each in State])) == ["open", "returned"]
+    each = [a_finding(each, state=each) for each in State]
+    assert names(rank(each)) == ["open", "returned"]
+    assert names(rank(each, with_snoozed=True)) == ["open", "returned", "snoozed"]
 
 
 def test_there_is_a_bound() -> None:

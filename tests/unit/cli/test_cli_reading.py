@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 from overviews import Canned, canned, encoded, finding, made, route
 
-from perfkit.advice import Outlook
+from perfkit.advice import Outlook, Verdict
 from perfkit.advice.ledger import Figures, Fixed, Snoozed
 from perfkit.cli.comparing.differences import compared
 from perfkit.cli.comparing.noise import interval, noise
@@ -287,8 +287,24 @@ def test_advise_says_what_is_mended_what_came_back_and_what_the_score_would_be(
     assert "216 → 3 queries, p95 488 ms → 66 ms  since release 2.8.1" in out
     assert "Without the first two that cost points the score would be about 97." in out
     assert "1 finding snoozed." in out
+    score = made(findings=(finding("PK201"),)).score
+    service.tells(made(findings=(finding(),), score=None, snoozed=(Snoozed(finding=finding("PK201"), until=9e9),)))
+    assert "1 finding snoozed." in printed(capsys, 1, "advise", service.url)
+    service.tells(replace(made(snoozed=(Snoozed(finding=finding("PK201"), until=9e9),)), score=score))
+    assert "1 finding snoozed, still 4 points of the score." in printed(capsys, 0, "advise", service.url)
     service.tells(made(fixed=(fixed,)))
     assert "216 → 3 queries" in printed(capsys, 0, "advise", service.url)
+
+
+def test_advise_begins_with_what_the_page_says_to_do_first(service: Canned, capsys: pytest.CaptureFixture[str]) -> None:
+    told = made(findings=(finding(),))
+    acute = Verdict(status=Status.CRITICAL, headline="Check db fails", action="Mend what check db watches.")
+    service.tells(replace(told, verdict=acute))
+    out = printed(capsys, 1, "advise", service.url)
+    assert out.index("Do this first: Mend what check db watches.") < out.index(" 1  high  PK101")
+    first = replace(acute, action=finding().action, finding=finding().fingerprint)
+    service.tells(replace(told, verdict=first))
+    assert "Do this first" not in printed(capsys, 1, "advise", service.url)
 
 
 def test_advise_finds_nothing_with_code_0(service: Canned, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from perfkit.advice import Loss, Part, Score
-from perfkit.advice.ledger import Figures, Fixed, Release
+from perfkit.advice.ledger import Figures, Fixed, Release, Snoozed
 from perfkit.advice.ledger.record import proof
 from perfkit.core.findings import Priority
 from perfkit.core.status import Status
@@ -151,6 +151,18 @@ def test_findings_are_shown_before_the_first_request() -> None:
     assert "First steps" in seen.text
 
 
+def test_where_what_is_to_be_done_first_is_no_finding_the_list_says_what_comes_next() -> None:
+    sick = health(msgspec.structs.replace(CHECKS[-1], status=Status.CRITICAL))
+    acute = Page(overview(data(performance(), sick, recommendations=findings()))).text
+    assert "Do this first: Mend what check" in acute
+    assert "What to do next" in acute
+    assert "What to do first" not in acute
+    urgent = (msgspec.structs.replace(SHORT, priority=Priority.HIGH),)
+    known = Page(overview(data(performance(), health(), recommendations=urgent))).text
+    assert f"Do this first: {SHORT.action}" in known
+    assert "What to do first" in known
+
+
 def test_the_score_is_a_number_for_all_who_see_and_hear() -> None:
     seen = page("degraded")
     labels = [attributes.get("aria-label") for attributes in seen.all("svg")]
@@ -166,6 +178,15 @@ def test_the_ledger_accounts_for_each_point() -> None:
         assert f"{part.name.capitalize()}{part.points} of {part.maximum}" in text
         assert all(f"−{loss.points}{loss.reason}" in text for loss in part.losses)
     assert "Formula: score v1." in text
+
+
+def test_what_is_snoozed_says_so_beside_the_points_that_it_costs() -> None:
+    two = tuple(msgspec.structs.replace(SHORT, fingerprint=each) for each in ("n1", "free"))
+    hidden = tuple(Snoozed(finding=each, until=AT + 60.0) for each in two)
+    text = Page(overview(data(performance(), health(), score=SCORE, snoozed=hidden))).text
+    assert text.count("PK101 snoozed") == text.count(" snoozed") - 1 == 1
+    assert "2 findings snoozed: what they cost still counts." in text
+    assert "snoozed" not in Page(overview(data(performance(), health(), score=SCORE))).text
 
 
 def test_parts_that_are_left_out_say_why() -> None:

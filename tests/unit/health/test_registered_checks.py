@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
 import random
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_type_hints
 
 import pytest
 from hypothesis import given
@@ -14,11 +15,18 @@ from hypothesis import strategies as st
 from perfkit.core.checks import CheckResult
 from perfkit.core.errors import HealthError
 from perfkit.core.status import Status
-from perfkit.health import CheckSnapshot, HealthChecker, HealthSnapshot, http_check
+from perfkit.health import CheckOptions, CheckSnapshot, HealthChecker, HealthSnapshot, http_check
 from perfkit.health.registered.answers import failure, understand
 from perfkit.health.registered.pacing import pause
 from perfkit.health.registered.runner import Run
 from perfkit.testing import FakeClock
+
+
+def test_the_decorators_options_are_those_of_the_method() -> None:
+    options = inspect.signature(HealthChecker.register_health_check, eval_str=True).parameters
+    named = {name: each.annotation for name, each in options.items() if each.kind is inspect.Parameter.KEYWORD_ONLY}
+    assert named == get_type_hints(CheckOptions)
+    assert CheckOptions.__required_keys__ == frozenset()
 
 
 class Desk:

@@ -232,6 +232,7 @@ async def test_a_hedge_takes_over_when_the_first_fails() -> None:
     balancer.add_server("s0", host="h")
     balancer.add_server("s1", host="h")
     first: list[str] = []
+    is_hedged = asyncio.Event()
 
     async def warm(server: Server) -> None:
         await asyncio.sleep(0.001)
@@ -239,14 +240,17 @@ async def test_a_hedge_takes_over_when_the_first_fails() -> None:
     async def fetch(server: Server) -> str:
         if not first:
             first.append(server.name)
-            await asyncio.sleep(0.3)
+            await is_hedged.wait()
             raise ConnectionResetError("late")
-        await asyncio.sleep(0.6)
+        is_hedged.set()
+        while not balancer.server(first[0]).failures:  # noqa: ASYNC110 - what is waited for is the balancer's own
+            await asyncio.sleep(0.001)
         return server.name
 
     for _ in range(30):
         await balancer.aexecute_request(warm, idempotent=True)
-    assert await balancer.aexecute_request(fetch, idempotent=True) != first[0]
+    async with asyncio.timeout(60):
+        assert await balancer.aexecute_request(fetch, idempotent=True) != first[0]
     assert balancer.server(first[0]).failures == 1
     assert in_flight(balancer) == 0
 

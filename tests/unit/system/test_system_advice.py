@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from perfkit import PerformanceSystem
-from perfkit.core.findings import Finding
+from perfkit.core.findings import Finding, Priority
 from perfkit.core.names import REQUEST_DURATION
 from perfkit.store.layout import FINISHED, STARTED
 from perfkit.testing import FakeClock
-from tests.unit.advice.reports import an_n_plus_one
+from tests.unit.advice.reports import a_finding, an_n_plus_one
 
 
 def serve(system: PerformanceSystem, count: int, *, seconds: float = 0.05, error: str = "") -> None:
@@ -90,6 +90,58 @@ def test_time_saved_is_weighed_with_the_time_of_all_requests(monkeypatch: pytest
         report(system, monkeypatch, an_n_plus_one(requests=50, seconds=0.06))
         (finding,) = told_of(system.get_optimization_recommendations())
     assert finding.estimate["request_time_share"] == pytest.approx(0.3)
+
+
+def test_what_the_verdict_says_to_do_first_is_the_first_of_the_recommendations(monkeypatch: pytest.MonkeyPatch) -> None:
+    failing = a_finding("stock", Priority.HIGH, kind="failing_dependency", route="GET /a")
+    with PerformanceSystem({"service": "shop"}, environment="testing") as system:
+        serve(system, 90)
+        report(system, monkeypatch, an_n_plus_one(requests=90, seconds=0.04), failing)
+        slow = system.get_performance_dashboard()
+        serve(system, 10, error="500")
+        failed = system.get_performance_dashboard()
+    for dashboard, name in ((slow, "n1"), (failed, "stock")):
+        assert dashboard.summary.verdict.finding == dashboard.recommendations[0].fingerprint == name
+
+
+def test_a_snooze_hides_a_finding_and_makes_no_request_faster(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = FakeClock()
+    with PerformanceSystem({"service": "shop"}, environment="testing", clock=clock) as system:
+        system.store.tick(clock.advance(1.0))
+        serve(system, 100, seconds=2.0)
+        for component in ("cache", "load_balancer", "performance"):
+            monkeypatch.setattr(getattr(system, component), "findings", lambda: ())
+        report(system, monkeypatch, *(an_n_plus_one(each, requests=100, seconds=1.0, route="GET /a") for each in "ab"))
+        system.store.tick(clock.advance(1.0))
+        before = system.get_performance_dashboard()
+        for name in "ab":
+            system.snooze(name)
+        system.store.tick(clock.advance(1.0))
+        after = system.get_performance_dashboard()
+    assert (len(before.recommendations), len(after.recommendations), len(after.snoozed)) == (2, 0, 2)
+    assert before.summary.score == after.summary.score
+    assert after.summary.score is not None
+    assert {loss.fingerprint for loss in after.summary.score.parts[0].losses} == {"a"}
+    assert after.summary.outlook is None
+
+
+@pytest.mark.parametrize(("after", "is_told"), [(0.01, True), (1.99, False)])
+def test_the_outlook_promises_no_points_that_stay_lost_after_the_fix(
+    after: float, is_told: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = FakeClock()
+    estimate = {"seconds_saved": 1.0, "p95_from": 2.0, "p95_to": after}
+    with PerformanceSystem({"service": "shop"}, environment="testing", clock=clock) as system:
+        system.store.tick(clock.advance(1.0))
+        serve(system, 100, seconds=2.0)
+        report(system, monkeypatch, an_n_plus_one(requests=100, route="GET /a", estimate=estimate))
+        system.store.tick(clock.advance(1.0))
+        summary = system.get_performance_dashboard().summary
+    assert summary.score is not None
+    assert [loss.fingerprint for loss in summary.score.parts[0].losses] == ["n1"]
+    assert (summary.outlook is not None) == is_told
+    if summary.outlook is not None:
+        assert summary.outlook.score > summary.score.value
 
 
 def test_with_performance_switched_off_there_is_advice_but_no_score(monkeypatch: pytest.MonkeyPatch) -> None:
