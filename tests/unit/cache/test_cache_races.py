@@ -1,0 +1,76 @@
+"""What happens between two steps of another thread or task: each test holds one of the two in the middle."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from perfkit.cache import CacheManager
+from perfkit.cache.loads.flight import Flight
+
+WAIT = 20.0
+
+
+@pytest.fixture
+def cache() -> Iterator[CacheManager]:
+    cache = CacheManager()
+    yield cache
+    assert len(cache._engine.flights) == 0
+    cache.close()
+
+
+def test_a_load_that_nobody_waits_for_any_more_is_not_stored_over_what_was_set_since(
+    cache: CacheManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flights = cache._engine.flights
+    leave = flights.leave
+
+    async def ask() -> None:
+        loaded: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+        def leave_late(flight: Flight) -> None:
+            # The load is done and its task about to go on: too late to be cancelled.
+            loaded.set_result("old")
+            leave(flight)
+            cache.set("key", "new")
+
+        async def load() -> str:
+            return await loaded
+
+        monkeypatch.setattr(flights, "leave", leave_late)
+        asking = asyncio.create_task(cache.amemoize("key", load))
+        while not flights.table:  # noqa: ASYNC110 - there is nothing else to wait for
+            await asyncio.sleep(0)
+        flight = flights.table["default", "key"]
+        asking.cancel()
+        await asyncio.wait({asking})
+        while not flight.future.done():  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        assert flight.future.result().value == "old"
+        assert cache.get("key") == "new"
+
+    asyncio.run(ask())
+
+
+def test_a_load_that_another_took_the_place_of_is_not_stored_over_what_was_set_since(cache: CacheManager) -> None:
+    # As with a second tier, where a load may be of tags that it does not know.
+    cache._tier.hears_elsewhere = True
+    began, may_end = threading.Event(), threading.Event()
+
+    def load() -> str:
+        began.set()
+        assert may_end.wait(WAIT)
+        return "old"
+
+    first = threading.Thread(target=cache.memoize, args=("key", load))
+    first.start()
+    assert began.wait(WAIT)
+    cache.invalidate_tags(["another"])
+    cache.memoize("key", lambda: "newer")
+    cache.set("key", "newest")
+    may_end.set()
+    first.join(WAIT)
+    assert cache.get("key") == "newest"
