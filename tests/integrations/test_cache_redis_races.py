@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 import threading
 import time
@@ -138,3 +139,70 @@ def test_readers_never_get_what_their_own_process_changed_before(server: RedisSe
         assert traffic.errors == []
         assert traffic.stale == []
         assert traffic.writes > 100
+
+
+def link_of(cache: CacheManager) -> Any:
+    assert cache._server is not None
+    return cache._server.tier.link
+
+
+class Before:
+    """Has something done right before a call asks the server to store a value, once."""
+
+    def __init__(self, cache: CacheManager, do: Callable[[], object]) -> None:
+        self._link = link_of(cache)
+        self._ask, self._do = self._link._ask, do
+        self._link._ask = self._before
+
+    def _before(self, batch: Any, deadline: float) -> Any:
+        if any(command[0] == "EVAL" for command in batch):
+            self._link._ask = self._ask
+            self._do()
+        return self._ask(batch, deadline)
+
+
+@pytest.mark.parametrize(
+    "store",
+    [
+        lambda cache: cache.set("key", "new"),
+        lambda cache: cache.set_many({"key": "new", "more": 1}) == 2,
+        lambda cache: cache.add("key", "new"),
+        lambda cache: cache.increment("key") == 1,
+    ],
+    ids=["set", "set_many", "add", "increment"],
+)
+def test_a_change_of_other_keys_does_not_make_a_set_come_to_nothing(
+    server: RedisServer, store: Callable[[CacheManager], bool]
+) -> None:
+    with caches_on(server) as (first, second):
+        Before(first, lambda: second.invalidate_pattern("another*"))
+        assert store(first)
+        assert second.get("key") in ("new", 1)
+
+
+def test_a_set_that_was_cancelled_does_not_arrive_after_a_later_delete(server: RedisServer) -> None:
+    with caches_on(server) as (first, second):
+        link = link_of(first)
+        aask = link._aask
+        sent: list[Any] = []
+
+        async def stuck_on_its_way(batch: Any, deadline: float) -> Any:
+            if not any(command[0] == "EVAL" for command in batch):
+                return await aask(batch, deadline)
+            sent.append(batch)
+            return await asyncio.Event().wait()
+
+        async def give_up_and_delete() -> None:
+            link._aask = stuck_on_its_way
+            setting = asyncio.create_task(first.aset("key", "cancelled"))
+            while not sent:  # noqa: ASYNC110 - there is nothing else to wait for
+                await asyncio.sleep(0.001)
+            setting.cancel()
+            await asyncio.wait({setting})
+            link._aask = aask
+            await first.adelete("key")
+            link._pool().close()
+
+        asyncio.run(give_up_and_delete())
+        link._ask(sent[0], time.monotonic() + WAIT)
+        assert first.get("key") is second.get("key") is None
