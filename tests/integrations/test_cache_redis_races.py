@@ -146,8 +146,15 @@ def link_of(cache: CacheManager) -> Any:
     return cache._server.tier.link
 
 
+def name_on(cache: CacheManager) -> bytes:
+    assert cache._server is not None
+    name = cache._server.tier.names.value("default", "key")
+    assert name is not None
+    return name
+
+
 class Before:
-    """Has something done right before a call asks the server to store a value, once."""
+    """Has something done right before a call asks the server for a change of what it has looked at, once."""
 
     def __init__(self, cache: CacheManager, do: Callable[[], object]) -> None:
         self._link = link_of(cache)
@@ -155,7 +162,7 @@ class Before:
         self._link._ask = self._before
 
     def _before(self, batch: Any, deadline: float) -> Any:
-        if any(command[0] == "EVAL" for command in batch):
+        if batch[0][0] in ("EVAL", "PEXPIRE"):
             self._link._ask = self._ask
             self._do()
         return self._ask(batch, deadline)
@@ -206,3 +213,31 @@ def test_a_set_that_was_cancelled_does_not_arrive_after_a_later_delete(server: R
         asyncio.run(give_up_and_delete())
         link._ask(sent[0], time.monotonic() + WAIT)
         assert first.get("key") is second.get("key") is None
+
+
+def test_a_sliding_life_is_not_given_to_what_came_in_its_place(server: RedisServer) -> None:
+    with caches_on(server) as (first, second):
+        name = name_on(first)
+        second.set("key", "old", ttl=100, sliding=True)
+        server.ask("PEXPIRE", name, 1000)
+        Before(first, lambda: second.set("key", "new", ttl=10))
+        assert first.get("key") == "old"
+        assert 0 < server.ask("PTTL", name) <= 10_000
+
+
+def test_touch_does_not_take_away_what_keeps_a_load_off_that_began_before_a_delete(server: RedisServer) -> None:
+    with caches_on(server) as (first, second):
+        second.set("key", "old")
+        name = name_on(first)
+        Before(first, lambda: second.delete("key"))
+        assert not first.touch("key", 1)
+        assert server.ask("PTTL", name) > 100_000
+
+
+def test_touch_touches_what_is_there(server: RedisServer) -> None:
+    with caches_on(server) as (first, second):
+        second.set("key", "old", ttl=10)
+        name = name_on(first)
+        Before(first, lambda: second.set("key", "new", ttl=20))
+        assert first.touch("key", 200)
+        assert 100_000 < server.ask("PTTL", name) <= 200_000

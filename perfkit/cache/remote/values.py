@@ -12,7 +12,7 @@ from perfkit.cache.memory.space import REMOTE, SAVED, Space
 from perfkit.cache.remote.envelope import Envelope, seal
 from perfkit.cache.remote.looking import Found, Look, look, look_many
 from perfkit.cache.remote.messages import message
-from perfkit.cache.remote.scripts import ANYTHING, STORE
+from perfkit.cache.remote.scripts import ANYTHING, STORE, expire
 from perfkit.cache.remote.tier import SharedTier, is_refused
 from perfkit.cache.remote.transport.link import Batch, Command, Operation, Pause, UnreachableError
 from perfkit.cache.values.numbers import number
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["Values"]
 
 MOST_TRIES = 200
-"""Times that an increment begins anew because another one came between."""
+"""Times that a change of what was seen begins anew because another one came between."""
 
 MOST_FENCES = 10
 """Times that a value is sent anew because the namespace's fence was moved on, before what is there is removed."""
@@ -70,10 +70,11 @@ class Values:
             return default
         watch = self.engine.flights.watch(self.space, key)
         try:
-            found = (yield from self.look(name)).found
+            seen = yield from self.look(name)
+            found = seen.found
             if found is None or found.fresh_for <= 0.0:
                 return default
-            yield from self._slide(name, found)
+            yield from self._slide(name, seen.seen, found)
             self.hit(watch, found)
             return found.value
         except UnreachableError:
@@ -117,9 +118,9 @@ class Values:
                 watch, found.value, min(found.fresh_for, limit), min(found.keep_stale, limit), found.tags, found.cost
             )
 
-    def _slide(self, name: bytes, found: Found) -> Operation[None]:
+    def _slide(self, name: bytes, seen: bytes, found: Found) -> Operation[None]:
         if found.sliding and found.fresh_for < found.sliding * 0.75:
-            yield Batch(("PEXPIRE", name, int((found.sliding + found.keep_stale) * 1000)))
+            yield Batch(expire(name, seen, int((found.sliding + found.keep_stale) * 1000)))
 
     def contains(self, key: Any) -> Operation[bool]:
         """Return whether the server has a fresh value of *key*."""
@@ -370,12 +371,18 @@ class Values:
             return False
         watch = self.engine.begin_change(self.space, key)
         try:
-            found = (yield from self.look(name)).found
-            if found is None or found.fresh_for <= 0.0:
-                return False
-            life = 0 if seconds is None else self.milliseconds(seconds + found.keep_stale)
-            replies = yield Batch(("PEXPIRE", name, life), *message(self.shared, self.space.name, [key]))
-            return bool(replies[0] == 1)
+            for attempt in range(MOST_TRIES):
+                seen = yield from self.look(name)
+                found = seen.found
+                if found is None or found.fresh_for <= 0.0:
+                    return False
+                life = 0 if seconds is None else self.milliseconds(seconds + found.keep_stale)
+                told = message(self.shared, self.space.name, [key])
+                replies = yield Batch(expire(name, seen.seen, life), *told)
+                if replies[0] != 0:
+                    return bool(replies[0] == 1)
+                yield self._rest(attempt)
+            return False
         except UnreachableError:
             return False
         finally:
