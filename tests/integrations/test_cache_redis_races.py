@@ -16,6 +16,7 @@ from redis_server import REDIS_SERVER, RedisServer, redis_server
 from shared_caches import caches_on
 
 from perfkit.cache import CacheManager
+from perfkit.cache.remote.transport.link import UnreachableError
 
 pytestmark = [
     pytest.mark.server,
@@ -241,3 +242,116 @@ def test_touch_touches_what_is_there(server: RedisServer) -> None:
         Before(first, lambda: second.set("key", "new", ttl=20))
         assert first.touch("key", 200)
         assert 100_000 < server.ask("PTTL", name) <= 200_000
+
+
+@pytest.mark.parametrize("is_owed", [False, True], ids=["call", "made up for"])
+def test_a_call_that_is_under_way_when_the_cache_is_stopped_ends_well(server: RedisServer, is_owed: bool) -> None:
+    with caches_on(server) as (first, second):
+        second.set("key", "value")
+        link, found = link_of(first), []
+        pool = link._threads
+        ask, is_asked, may_end = link.connections.check, threading.Event(), threading.Event()
+
+        def check(replies: Any) -> None:
+            is_asked.set()
+            assert may_end.wait(WAIT)
+            ask(replies)
+
+        def get() -> None:
+            try:
+                found.append(first.get("key"))
+            except BaseException as error:
+                found.append(error)
+
+        if is_owed:
+            link.journal.add({"space": "default", "keys": ["another"]})
+        link.connections.check = check
+        thread = threading.Thread(target=get)
+        thread.start()
+        assert is_asked.wait(WAIT)
+        first.stop()
+        may_end.set()
+        thread.join(WAIT)
+        assert found == ["value"]
+        assert pool._free == []
+
+
+@pytest.mark.usefixtures("hasty")
+def test_many_threads_with_ever_new_loops_share_a_cache(server: RedisServer) -> None:
+    with caches_on(server, 1) as (cache,):
+        errors: list[BaseException] = []
+        end = time.monotonic() + 2.0
+
+        def work() -> None:
+            while time.monotonic() < end:
+                try:
+                    asyncio.run(cache.aget("key"))
+                except BaseException as error:
+                    errors.append(error)
+
+        threads = [threading.Thread(target=work) for _ in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(WAIT)
+        assert errors == []
+
+
+def test_what_the_server_has_is_not_believed_over_a_change_that_did_not_reach_it(server: RedisServer) -> None:
+    with caches_on(server) as (first, second):
+        second.set("key", "old")
+        link = link_of(first)
+        drive, is_held, may_begin = link._drive, threading.Event(), threading.Event()
+        reader = threading.Thread(target=first.get, args=("key",))
+
+        def held(operation: Any, **options: Any) -> Any:
+            if threading.current_thread() is reader and not is_held.is_set():
+                is_held.set()
+                assert may_begin.wait(WAIT)
+            return drive(operation, **options)
+
+        link._drive = held
+        reader.start()
+        assert is_held.wait(WAIT)
+        Before(first, lambda: _raise(UnreachableError()))
+        first.set("key", "new")
+        may_begin.set()
+        reader.join(WAIT)
+        assert first.get("key") == "new"
+
+
+def _raise(error: Exception) -> None:
+    raise error
+
+
+def test_who_is_cancelled_before_a_lock_is_let_go_does_not_leave_it_there(server: RedisServer) -> None:
+    with caches_on(server) as (first, _):
+        link, lock = link_of(first), first._server.tier.names.lock(name_on(first))  # type: ignore[union-attr]
+
+        async def give_up() -> None:
+            aask, is_loading, may_end, is_owed = link._aask, *(asyncio.Event() for _ in range(3))
+
+            async def load() -> str:
+                is_loading.set()
+                await may_end.wait()
+                return "loaded"
+
+            async def stuck(batch: Any, deadline: float) -> Any:
+                is_owed.set()
+                return await asyncio.Event().wait()
+
+            loading = asyncio.create_task(first.amemoize("key", load))
+            await is_loading.wait()
+            assert server.ask("EXISTS", lock) == 1
+            link.journal.add({"space": "default", "keys": ["another"]})
+            link._aask = stuck
+            may_end.set()
+            await is_owed.wait()
+            loading.cancel()
+            await asyncio.wait({loading})
+            link._aask = aask
+            link._pool().close()
+
+        asyncio.run(give_up())
+        first.get("another")
+        assert server.ask("EXISTS", lock) == 0
