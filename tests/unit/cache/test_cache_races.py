@@ -74,3 +74,54 @@ def test_a_load_that_another_took_the_place_of_is_not_stored_over_what_was_set_s
     may_end.set()
     first.join(WAIT)
     assert cache.get("key") == "newest"
+
+
+class Slow(str):
+    """A text that holds one thread up when it is sorted."""
+
+    __slots__ = ()
+    held: threading.Thread | None = None
+    is_held, may_go_on = threading.Event(), threading.Event()
+
+    def __lt__(self, other: str) -> bool:
+        if threading.current_thread() is Slow.held:
+            Slow.is_held.set()
+            assert Slow.may_go_on.wait(WAIT)
+        return str.__lt__(self, other)
+
+    __hash__ = str.__hash__
+
+
+def test_a_pattern_finds_what_was_set_before_though_another_one_is_just_sorting_the_keys(cache: CacheManager) -> None:
+    for key in ("a", "b"):
+        cache.set(Slow(key), key)
+    assert cache.invalidate_pattern("nothing*") == 0
+    cache.set("user:1", "old")
+    Slow.held = threading.Thread(target=cache.invalidate_pattern, args=("no*",))
+    Slow.held.start()
+    assert Slow.is_held.wait(WAIT)
+    assert cache.invalidate_pattern("user:*") == 1
+    cache.set("user:2", "new")
+    Slow.may_go_on.set()
+    Slow.held.join(WAIT)
+    assert cache.invalidate_pattern("user:*") == 1
+
+
+@pytest.mark.parametrize("strategy", ["lru", "lfu", "fifo", "adaptive"])
+def test_a_set_that_waited_while_all_was_emptied_and_filled_anew_finds_its_place(strategy: str) -> None:
+    cache = CacheManager(strategy=strategy, max_size=1)
+    cache.set("a", 1)
+    tier = cache._tier
+    usual = tier.turns
+
+    def turns() -> Iterator[bool]:
+        tier.turns = usual
+        cache.clear()
+        cache.set("b", 2)
+        yield next(usual)
+
+    tier.turns = turns()
+    assert cache.set("c", 3)
+    assert cache.get_many(["a", "b", "c"]) == {"c": 3}
+    assert len(cache) == tier.count == 1
+    cache.close()
