@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from perfkit.cache import CacheManager
+from perfkit.cache.http.shelf import Shelf
 from perfkit.cache.loads.flight import Flight
 
 WAIT = 20.0
@@ -125,3 +126,31 @@ def test_a_set_that_waited_while_all_was_emptied_and_filled_anew_finds_its_place
     assert cache.get_many(["a", "b", "c"]) == {"c": 3}
     assert len(cache) == tier.count == 1
     cache.close()
+
+
+class Asked(str):
+    """A URL that is asked for at the very moment in which somebody compares it."""
+
+    __slots__ = ("shelf",)
+    __hash__ = str.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        self.shelf.touch("other")
+        return str.__eq__(self, other)
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+
+def test_a_url_that_is_asked_for_while_another_leaves_the_shelf_does_no_harm() -> None:
+    shelf = Shelf(max_urls=10, max_bytes=100)
+    growing = Asked("growing")
+    growing.shelf = shelf
+    for url in (growing, "other", "third"):
+        shelf.open(url)
+        shelf.add(url, url + " body", 20)
+        shelf.touch(url)
+    for number in range(2):
+        leaving = shelf.add(growing, f"more {number}", 25)
+    assert leaving == ["third", "third body"]
+    assert shelf.bytes == 90
