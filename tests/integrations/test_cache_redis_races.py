@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from cache_traffic import Traffic
+from patience import until
 from redis_server import REDIS_SERVER, RedisServer, redis_server
 from shared_caches import caches_on
 
@@ -355,3 +356,38 @@ def test_who_is_cancelled_before_a_lock_is_let_go_does_not_leave_it_there(server
         asyncio.run(give_up())
         first.get("another")
         assert server.ask("EXISTS", lock) == 0
+
+
+INVALIDATIONS: dict[str, Callable[[CacheManager], Any]] = {
+    "delete": lambda cache: cache.adelete("key"),
+    "tag": lambda cache: cache.ainvalidate_tags(["t"]),
+    "pattern": lambda cache: cache.ainvalidate_pattern("k*"),
+    "clear": lambda cache: cache.aclear(),
+}
+
+
+@pytest.mark.parametrize("invalidate", INVALIDATIONS.values(), ids=INVALIDATIONS)
+def test_an_invalidation_that_was_cancelled_is_made_up_for(
+    server: RedisServer, invalidate: Callable[[CacheManager], Any]
+) -> None:
+    with caches_on(server) as (first, second):
+        second.set("key", "old", tags=["t"])
+        link = link_of(first)
+
+        async def give_up() -> None:
+            aask, is_asked = link._aask, asyncio.Event()
+
+            async def stuck(batch: Any, deadline: float) -> Any:
+                is_asked.set()
+                return await asyncio.Event().wait()
+
+            link._aask = stuck
+            task = asyncio.ensure_future(invalidate(first))
+            await is_asked.wait()
+            task.cancel()
+            await asyncio.wait({task})
+            link._aask = aask
+
+        asyncio.run(give_up())
+        assert first.get("key") is None
+        until(lambda: second.get("key"), lambda found: found is None)
