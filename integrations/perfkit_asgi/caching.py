@@ -110,6 +110,8 @@ class CachedApp:
         task = asyncio.get_running_loop().create_task(self._renewed(asked, passage))
         self._renewals.add(task)
         task.add_done_callback(self._renewals.discard)
+        # Cancelled before its first step it runs none of its code, and others would wait for it.
+        task.add_done_callback(lambda _: passage.close())
 
     async def _renewed(self, scope: Scope, passage: Passage) -> None:
         set_exchange(None)

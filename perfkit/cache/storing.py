@@ -53,7 +53,7 @@ def storing(engine: Engine, space: Space) -> Callable[..., bool] | None:
         if slots is not tier.slots or slots[0] != tier.seen:
             tier.settle()
         # Bound first: what an object itself holds is called slower as a method.
-        release, replace = tier.release, tier.replace
+        release = tier.release
         for _ in tier.turns:
             try:
                 if flights.table:
@@ -81,6 +81,8 @@ def storing(engine: Engine, space: Space) -> Callable[..., bool] | None:
                     tier.count += 1
                     tier.policy.add(entry)
                 else:
+                    # Not before: who has just emptied everything has put another policy in its place.
+                    replace = tier.replace
                     gone = replace(entry)
                     # Nobody has expired, as `next_end` lies ahead; nor is invalid who was looked at in this epoch.
                     if gone.epoch != seen or gone.space is not space:
@@ -95,8 +97,8 @@ def storing(engine: Engine, space: Space) -> Callable[..., bool] | None:
                         if gone.stamps:
                             gone.stamps = ()
                 entries[key] = entry
-                if space.is_sorted:
-                    space.is_sorted = False
+                if space.order is not None:
+                    space.order = None
                 if key.__class__ is not str:
                     space.has_only_texts = False
                 if end is not forever:

@@ -353,7 +353,8 @@ class DatabaseOptimizer(Component):
         reason = self.recorder.test(send)
         if stops != self._stops:  # the hooks were taken out before the worker came to it
             return
-        self._captures[name] = CaptureState(name=name, is_active=not reason, reason=reason)
+        # Another dict, as readers look through it meanwhile.
+        self._captures = {**self._captures, name: CaptureState(name=name, is_active=not reason, reason=reason)}
         if reason:
             message = f"The statements of {name} are not captured: {reason}."
             action = "Look whether its version is supported, and whether something else replaces its hooks."

@@ -45,6 +45,7 @@ class Roster:
         self._lock = OwnLock()
         self._on_members = getattr(strategy, "on_members", None)
         self._is_reconciling = False
+        self._hurries = 0
         self._expected: set[str] = set()
         self.suspects = 0
         self._readmits = not getattr(strategy, "heeds_slow_start", False)
@@ -188,7 +189,7 @@ class Roster:
     def renew(self, now: float) -> Fleet:
         """End what is over at *now* (ejections, penalties, slow starts) and make the fleet anew."""
         with self._lock:
-            due = math.inf
+            due, hurries = math.inf, self._hurries
             everybody = list(self.servers.values())
             for server in everybody:
                 if server.penalty:
@@ -210,6 +211,9 @@ class Roster:
             self.fleet = fleet = self._assemble(due)
             if fleet.is_panicking:
                 fleet.due = min(due, now + PANIC_PERIOD)
+            if self._hurries != hurries:
+                # Somebody failed meanwhile and told the fleet of before.
+                fleet.due = -math.inf
             return fleet
 
     def suspect(self, server: Server, now: float) -> None:
@@ -218,12 +222,14 @@ class Roster:
         fleet = self.fleet
         trusted = len(fleet.servers) - self.suspects
         if not fleet.is_panicking and trusted < self._settings.panic_threshold * len(self.servers):
-            fleet.due = -math.inf
+            self.hurry(-math.inf)
 
     def hurry(self, due: float) -> None:
         """Have the fleet made anew at *due*, if not before."""
-        if due < self.fleet.due:
-            self.fleet.due = due
+        self._hurries += 1
+        fleet = self.fleet
+        if due < fleet.due:
+            fleet.due = due
 
     def _begin(self, server: Server, now: float) -> None:
         server.joined_at = now

@@ -61,7 +61,8 @@ class Recent:
     def _added(self, now: float) -> tuple[Sequence[float], list[float], float, float]:
         """Return boundaries, counts and sum of what was added, and the seconds that it took; 0.0: since ever."""
         new = self._read(now)
-        old = next((each for each in tuple(self._past) if now - each.at <= self._window), None)
+        # A list: its own making lets no other thread append in between, as that of a tuple may.
+        old = next((each for each in list(self._past) if now - each.at <= self._window), None)
         counts = list(new.counts)
         if old is None or (old.counts and len(old.counts) != len(counts)):
             return new.boundaries, counts, new.sum, 0.0

@@ -44,6 +44,10 @@ class Commands(Control):
             number = files.number if is_first else UNLISTED
             self.open(files.directory, number, locked=files.locked, is_live=files.is_alive)
 
+    def raise_epoch(self, command: str) -> bool:
+        """Let whoever compares epochs look again; see `Control.raise_epoch`. Twins must be told."""
+        return len(self.twins) < 2 and super().raise_epoch(command)
+
     def append(self, command: str, payload: dict[str, Any]) -> bool:
         """Tell all workers, and the twins; see `Control.append`."""
         told = super().append(command, payload)

@@ -64,7 +64,11 @@ class Control:
         self._on_missed: list[Callable[[], object]] = []
         self._pending: deque[bytes | None] = deque()
         self.corrupt = self.missed = 0
+        self._make_locks()
         self._to_memory()
+
+    def _make_locks(self) -> None:
+        self._reading, self._writing, self._delivering = threading.Lock(), threading.Lock(), threading.Lock()
 
     def _to_memory(self) -> None:
         # A list is read in a third of the time, and the cache reads it at each look-up.
@@ -77,8 +81,6 @@ class Control:
         self._path = Path()
         self._locked: Locked = nullcontext
         self._is_live: Callable[[int], bool] = _nobody
-        self._reading = threading.Lock()
-        self._delivering = threading.Lock()
 
     @property
     def epoch(self) -> int:
@@ -121,24 +123,28 @@ class Control:
         except BaseException:
             os.close(log)
             raise
-        self._path, self._locked, self._is_live = path, locked, is_live
-        self._page, self._log, self._offset, self._number = page, log, offset, number
-        self.slots = slots
+        # Whoever raises the epoch in memory must not raise that of the page: there it counts the bytes of the log.
+        with self._reading:
+            self._path, self._locked, self._is_live = path, locked, is_live
+            self._page, self._log, self._offset, self._number = page, log, offset, number
+            self.slots = slots
 
     def close(self) -> None:
         """Go back to memory; harmless if not open. Others no longer wait for this worker."""
         if self._log < 0:
             return
-        self._publish(None)
-        log = self._log
-        # The old view is dropped, not released: a thread that just loaded it may still read its epoch.
-        self._to_memory()
+        with self._writing, self._reading:
+            self._publish(None)
+            log = self._log
+            # The old view is dropped, not released: a thread that just loaded it may still read its epoch.
+            self._to_memory()
         os.close(log)
 
     def release_after_fork(self) -> None:
         """In a forked child: let go of the parent's page and log without writing to them."""
         slots, page, log = self.slots, self._page, self._log
         self._pending.clear()
+        self._make_locks()
         self._to_memory()
         if isinstance(slots, memoryview):
             slots.release()
@@ -170,6 +176,8 @@ class Control:
         if self._log >= 0 or len(self._listeners.get(command, ())) > 1:
             return False
         with self._reading:
+            if self._log >= 0:
+                return False
             self.slots[EPOCH] += 1
         return True
 
@@ -187,21 +195,29 @@ class Control:
             self._errors.warn("store", "command_too_large", f"the command {command!r} has {len(body)} bytes")
             return False
         told = True
-        if self._log < 0:
-            self._pending.append(body)
-            size = HEADER.size + len(body)
-            with self._reading:
-                self.slots[EPOCH] += size
-        else:
+        if not self._remember(body):
             try:
-                with self._locked():
-                    self._write(HEADER.pack(len(body), zlib.crc32(body)) + body)
+                # The log is not closed under a writer, who would cut it where the page in memory says: at 0.
+                with self._writing:
+                    if not self._remember(body):
+                        with self._locked():
+                            self._write(HEADER.pack(len(body), zlib.crc32(body)) + body)
             except OSError as error:
                 self._errors.report("store", error, doing=f"the command {command!r} did not reach the others")
                 self._pending.append(body)
                 told = False
         self.poll()
         return told
+
+    def _remember(self, body: bytes) -> bool:
+        """Queue a command where it stays in this process; return False where others are to be told."""
+        size = HEADER.size + len(body)
+        with self._reading:
+            if self._log >= 0:
+                return False
+            self._pending.append(body)
+            self.slots[EPOCH] += size
+        return True
 
     def poll(self) -> int:
         """Read what is new and call the listeners; return how many commands were delivered. Never raises."""
@@ -242,6 +258,8 @@ class Control:
     def _collect(self) -> None:
         """Queue the records between what was read and the epoch."""
         with self._reading:
+            if self._log < 0:
+                return
             slots = self.slots
             for _ in range(8):
                 base, end = slots[BASE], slots[EPOCH]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 import threading
 import time
@@ -11,10 +12,12 @@ from typing import Any
 
 import pytest
 from cache_traffic import Traffic
+from patience import until
 from redis_server import REDIS_SERVER, RedisServer, redis_server
 from shared_caches import caches_on
 
 from perfkit.cache import CacheManager
+from perfkit.cache.remote.transport.link import UnreachableError
 
 pytestmark = [
     pytest.mark.server,
@@ -138,3 +141,253 @@ def test_readers_never_get_what_their_own_process_changed_before(server: RedisSe
         assert traffic.errors == []
         assert traffic.stale == []
         assert traffic.writes > 100
+
+
+def link_of(cache: CacheManager) -> Any:
+    assert cache._server is not None
+    return cache._server.tier.link
+
+
+def name_on(cache: CacheManager) -> bytes:
+    assert cache._server is not None
+    name = cache._server.tier.names.value("default", "key")
+    assert name is not None
+    return name
+
+
+class Before:
+    """Has something done right before a call asks the server for a change of what it has looked at, once."""
+
+    def __init__(self, cache: CacheManager, do: Callable[[], object]) -> None:
+        self._link = link_of(cache)
+        self._ask, self._do = self._link._ask, do
+        self._link._ask = self._before
+
+    def _before(self, batch: Any, deadline: float) -> Any:
+        if batch[0][0] in ("EVAL", "PEXPIRE"):
+            self._link._ask = self._ask
+            self._do()
+        return self._ask(batch, deadline)
+
+
+@pytest.mark.parametrize(
+    "store",
+    [
+        lambda cache: cache.set("key", "new"),
+        lambda cache: cache.set_many({"key": "new", "more": 1}) == 2,
+        lambda cache: cache.add("key", "new"),
+        lambda cache: cache.increment("key") == 1,
+    ],
+    ids=["set", "set_many", "add", "increment"],
+)
+def test_a_change_of_other_keys_does_not_make_a_set_come_to_nothing(
+    server: RedisServer, store: Callable[[CacheManager], bool]
+) -> None:
+    with caches_on(server) as (first, second):
+        Before(first, lambda: second.invalidate_pattern("another*"))
+        assert store(first)
+        assert second.get("key") in ("new", 1)
+
+
+def test_a_set_that_was_cancelled_does_not_arrive_after_a_later_delete(server: RedisServer) -> None:
+    with caches_on(server) as (first, second):
+        link = link_of(first)
+        aask = link._aask
+        sent: list[Any] = []
+
+        async def stuck_on_its_way(batch: Any, deadline: float) -> Any:
+            if not any(command[0] == "EVAL" for command in batch):
+                return await aask(batch, deadline)
+            sent.append(batch)
+            return await asyncio.Event().wait()
+
+        async def give_up_and_delete() -> None:
+            link._aask = stuck_on_its_way
+            setting = asyncio.create_task(first.aset("key", "cancelled"))
+            while not sent:  # noqa: ASYNC110 - there is nothing else to wait for
+                await asyncio.sleep(0.001)
+            setting.cancel()
+            await asyncio.wait({setting})
+            link._aask = aask
+            await first.adelete("key")
+            link._pool().close()
+
+        asyncio.run(give_up_and_delete())
+        link._ask(sent[0], time.monotonic() + WAIT)
+        assert first.get("key") is second.get("key") is None
+
+
+def test_a_sliding_life_is_not_given_to_what_came_in_its_place(server: RedisServer) -> None:
+    with caches_on(server) as (first, second):
+        name = name_on(first)
+        second.set("key", "old", ttl=100, sliding=True)
+        server.ask("PEXPIRE", name, 1000)
+        Before(first, lambda: second.set("key", "new", ttl=10))
+        assert first.get("key") == "old"
+        assert 0 < server.ask("PTTL", name) <= 10_000
+
+
+def test_touch_does_not_take_away_what_keeps_a_load_off_that_began_before_a_delete(server: RedisServer) -> None:
+    with caches_on(server) as (first, second):
+        second.set("key", "old")
+        name = name_on(first)
+        Before(first, lambda: second.delete("key"))
+        assert not first.touch("key", 1)
+        assert server.ask("PTTL", name) > 100_000
+
+
+def test_touch_touches_what_is_there(server: RedisServer) -> None:
+    with caches_on(server) as (first, second):
+        second.set("key", "old", ttl=10)
+        name = name_on(first)
+        Before(first, lambda: second.set("key", "new", ttl=20))
+        assert first.touch("key", 200)
+        assert 100_000 < server.ask("PTTL", name) <= 200_000
+
+
+@pytest.mark.parametrize("is_owed", [False, True], ids=["call", "made up for"])
+def test_a_call_that_is_under_way_when_the_cache_is_stopped_ends_well(server: RedisServer, is_owed: bool) -> None:
+    with caches_on(server) as (first, second):
+        second.set("key", "value")
+        link, found = link_of(first), []
+        pool = link._threads
+        ask, is_asked, may_end = link.connections.check, threading.Event(), threading.Event()
+
+        def check(replies: Any) -> None:
+            is_asked.set()
+            assert may_end.wait(WAIT)
+            ask(replies)
+
+        def get() -> None:
+            try:
+                found.append(first.get("key"))
+            except BaseException as error:
+                found.append(error)
+
+        if is_owed:
+            link.journal.add({"space": "default", "keys": ["another"]})
+        link.connections.check = check
+        thread = threading.Thread(target=get)
+        thread.start()
+        assert is_asked.wait(WAIT)
+        first.stop()
+        may_end.set()
+        thread.join(WAIT)
+        assert found == ["value"]
+        assert pool._free == []
+
+
+@pytest.mark.usefixtures("hasty")
+def test_many_threads_with_ever_new_loops_share_a_cache(server: RedisServer) -> None:
+    with caches_on(server, 1) as (cache,):
+        errors: list[BaseException] = []
+        end = time.monotonic() + 2.0
+
+        def work() -> None:
+            while time.monotonic() < end:
+                try:
+                    asyncio.run(cache.aget("key"))
+                except BaseException as error:
+                    errors.append(error)
+
+        threads = [threading.Thread(target=work) for _ in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(WAIT)
+        assert errors == []
+
+
+def test_what_the_server_has_is_not_believed_over_a_change_that_did_not_reach_it(server: RedisServer) -> None:
+    with caches_on(server) as (first, second):
+        second.set("key", "old")
+        link = link_of(first)
+        drive, is_held, may_begin = link._drive, threading.Event(), threading.Event()
+        reader = threading.Thread(target=first.get, args=("key",))
+
+        def held(operation: Any, **options: Any) -> Any:
+            if threading.current_thread() is reader and not is_held.is_set():
+                is_held.set()
+                assert may_begin.wait(WAIT)
+            return drive(operation, **options)
+
+        link._drive = held
+        reader.start()
+        assert is_held.wait(WAIT)
+        Before(first, lambda: _raise(UnreachableError()))
+        first.set("key", "new")
+        may_begin.set()
+        reader.join(WAIT)
+        assert first.get("key") == "new"
+
+
+def _raise(error: Exception) -> None:
+    raise error
+
+
+def test_who_is_cancelled_before_a_lock_is_let_go_does_not_leave_it_there(server: RedisServer) -> None:
+    with caches_on(server) as (first, _):
+        link, lock = link_of(first), first._server.tier.names.lock(name_on(first))  # type: ignore[union-attr]
+
+        async def give_up() -> None:
+            aask, is_loading, may_end, is_owed = link._aask, *(asyncio.Event() for _ in range(3))
+
+            async def load() -> str:
+                is_loading.set()
+                await may_end.wait()
+                return "loaded"
+
+            async def stuck(batch: Any, deadline: float) -> Any:
+                is_owed.set()
+                return await asyncio.Event().wait()
+
+            loading = asyncio.create_task(first.amemoize("key", load))
+            await is_loading.wait()
+            assert server.ask("EXISTS", lock) == 1
+            link.journal.add({"space": "default", "keys": ["another"]})
+            link._aask = stuck
+            may_end.set()
+            await is_owed.wait()
+            loading.cancel()
+            await asyncio.wait({loading})
+            link._aask = aask
+            link._pool().close()
+
+        asyncio.run(give_up())
+        first.get("another")
+        assert server.ask("EXISTS", lock) == 0
+
+
+INVALIDATIONS: dict[str, Callable[[CacheManager], Any]] = {
+    "delete": lambda cache: cache.adelete("key"),
+    "tag": lambda cache: cache.ainvalidate_tags(["t"]),
+    "pattern": lambda cache: cache.ainvalidate_pattern("k*"),
+    "clear": lambda cache: cache.aclear(),
+}
+
+
+@pytest.mark.parametrize("invalidate", INVALIDATIONS.values(), ids=INVALIDATIONS)
+def test_an_invalidation_that_was_cancelled_is_made_up_for(
+    server: RedisServer, invalidate: Callable[[CacheManager], Any]
+) -> None:
+    with caches_on(server) as (first, second):
+        second.set("key", "old", tags=["t"])
+        link = link_of(first)
+
+        async def give_up() -> None:
+            aask, is_asked = link._aask, asyncio.Event()
+
+            async def stuck(batch: Any, deadline: float) -> Any:
+                is_asked.set()
+                return await asyncio.Event().wait()
+
+            link._aask = stuck
+            task = asyncio.ensure_future(invalidate(first))
+            await is_asked.wait()
+            task.cancel()
+            await asyncio.wait({task})
+            link._aask = aask
+
+        asyncio.run(give_up())
+        assert first.get("key") is None
+        until(lambda: second.get("key"), lambda found: found is None)

@@ -21,6 +21,7 @@ from wsgi_driver import exchange as wsgi_exchange
 
 from perfkit.cache.http.passage import Passage
 from perfkit.system import PerformanceSystem
+from perfkit.testing import FakeClock
 from perfkit.testing.adapter_kit import recorded
 from perfkit_asgi import PerfkitMiddleware
 from perfkit_wsgi import PerfkitMiddleware as WSGIMiddleware
@@ -68,6 +69,21 @@ class TestASGI:
             assert sent[1] == path
             sent = await call(self.app_of(system, head, path), "GET", "/it")
             assert self.calls == 1
+
+    async def test_nobody_waits_for_a_renewal_that_was_cancelled_before_it_began(self) -> None:
+        clock, settings = FakeClock(), {"http_cache": {"GET /it": 30}, "http": {"stale_while_revalidate": 100.0}}
+        system = PerformanceSystem({"cache": settings}, environment="testing", clock=clock)
+        app = self.app_of(system, start((b"content-length", b"3")), body(b"one"))
+        await call(app, "GET", "/it")
+        clock.advance(31.0)
+        await call(app, "GET", "/it")
+        (renewal,) = app.app._renewals
+        assert len(system.cache._engine.flights) == 1
+        renewal.cancel()
+        await asyncio.wait({renewal})
+        assert self.calls == 1
+        assert len(system.cache._engine.flights) == 0
+        system.stop()
 
     async def test_trailers_are_passed_on_and_not_kept(self, system: PerformanceSystem) -> None:
         trailers = {"type": "http.response.trailers", "headers": [(b"digest", b"x")], "more_trailers": False}

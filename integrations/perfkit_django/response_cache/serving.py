@@ -151,6 +151,8 @@ class _Cached:
         task = asyncio.get_running_loop().create_task(self._arenew(cache, passage, again_of(request)))
         self._renewals.add(task)
         task.add_done_callback(self._renewals.discard)
+        # Cancelled before its first step it runs none of its code, and others would wait for it.
+        task.add_done_callback(lambda _: passage.close())
 
     async def _arenew(self, cache: HttpCache, passage: Passage, request: Any) -> None:
         set_exchange(None)

@@ -117,8 +117,11 @@ class Shelf:
             if url is not None:
                 self.bytes -= self._trial.pop(url)
             else:
-                url = next(each for each in self._protected if each != newcomer)
-                size = self._protected.pop(url)
+                # In single steps: who touches a protected one has no lock, and would end a look through them.
+                url, size = self._protected.popitem(last=False)
+                if url == newcomer:
+                    self._protected[url] = size
+                    url, size = self._protected.popitem(last=False)
                 self.bytes -= size
                 self._protected_bytes -= size
             leaving += [url, *self._held.pop(url)]

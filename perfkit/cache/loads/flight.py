@@ -184,6 +184,9 @@ class Flights:
                 if waits:
                     flight.waiting += 1
                 return flight, False
+            if flight is not None:
+                # Out of the table no change finds it any more.
+                flight.is_fenced = True
             flight = Flight(space, key, self._tier.tags.stamp(tags), self._tier.tags.changes, loop)
             self.table[space.name, key] = flight
             return flight, True
@@ -237,6 +240,8 @@ class Flights:
             flight.waiting -= 1
             is_left = flight.waiting <= 0 and flight.task is not None
             if is_left:
+                # It may end before it hears of its end, and out of the table no change finds it.
+                flight.is_fenced = True
                 self.forget(flight)
         loop, task = flight.loop, flight.task
         if is_left and loop is not None and task is not None and not loop.is_closed():

@@ -24,7 +24,7 @@ class Space:
     Attributes:
         generation: Times that it was cleared; entries of an older one are not in it any more.
         has_only_texts: No key was ever added that is not a text.
-        is_sorted: No key was added since the keys were last sorted for a pattern.
+        order: Stands for the keys as they were last sorted for a pattern; None since one was added.
         lost: Entries that left unasked, by cause.
         counts: Hits, misses, stale hits, seconds saved, misses for which the second tier had the value, and entries
             that left for a new one by the quick `set`, which are in `lost` if they left otherwise. Raised without a
@@ -38,9 +38,9 @@ class Space:
         "entries",
         "generation",
         "has_only_texts",
-        "is_sorted",
         "lost",
         "name",
+        "order",
     )
 
     def __init__(self, name: str) -> None:
@@ -51,8 +51,8 @@ class Space:
         self.has_only_texts = True
         self.lost: dict[str, float] = {"size": 0.0}
         self.counts = [0.0, 0.0, 0.0, 0.0, 0.0, 0.0]
-        self._sorted: list[str] = []
-        self.is_sorted = False
+        self._sorted: tuple[object, list[str]] = (object(), [])
+        self.order: object = None
 
     def matching(self, glob: Glob) -> Iterator[list[str]]:
         """Yield the text keys that *glob* matches, in slices. Keys that came meanwhile may or may not be among them.
@@ -71,8 +71,11 @@ class Space:
             yield [key for key in keys[start : min(start + SLICE, last)] if glob.matches(key)]
 
     def _in_order(self) -> list[str]:
-        if not self.is_sorted:
-            # Said before the keys are read: one that comes meanwhile says again that they are not.
-            self.is_sorted = True
-            self._sorted = sorted(key for key in list(self.entries) if isinstance(key, str))
-        return self._sorted
+        order, keys = self._sorted
+        if order is not self.order:
+            # Said before the keys are read: one that comes meanwhile takes it back. Who else asks meanwhile sorts them
+            # for himself, as those of before may lack what has been added since.
+            order = self.order = object()
+            keys = sorted(key for key in list(self.entries) if isinstance(key, str))
+            self._sorted = order, keys
+        return keys

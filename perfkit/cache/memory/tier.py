@@ -227,7 +227,7 @@ class Tier:
                 key, value, fresh_until, epoch, 0, 0.0, space, expires, size, stamps, cost, sliding, generation, expires
             )
             space.entries[key] = entry
-            space.is_sorted = False
+            space.order = None
             if key.__class__ is not str:
                 space.has_only_texts = False
             self.policy.add(entry)

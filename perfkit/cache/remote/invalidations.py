@@ -60,6 +60,9 @@ class Invalidations:
             except UnreachableError:
                 is_delivered = False
                 self._shared.link.journal.add({"space": space.name, "keys": list(named.values())})
+            except GeneratorExit:
+                self._give_up({"space": space.name, "keys": keys[start:]})
+                raise
             # What was fetched again while the server was told may be the old value.
             self._relay.remove(space, some)
             self._relay.tell(payload, is_delivered=is_delivered)
@@ -87,6 +90,9 @@ class Invalidations:
         except UnreachableError:
             is_delivered = False
             self._shared.link.journal.add(payload)
+        except GeneratorExit:
+            self._give_up(payload)
+            raise
         self._relay.match(space, glob)
         self._relay.tell(payload, is_delivered=is_delivered)
         return max(removed, there)
@@ -123,9 +129,18 @@ class Invalidations:
         except UnreachableError:
             is_delivered = False
             self._shared.link.journal.add(payload)
+        except GeneratorExit:
+            self._give_up(payload)
+            raise
         # What was fetched again while the server was told may be the old value.
         self._relay.apply(payload)
         self._relay.tell(payload, is_delivered=is_delivered)
+
+    def _give_up(self, payload: dict[str, Any]) -> None:
+        """Make up later for what was cancelled in the middle: half an invalidation would leave hosts apart."""
+        self._shared.link.journal.add(payload)
+        self._relay.apply(payload)
+        self._relay.tell(payload, is_delivered=False)
 
     def _send(self, payload: dict[str, Any]) -> Operation[None]:
         """Do on the server what *payload* says.

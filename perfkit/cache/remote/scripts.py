@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["ANYTHING", "STORE", "release"]
+__all__ = ["ANYTHING", "STORE", "expire", "release"]
 
 STORE = b"""
 if ARGV[1] ~= '*' then
@@ -24,6 +24,18 @@ if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('UNLINK', KEYS[1
 return 0
 """
 """Delete the lock KEYS[1] if it holds the token ARGV[1]."""
+
+
+EXPIRE = b"""
+if redis.call('GETRANGE', KEYS[1], 0, #ARGV[1] - 1) == ARGV[1] then return redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
+return 0
+"""
+"""Give KEYS[1] ARGV[2] ms more if it begins with ARGV[1]."""
+
+
+def expire(name: bytes, seen: bytes, milliseconds: int) -> tuple[bytes | str | int, ...]:
+    """Return the command that gives what was *seen* as *name* another life; what came there since keeps its own."""
+    return ("EVAL", EXPIRE, 1, name, seen, milliseconds)
 
 
 def release(lock: bytes, token: bytes) -> tuple[bytes | str | int, ...]:

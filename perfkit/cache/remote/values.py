@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from perfkit.cache.entry import MISSING
 from perfkit.cache.loads.watch import Watch
@@ -12,9 +12,9 @@ from perfkit.cache.memory.space import REMOTE, SAVED, Space
 from perfkit.cache.remote.envelope import Envelope, seal
 from perfkit.cache.remote.looking import Found, Look, look, look_many
 from perfkit.cache.remote.messages import message
-from perfkit.cache.remote.scripts import ANYTHING, STORE
+from perfkit.cache.remote.scripts import ANYTHING, STORE, expire
 from perfkit.cache.remote.tier import SharedTier, is_refused
-from perfkit.cache.remote.transport.link import Batch, Operation, Pause, UnreachableError
+from perfkit.cache.remote.transport.link import Batch, Command, Operation, Pause, UnreachableError
 from perfkit.cache.values.numbers import number
 from perfkit.core.errors import CacheError
 
@@ -24,10 +24,23 @@ if TYPE_CHECKING:
 __all__ = ["Values"]
 
 MOST_TRIES = 200
-"""Times that an increment begins anew because another one came between."""
+"""Times that a change of what was seen begins anew because another one came between."""
+
+MOST_FENCES = 10
+"""Times that a value is sent anew because the namespace's fence was moved on, before what is there is removed."""
 
 MANY = 500
 """Values in one batch."""
+
+
+class _Made(NamedTuple):
+    """The versions with which values are stored."""
+
+    server: str
+    everything: bytes
+    space: bytes
+    fence: bytes
+    tags: list[tuple[str, bytes]]
 
 
 class Values:
@@ -57,10 +70,11 @@ class Values:
             return default
         watch = self.engine.flights.watch(self.space, key)
         try:
-            found = (yield from self.look(name)).found
+            seen = yield from self.look(name)
+            found = seen.found
             if found is None or found.fresh_for <= 0.0:
                 return default
-            yield from self._slide(name, found)
+            yield from self._slide(name, seen.seen, found)
             self.hit(watch, found)
             return found.value
         except UnreachableError:
@@ -104,9 +118,9 @@ class Values:
                 watch, found.value, min(found.fresh_for, limit), min(found.keep_stale, limit), found.tags, found.cost
             )
 
-    def _slide(self, name: bytes, found: Found) -> Operation[None]:
+    def _slide(self, name: bytes, seen: bytes, found: Found) -> Operation[None]:
         if found.sliding and found.fresh_for < found.sliding * 0.75:
-            yield Batch(("PEXPIRE", name, int((found.sliding + found.keep_stale) * 1000)))
+            yield Batch(expire(name, seen, int((found.sliding + found.keep_stale) * 1000)))
 
     def contains(self, key: Any) -> Operation[bool]:
         """Return whether the server has a fresh value of *key*."""
@@ -185,38 +199,59 @@ class Values:
     def _store(
         self, keys: list[Any], packs: dict[Any, Any], seconds: dict[Any, Any], tags: tuple[str, ...], sliding: bool
     ) -> Operation[bool]:
-        names = self.names
-        tag_names = [names.tag(tag) for tag in tags]
-        fence = names.fence(self.space.name)
-        wanted = [*self._own, fence, *tag_names]
-        told = message(self.shared, self.space.name, keys)
+        """Store on the server; return whether it has taken all of them. If not, it has nothing of them."""
+        left, told = keys, message(self.shared, self.space.name, keys)
         try:
-            made = yield Batch(*self.shared.versions(wanted), ("MGET", *wanted))
-            if isinstance(made[-1], Exception) or None in made[-1]:
-                yield from self._forget(keys)
-                return False
-            everything, space, fenced, *versions = made[-1]
-            commands: list[tuple[Any, ...]] = []
-            for key in keys:
-                name, is_pickled, data = packs[key]
-                life = seconds[key]
-                if life is None:
-                    commands.append(("UNLINK", name))
-                    continue
-                stamped = list(zip(tags, versions, strict=True))
-                slide = life if sliding else 0.0
-                envelope = Envelope(made.server, everything, space, stamped, 0.0, slide, 0.0, is_pickled, data)
-                # Should this arrive late, after it was given up and made up for, the fence has moved on.
-                store = (STORE, 2, name, fence, ANYTHING, fenced, seal(envelope), self.milliseconds(life))
-                commands.append(("EVAL", *store))
-            replies = yield Batch(*commands, *told)
+            for _ in range(MOST_FENCES):
+                made = yield from self._versions(tags)
+                if made is None:
+                    break
+                commands = self._commands(left, packs, seconds, made, sliding)
+                try:
+                    replies = yield Batch(*commands, *told)
+                except GeneratorExit:
+                    # Who was to hear of it has gone. It may still arrive, after others have changed the values.
+                    self.shared.link.journal.add({"space": self.space.name, "keys": keys})
+                    raise
+                if is_refused(replies):
+                    break
+                # The fence has moved on meanwhile, for the sake of other keys perhaps: then it did nothing.
+                done = zip(left, replies, strict=False)
+                left = [key for key, reply in done if reply == 0 and seconds[key] is not None]
+                if not left:
+                    return True
+            yield from self._forget(keys)
         except UnreachableError:
             self.shared.link.journal.add({"space": self.space.name, "keys": keys})
-            return False
-        if is_refused(replies):
-            yield from self._forget(keys)
-            return False
-        return True
+        return False
+
+    def _versions(self, tags: tuple[str, ...]) -> Operation[_Made | None]:
+        """Return all versions that a value needs, made where there are none; None where they cannot be."""
+        names = self.names
+        wanted = [*self._own, names.fence(self.space.name), *map(names.tag, tags)]
+        replies = yield Batch(*self.shared.versions(wanted), ("MGET", *wanted))
+        if isinstance(replies[-1], Exception) or None in replies[-1]:
+            return None
+        everything, space, fence, *versions = replies[-1]
+        return _Made(replies.server, everything, space, fence, list(zip(tags, versions, strict=True)))
+
+    def _commands(
+        self, keys: list[Any], packs: dict[Any, Any], seconds: dict[Any, Any], made: _Made, sliding: bool
+    ) -> list[Command]:
+        """Return for each key the command that stores its value."""
+        commands: list[Command] = []
+        for key in keys:
+            name, is_pickled, data = packs[key]
+            life = seconds[key]
+            if life is None:
+                commands.append(("UNLINK", name))
+                continue
+            slide = life if sliding else 0.0
+            envelope = Envelope(made.server, made.everything, made.space, made.tags, 0.0, slide, 0.0, is_pickled, data)
+            # Should this arrive late, after it was given up and made up for, the fence has moved on.
+            store = (STORE, 2, name, self.names.fence(self.space.name), ANYTHING, made.fence, seal(envelope))
+            commands.append(("EVAL", *store, self.milliseconds(life)))
+        return commands
 
     def _forget(self, keys: list[Any]) -> Operation[None]:
         """Remove what lies on the server of *keys*: it is out of date, and what is new cannot be put there."""
@@ -254,10 +289,18 @@ class Values:
         self, key: Any, packed: tuple[bytes, bool, bytes], seconds: float, tags: tuple[str, ...]
     ) -> Operation[bool]:
         name, is_pickled, data = packed
-        seen = yield from self.look_to_change(name, tags)
-        if seen.found is not None and seen.found.fresh_for > 0.0:
-            return False
-        return (yield from self._swap(key, name, seen, tags, is_pickled, data, seconds))
+        for attempt in range(MOST_TRIES):
+            seen = yield from self.look_to_change(name, tags)
+            if seen.found is not None and seen.found.fresh_for > 0.0:
+                return False
+            if (yield from self._swap(key, name, seen, tags, is_pickled, data, seconds)):
+                return True
+            # Somebody put a value there, or took another one away: look which.
+            yield self._rest(attempt)
+        return False
+
+    def _rest(self, attempt: int) -> Pause:
+        return Pause(random.random() * min(0.001 * (attempt + 1), 0.05))
 
     def look_to_change(self, name: bytes, tags: tuple[str, ...]) -> Operation[Look]:
         """Look at a value that will be changed: all versions that it needs are there then.
@@ -316,7 +359,7 @@ class Values:
                 tags = () if found is None else found.tags
                 if (yield from self._swap(key, name, seen, tags, is_pickled, data, seconds)):
                     return total
-                yield Pause(random.random() * min(0.001 * (attempt + 1), 0.05))
+                yield self._rest(attempt)
         except UnreachableError:
             self.shared.link.journal.add({"space": self.space.name, "keys": [key]})
         return MISSING
@@ -328,12 +371,18 @@ class Values:
             return False
         watch = self.engine.begin_change(self.space, key)
         try:
-            found = (yield from self.look(name)).found
-            if found is None or found.fresh_for <= 0.0:
-                return False
-            life = 0 if seconds is None else self.milliseconds(seconds + found.keep_stale)
-            replies = yield Batch(("PEXPIRE", name, life), *message(self.shared, self.space.name, [key]))
-            return bool(replies[0] == 1)
+            for attempt in range(MOST_TRIES):
+                seen = yield from self.look(name)
+                found = seen.found
+                if found is None or found.fresh_for <= 0.0:
+                    return False
+                life = 0 if seconds is None else self.milliseconds(seconds + found.keep_stale)
+                told = message(self.shared, self.space.name, [key])
+                replies = yield Batch(expire(name, seen.seen, life), *told)
+                if replies[0] != 0:
+                    return bool(replies[0] == 1)
+                yield self._rest(attempt)
+            return False
         except UnreachableError:
             return False
         finally:

@@ -115,15 +115,18 @@ class Pool:
             raise Refused(503, "too many requests wait for this server")
         waiter = self._loop.create_future()
         waiters.append(waiter)
+        is_woken = False
         try:
             async with asyncio.timeout(self._options.connect_timeout):
                 await waiter
+            is_woken = True
         except TimeoutError:
             raise ConnectFailed("no connection became free") from None
         finally:
             if waiter in waiters:
                 waiters.remove(waiter)
-            elif waiter.cancelled():
+            elif not is_woken and not waiter.cancelled():
+                # It was its turn at the very moment in which it gave up: it is the next one's.
                 _wake_one(upstream)
 
     def give_back(self, server: Server, connection: Connection) -> None:

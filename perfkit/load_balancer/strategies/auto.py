@@ -274,4 +274,8 @@ class Auto:
     def estimate(self, server: Server, now: float) -> float | None:
         """Return the seconds that one more request is estimated to take, for `explain`."""
         memory = server.memory
-        return None if not isinstance(memory, Estimate) or memory.board is None else memory.board.scores[memory.place]
+        if not isinstance(memory, Estimate) or memory.board is None:
+            return None
+        # A copy of both: another thread may just give it a place on another board.
+        scores, place = memory.board.scores, memory.place
+        return scores[place] if place < len(scores) else None

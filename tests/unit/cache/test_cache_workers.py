@@ -152,3 +152,21 @@ def test_a_cache_that_is_alone_sees_what_it_made_invalid_itself() -> None:
         cache.invalidate_tags(["t"])
         assert cache.get("key") is None
         assert cache.get("other") == 2
+
+
+@pytest.mark.parametrize("invalidate", INVALIDATIONS.values(), ids=INVALIDATIONS)
+def test_caches_of_two_systems_of_one_app_in_memory_hear_of_each_other(
+    invalidate: Callable[[CacheManager], object],
+) -> None:
+    stores = [Store(origin="app.py") for _ in range(2)]
+    first, second = (CacheManager(context=Context(store=store)) for store in stores)
+    for store in stores:
+        store.open()
+        assert not store.is_shared
+    users = second.namespace("users")
+    users.set("user:1", 1, tags=["t"])
+    invalidate(first)
+    assert users.get("user:1") is None
+    for cache, store in zip((first, second), stores, strict=True):
+        cache.close()
+        store.close()

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -386,3 +386,66 @@ def test_nobody_is_alone_where_commands_reach_other_processes(tmp_path: Path) ->
     assert not control.raise_epoch("x")
     assert control.epoch == before
     control.close()
+
+
+class Meanwhile:
+    """A lock before which something happens, once."""
+
+    def __init__(self, control: Control, do: Callable[[], object]) -> None:
+        self._control, self._lock, self._do = control, control._reading, do
+        control._reading = self  # type: ignore[assignment]
+
+    def __enter__(self) -> None:
+        if self._control._reading is self:  # type: ignore[comparison-overlap]
+            self._control._reading = self._lock
+            self._do()
+        self._lock.acquire()
+
+    def __exit__(self, *exception: object) -> None:
+        self._lock.release()
+
+
+@pytest.mark.parametrize("tell", ["append", "raise_epoch"])
+def test_what_is_said_while_the_log_moves_to_files_leaves_the_log_whole(
+    tmp_path: Path, worker: Worker, counted: list[tuple[str, str]], tell: str
+) -> None:
+    other, moving = worker(1), Control()
+    others = heard(other)
+    Meanwhile(
+        moving,
+        lambda: moving.open(tmp_path, 2, locked=lambda: directory_lock(tmp_path / "lock"), is_live=lambda number: True),
+    )
+    if tell == "append":
+        assert moving.append("clear", {"tag": "a"})
+    else:
+        assert not moving.raise_epoch("clear")
+        moving.append("clear", {"tag": "a"})
+    moving.append("clear", {"tag": "b"})
+    other.poll()
+    moving.close()
+    assert others == [{"tag": "a"}, {"tag": "b"}]
+    assert counted == []
+
+
+def test_the_log_is_not_closed_under_one_who_writes(
+    tmp_path: Path, worker: Worker, counted: list[tuple[str, str]], errors: ErrorLog
+) -> None:
+    other, closing = worker(1), Control(errors=errors)
+    others, closers = heard(other), []
+
+    @contextmanager
+    def locked() -> Iterator[None]:
+        if closing._number >= 0 and not closers:
+            closers.append(threading.Thread(target=closing.close))
+            closers[0].start()
+            closers[0].join(0.2)
+        with directory_lock(tmp_path / "lock"):
+            yield
+
+    closing.open(tmp_path, 2, locked=locked, is_live=lambda number: True)
+    assert closing.append("clear", {"tag": "a"})
+    closers[0].join(20)
+    assert not closing.is_shared
+    other.poll()
+    assert others == [{"tag": "a"}]
+    assert counted == []

@@ -8,6 +8,7 @@ again. Each says on which run of the server it ended up.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterable
@@ -172,6 +173,7 @@ class SyncPool:
         self._connections = connections
         self._places = threading.BoundedSemaphore(most)
         self._free: list[Any] = []
+        self._is_closed = False
 
     def take(self, seconds: float) -> Any:
         """Return a connection for this thread alone, made if need be.
@@ -204,11 +206,19 @@ class SyncPool:
                 connection.disconnect()
         finally:
             self._places.release()
+        if self._is_closed:
+            self._drop_all()
 
     def close(self) -> None:
-        """Close those that are free."""
-        while self._free:
-            self._free.pop().disconnect()
+        """Close those that are free, and the others when they come back."""
+        self._is_closed = True
+        self._drop_all()
+
+    def _drop_all(self) -> None:
+        # Others may take them out meanwhile.
+        with contextlib.suppress(IndexError):
+            while True:
+                self._free.pop().disconnect()
 
 
 def _is_quiet(connection: Any) -> bool:

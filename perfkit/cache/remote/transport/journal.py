@@ -94,6 +94,10 @@ class Journal:
         self._open = Undelivered()
         self.is_empty = True
 
+    def after_fork(self) -> None:
+        """In a forked child: another thread of the parent may have held the lock."""
+        self._lock = threading.Lock()
+
     def add(self, payload: dict[str, Any]) -> None:
         """Remember one command."""
         with self._lock:

@@ -8,7 +8,7 @@ What is asked and what follows from the answers stands in generators, once for b
 from __future__ import annotations
 
 import asyncio
-import os
+import contextlib
 import threading
 import time
 import weakref
@@ -102,47 +102,55 @@ class Link:
         self._begin()
 
     def _begin(self) -> None:
-        self._pid = os.getpid()
+        self._replaying, self._pooling = threading.Lock(), threading.Lock()
+        self._connect()
+
+    def _connect(self) -> None:
         self._threads = SyncPool(self.connections, self._most)
         self._loops: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncPool] = weakref.WeakKeyDictionary()
-        self._replaying = threading.Lock()
 
     def after_fork(self) -> None:
         """In a forked child: the connections are the parent's."""
         self._begin()
+        self.journal.after_fork()
         self.breaker.is_watched = False
 
     def run(self, operation: Operation[T]) -> T:
         """Carry out *operation* in this thread."""
-        self._make_up()
-        return self._drive(operation, is_trusted=self.journal.is_empty)
+        return self._drive(operation)
 
     async def arun(self, operation: Operation[T]) -> T:
         """Carry out *operation* in this task."""
-        await self._amake_up()
-        return await self._adrive(operation, is_trusted=self.journal.is_empty)
+        return await self._adrive(operation)
 
     def recover(self) -> bool:
         """Find out whether the server is back, make up for what it missed, and let everybody ask. Blocks."""
         with self._replaying:
-            is_back = self._drive(self.replay(), is_forced=True) and self.journal.is_empty
+            is_back = self._drive(self.replay(), is_replay=True, is_forced=True) and self.journal.is_empty
         if is_back and self.breaker.is_open:
             self._back()
         return is_back
 
     def close(self) -> None:
         """Close connections that are free; the next call makes new ones."""
-        self._threads.close()
-        for loop, pool in list(self._loops.items()):
+        with self._pooling:
+            threads, loops = self._threads, list(self._loops.items())
+            self._connect()
+        threads.close()
+        for loop, pool in loops:
             if loop.is_running():
-                loop.call_soon_threadsafe(pool.close)
+                # It may end at this very moment.
+                with contextlib.suppress(RuntimeError):
+                    loop.call_soon_threadsafe(pool.close)
             else:
                 pool.close()
-        self._begin()
 
-    def _drive(self, operation: Operation[T], *, is_trusted: bool = True, is_forced: bool = False) -> T:
+    def _drive(self, operation: Operation[T], *, is_replay: bool = False, is_forced: bool = False) -> T:
         try:
             step = next(operation)
+            # What cannot be believed is known only now that it watches over its keys; and who is given up here has
+            # begun, so he lets go of what he holds.
+            is_trusted = is_replay or self._is_made_up()
             deadline = time.monotonic() + self.timeout
             while True:
                 if isinstance(step, Pause):
@@ -165,9 +173,10 @@ class Link:
         finally:
             operation.close()
 
-    async def _adrive(self, operation: Operation[T], *, is_trusted: bool = True) -> T:
+    async def _adrive(self, operation: Operation[T], *, is_replay: bool = False) -> T:
         try:
             step = next(operation)
+            is_trusted = is_replay or await self._ais_made_up()
             deadline = time.monotonic() + self.timeout
             while True:
                 if isinstance(step, Pause):
@@ -190,20 +199,22 @@ class Link:
         finally:
             operation.close()
 
-    def _make_up(self) -> None:
+    def _is_made_up(self) -> bool:
         """Deliver what could not be delivered, before anything else is asked. One does; others see no server."""
         if self._may_make_up():
             try:
-                self._drive(self.replay())
+                self._drive(self.replay(), is_replay=True)
             finally:
                 self._replaying.release()
+        return self.journal.is_empty
 
-    async def _amake_up(self) -> None:
+    async def _ais_made_up(self) -> bool:
         if self._may_make_up():
             try:
-                await self._adrive(self.replay())
+                await self._adrive(self.replay(), is_replay=True)
             finally:
                 self._replaying.release()
+        return self.journal.is_empty
 
     def _may_make_up(self) -> bool:
         if self.journal.is_empty or self.breaker.is_shut(time.monotonic()):
@@ -217,10 +228,10 @@ class Link:
         raise UnreachableError
 
     def _ask(self, batch: Batch, deadline: float) -> Replies:
-        began = time.monotonic()
+        began, threads = time.monotonic(), self._threads
         connection, is_good = None, False
         try:
-            connection = self._threads.take(deadline - began)
+            connection = threads.take(deadline - began)
             replies = Replies()
             _limit(connection, deadline)
             connection.send_packed_command(connection.pack_commands(batch), check_health=False)
@@ -234,7 +245,7 @@ class Link:
             raise self._failed(error) from error
         finally:
             if connection is not None:
-                self._threads.give(connection, is_good=is_good)
+                threads.give(connection, is_good=is_good)
         self._answered(began)
         return replies
 
@@ -268,11 +279,12 @@ class Link:
         loop = asyncio.get_running_loop()
         pool = self._loops.get(loop)
         if pool is None:
-            for other, left in list(self._loops.items()):
-                if other.is_closed():
-                    left.close()
-                    del self._loops[other]
-            pool = self._loops[loop] = AsyncPool(self.connections, min(self._most, MOST_OF_A_LOOP))
+            with self._pooling:
+                for other, left in list(self._loops.items()):
+                    if other.is_closed():
+                        left.close()
+                        del self._loops[other]
+                pool = self._loops[loop] = AsyncPool(self.connections, min(self._most, MOST_OF_A_LOOP))
         return pool
 
     def _answered(self, began: float) -> None:

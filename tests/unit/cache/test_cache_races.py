@@ -1,0 +1,156 @@
+"""What happens between two steps of another thread or task: each test holds one of the two in the middle."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from perfkit.cache import CacheManager
+from perfkit.cache.http.shelf import Shelf
+from perfkit.cache.loads.flight import Flight
+
+WAIT = 20.0
+
+
+@pytest.fixture
+def cache() -> Iterator[CacheManager]:
+    cache = CacheManager()
+    yield cache
+    assert len(cache._engine.flights) == 0
+    cache.close()
+
+
+def test_a_load_that_nobody_waits_for_any_more_is_not_stored_over_what_was_set_since(
+    cache: CacheManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flights = cache._engine.flights
+    leave = flights.leave
+
+    async def ask() -> None:
+        loaded: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+        def leave_late(flight: Flight) -> None:
+            # The load is done and its task about to go on: too late to be cancelled.
+            loaded.set_result("old")
+            leave(flight)
+            cache.set("key", "new")
+
+        async def load() -> str:
+            return await loaded
+
+        monkeypatch.setattr(flights, "leave", leave_late)
+        asking = asyncio.create_task(cache.amemoize("key", load))
+        while not flights.table:  # noqa: ASYNC110 - there is nothing else to wait for
+            await asyncio.sleep(0)
+        flight = flights.table["default", "key"]
+        asking.cancel()
+        await asyncio.wait({asking})
+        while not flight.future.done():  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        assert flight.future.result().value == "old"
+        assert cache.get("key") == "new"
+
+    asyncio.run(ask())
+
+
+def test_a_load_that_another_took_the_place_of_is_not_stored_over_what_was_set_since(cache: CacheManager) -> None:
+    # As with a second tier, where a load may be of tags that it does not know.
+    cache._tier.hears_elsewhere = True
+    began, may_end = threading.Event(), threading.Event()
+
+    def load() -> str:
+        began.set()
+        assert may_end.wait(WAIT)
+        return "old"
+
+    first = threading.Thread(target=cache.memoize, args=("key", load))
+    first.start()
+    assert began.wait(WAIT)
+    cache.invalidate_tags(["another"])
+    cache.memoize("key", lambda: "newer")
+    cache.set("key", "newest")
+    may_end.set()
+    first.join(WAIT)
+    assert cache.get("key") == "newest"
+
+
+class Slow(str):
+    """A text that holds one thread up when it is sorted."""
+
+    __slots__ = ()
+    held: threading.Thread | None = None
+    is_held, may_go_on = threading.Event(), threading.Event()
+
+    def __lt__(self, other: str) -> bool:
+        if threading.current_thread() is Slow.held:
+            Slow.is_held.set()
+            assert Slow.may_go_on.wait(WAIT)
+        return str.__lt__(self, other)
+
+    __hash__ = str.__hash__
+
+
+def test_a_pattern_finds_what_was_set_before_though_another_one_is_just_sorting_the_keys(cache: CacheManager) -> None:
+    for key in ("a", "b"):
+        cache.set(Slow(key), key)
+    assert cache.invalidate_pattern("nothing*") == 0
+    cache.set("user:1", "old")
+    Slow.held = threading.Thread(target=cache.invalidate_pattern, args=("no*",))
+    Slow.held.start()
+    assert Slow.is_held.wait(WAIT)
+    assert cache.invalidate_pattern("user:*") == 1
+    cache.set("user:2", "new")
+    Slow.may_go_on.set()
+    Slow.held.join(WAIT)
+    assert cache.invalidate_pattern("user:*") == 1
+
+
+@pytest.mark.parametrize("strategy", ["lru", "lfu", "fifo", "adaptive"])
+def test_a_set_that_waited_while_all_was_emptied_and_filled_anew_finds_its_place(strategy: str) -> None:
+    cache = CacheManager(strategy=strategy, max_size=1)
+    cache.set("a", 1)
+    tier = cache._tier
+    usual = tier.turns
+
+    def turns() -> Iterator[bool]:
+        tier.turns = usual
+        cache.clear()
+        cache.set("b", 2)
+        yield next(usual)
+
+    tier.turns = turns()
+    assert cache.set("c", 3)
+    assert cache.get_many(["a", "b", "c"]) == {"c": 3}
+    assert len(cache) == tier.count == 1
+    cache.close()
+
+
+class Asked(str):
+    """A URL that is asked for at the very moment in which somebody compares it."""
+
+    __slots__ = ("shelf",)
+    __hash__ = str.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        self.shelf.touch("other")
+        return str.__eq__(self, other)
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+
+def test_a_url_that_is_asked_for_while_another_leaves_the_shelf_does_no_harm() -> None:
+    shelf = Shelf(max_urls=10, max_bytes=100)
+    growing = Asked("growing")
+    growing.shelf = shelf
+    for url in (growing, "other", "third"):
+        shelf.open(url)
+        shelf.add(url, url + " body", 20)
+        shelf.touch(url)
+    for number in range(2):
+        leaving = shelf.add(growing, f"more {number}", 25)
+    assert leaving == ["third", "third body"]
+    assert shelf.bytes == 90
