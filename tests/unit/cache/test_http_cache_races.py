@@ -77,4 +77,6 @@ def test_pages_that_many_ask_for_and_change_in_haste_are_never_old(max_urls: int
     assert site.changes > 20
     assert len(site.manager._engine.flights) == 0
     assert len(site.cache._shelf) <= max_urls
+    held = {key for keys in site.cache._shelf._held.values() for key in keys}
+    assert set(site.cache._bodies._space.entries) <= held
     site.manager.close()
