@@ -22,6 +22,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from perfkit.core.errors import LifecycleError
+from perfkit.core.locks import OwnLock
 
 __all__ = ["acall", "call", "defer", "is_loop_running", "offload", "submit"]
 
@@ -42,18 +43,17 @@ class _OwnedLoop:
 
 _owned: _OwnedLoop | None = None
 _worker: tuple[int, concurrent.futures.Executor] | None = None
-_owned_lock = threading.Lock()
+_lock = OwnLock()
 
 
 def submit(coroutine: Coroutine[Any, Any, Any]) -> concurrent.futures.Future[Any]:
     """Run *coroutine* on the owned loop; return its future."""
-    global _owned, _owned_lock
-    if _owned is not None and _owned.pid != os.getpid():
-        _owned, _owned_lock = None, threading.Lock()
-    with _owned_lock:
-        if _owned is None:
-            _owned = _OwnedLoop()
-    return asyncio.run_coroutine_threadsafe(coroutine, _owned.loop)
+    global _owned
+    with _lock:
+        owned = _owned
+        if owned is None or owned.pid != os.getpid():
+            owned = _owned = _OwnedLoop()
+    return asyncio.run_coroutine_threadsafe(coroutine, owned.loop)
 
 
 def call(function: Callable[..., Any], *arguments: Any, timeout: float | None = None) -> Any:
@@ -109,10 +109,12 @@ def defer(function: Callable[..., Any], *arguments: Any) -> concurrent.futures.F
 
 def _workers() -> concurrent.futures.Executor:
     global _worker
-    if _worker is None or _worker[0] != os.getpid():
-        pool = concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix="perfkit-worker")
-        _worker = (os.getpid(), pool)
-    return _worker[1]
+    with _lock:
+        worker = _worker
+        if worker is None or worker[0] != os.getpid():
+            pool = concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix="perfkit-worker")
+            worker = _worker = (os.getpid(), pool)
+    return worker[1]
 
 
 async def _awaited(awaitable: Any) -> Any:

@@ -41,7 +41,7 @@ KNOWN_SCHEMES = ("http", "https")
 """Values of the label `url_scheme`; anything else is `OTHER`."""
 
 MAX_KEYS = 20_000
-"""Keys remembered before all are forgotten and learned anew; only an app that makes routes without end gets there."""
+"""Keys remembered before the older half is forgotten; only an app that makes routes without end gets there."""
 
 
 class Instrumentation:
@@ -65,7 +65,7 @@ class Instrumentation:
         self.system = system
         self._store = system.store
         self.rows: dict[Hashable, Row] = {}
-        self._held: dict[int, object] = {}
+        self._held: dict[Hashable, tuple[object, ...]] = {}
         self._definition = self._store.define(REQUEST_DURATION)
         self._lock = OwnLock()
         self.begin, self.record = self._hot_path()
@@ -152,9 +152,12 @@ class Instrumentation:
         # One lock for both, or a key might be remembered whose objects are forgotten: others would get their ids.
         with self._lock:
             if len(self.rows) >= MAX_KEYS:
-                self.rows.clear()
-                self._held.clear()
-            self._held.update((id(each), each) for each in hold)
+                # Not all, as another thread has learned its key a moment ago and records with it now.
+                for old in list(self.rows)[: MAX_KEYS // 2]:
+                    del self.rows[old]
+                    self._held.pop(old, None)
+            if hold:
+                self._held[key] = hold
             self.rows[key] = row
         return key
 

@@ -117,13 +117,20 @@ class Roster:
             self.get(name).is_draining = True
             self._renew_lazily()
 
-    def expect(self, name: str, *, is_draining: bool) -> None:
-        """Remember that the server called *name*, which is not known yet, drains, or that it does no more."""
+    def expect(self, name: str, *, is_draining: bool) -> bool:
+        """Remember that the server called *name*, which is not known yet, drains, or that it does no more.
+
+        Returns:
+            False if it is known by now; then nothing was done.
+        """
         with self._lock:
+            if name in self.servers:
+                return False
             if not is_draining:
                 self._expected.discard(name)
             elif len(self._expected) < MOST_SERVERS:
                 self._expected.add(name)
+            return True
 
     def restore(self, name: str, now: float) -> None:
         """Give it requests again, slowly at first, whatever was held against it."""

@@ -118,7 +118,7 @@ class FlightRecorder(Component):
         self._pid = os.getpid()
         self._taken: deque[Taken] = deque()
         self._spans = 0
-        self._next, self._finished = 0, -1.0
+        self._next, self._finished, self._written = 0, -1.0, 0
         self._read: tuple[float, tuple[KeptExchange, ...]] | None = None
         self._budget = Budget(
             rate=KEPT_BYTES / (LEAST_MINUTES * 60.0), burst=KEPT_BYTES / 4, now=self._clock.monotonic()
@@ -347,7 +347,7 @@ class FlightRecorder(Component):
         now, read = self._clock.monotonic(), self._read
         if read is not None and 0.0 <= now - read[0] < FRESH:
             return read[1]
-        found = []
+        found, written = [], self._written
         for record in self._store.kept.read(KIND, limit=10_000):
             try:
                 found.append(msgspec.convert(record, KeptExchange, strict=False))
@@ -355,7 +355,9 @@ class FlightRecorder(Component):
                 continue
         found.sort(key=lambda each: each.at + each.seconds, reverse=True)
         exchanges = tuple(found)
-        self._read = now, exchanges
+        if self._written == written:
+            # Else another thread has written one that this reading may have missed.
+            self._read = now, exchanges
         return exchanges  # not out of `_read`, which another thread may have emptied by now
 
     def _flush(self) -> None:
@@ -385,6 +387,7 @@ class FlightRecorder(Component):
             self._drop("size")
         else:
             store.add(store.row(KEPT, (taken.reason,)), 1.0)
+            self._written += 1
             self._read = None
 
     def _drop(self, full: str) -> None:

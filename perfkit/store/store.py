@@ -244,7 +244,7 @@ class Store:
             return row if row is not None else self._make_row(definition, labels)
 
     def _make_row(self, definition: Definition, labels: tuple[str, ...]) -> Row:
-        place = self._ground.backing.place([(definition, labels)])[0]
+        place = self._backing.place([(definition, labels)])[0]
         if not place.fits:
             labels = other_labels(definition) or labels
             row = self._rows.get((definition.name, labels))

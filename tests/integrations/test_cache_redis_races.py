@@ -391,3 +391,28 @@ def test_an_invalidation_that_was_cancelled_is_made_up_for(
         asyncio.run(give_up())
         assert first.get("key") is None
         until(lambda: second.get("key"), lambda found: found is None)
+
+
+@pytest.mark.parametrize("is_lock", [True, False], ids=["a lock", "an invalidation"])
+def test_a_lock_that_is_let_go_late_keeps_nobody_from_the_server(server: RedisServer, is_lock: bool) -> None:
+    with caches_on(server) as (first, second):
+        second.set("key", "value")
+        link = link_of(first)
+        ask, is_asked, may_end = link._ask, threading.Event(), threading.Event()
+        owing = threading.Thread(target=first.get, args=("another",))
+
+        def slow(batch: Any, deadline: float) -> Any:
+            if threading.current_thread() is owing and not is_asked.is_set():
+                is_asked.set()
+                assert may_end.wait(WAIT)
+            return ask(batch, deadline)
+
+        link._ask = slow
+        link.journal.add({"locks": [(b"lock", b"token")]} if is_lock else {"space": "default", "keys": ["other"]})
+        owing.start()
+        assert is_asked.wait(WAIT)
+        assert first.get("key") == ("value" if is_lock else None)
+        may_end.set()
+        owing.join(WAIT)
+        assert first.get("key") == "value"
+        assert link.journal.is_empty

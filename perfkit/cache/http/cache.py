@@ -301,7 +301,12 @@ class HttpCache:
         if leaving is None:
             return False
         self._drop(leaving)
-        return self._bodies.set(key, plain, seconds)
+        is_kept = self._bodies.set(key, plain, seconds)
+        if not self._shelf.holds(url, key):
+            # It had to leave before it was there: nobody would count it.
+            self._drop((key,))
+            return False
+        return is_kept
 
     def _drop(self, leaving: Iterable[str]) -> None:
         """Remove from this worker's cache what has to leave; without time to live a value is removed, here only."""

@@ -77,9 +77,10 @@ class Shelf:
                 leaving.append(oldest)
             return leaving + self._make_room(url)
 
-    def holds(self, url: str) -> bool:
-        """Return whether *url* is on the shelf."""
-        return url in self._held
+    def holds(self, url: str, key: str | None = None) -> bool:
+        """Return whether *url* is on the shelf, with *key* under it if one is given."""
+        held = self._held.get(url)
+        return held is not None and (key is None or key in held)
 
     def touch(self, url: str) -> None:
         """Note that *url* was asked for again. Takes no lock once it is protected."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
+import threading
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from time import perf_counter
 from typing import Any
 
@@ -71,6 +73,7 @@ class Pools:
 
     def forget(self) -> None:
         """Know nothing: at the start, and in a forked child."""
+        self._lock = threading.Lock()
         self._pools: dict[int, _Pool] = {}
         self._held: dict[int, _Held] = {}
         self._others: list[tuple[str, Any]] = []
@@ -83,6 +86,13 @@ class Pools:
 
     def watch(self, pool: Any) -> _Pool | None:
         """Measure how long callers wait for a connection of *pool*, one of SQLAlchemy's; return what is kept of it."""
+        known = self._pools.get(id(pool))
+        if known is not None and known.pool() is pool:
+            return known
+        with self._lock:
+            return self._watch(pool)
+
+    def _watch(self, pool: Any) -> _Pool | None:
         known = self._pools.get(id(pool))
         if known is not None and known.pool() is pool:
             return known
@@ -173,8 +183,9 @@ class Pools:
     def findings(self, now: float) -> Iterator[Finding]:
         """Yield connections that are or were held too long, at *now* (monotonic seconds)."""
         yield from self._leaks(now)
-        while self._idle:
-            yield _idle_finding(*self._idle.popleft())
+        for _ in range(len(self._idle)):
+            with suppress(IndexError):  # another reader may be ahead of us
+                yield _idle_finding(*self._idle.popleft())
 
     def sizes(self) -> Iterator[Finding]:
         """Yield the pools that have a wrong size now."""

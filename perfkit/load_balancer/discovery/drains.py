@@ -44,10 +44,11 @@ def _apply(payload: Mapping[str, Any], roster: Roster, now: float) -> None:
     name, is_draining = payload.get("name"), bool(payload.get("draining"))
     if not isinstance(name, str):
         return
-    server = roster.servers.get(name)
-    if server is None:
-        roster.expect(name, is_draining=is_draining)
-    elif is_draining and not server.is_draining:
+    # One question, as discovery may add it at this very moment.
+    if roster.expect(name, is_draining=is_draining):
+        return
+    server = roster.get(name)
+    if is_draining and not server.is_draining:
         roster.drain(name)
     elif server.is_draining and not is_draining:
         roster.restore(name, now)

@@ -131,8 +131,8 @@ class LoopWatch:
         with self._lock:
             if any(beat.served.loop is None for beat in self._beats):
                 self._beats = tuple(beat for beat in self._beats if beat.served.loop is not None)
-                for beat in [each for each in self._stalls if each not in self._beats]:
-                    del self._stalls[beat]
+                for beat in [each for each in list(self._stalls) if each not in self._beats]:
+                    self._stalls.pop(beat, None)
 
     def _enter(self, served: ServedLoop) -> None:
         """Watch one more loop; from any thread."""
@@ -219,8 +219,9 @@ class LoopWatch:
 
     def _drop_answered(self) -> None:
         """Let go of looks at loops that answered in time: they hold frames, and these hold what they worked with."""
-        for beat in [each for each in self._stalls if not (each.asked_at or each.is_late)]:
-            del self._stalls[beat]
+        # Copied and taken out so that it does not matter who else stops or forgets a loop at this moment.
+        for beat in [each for each in list(self._stalls) if not (each.asked_at or each.is_late)]:
+            self._stalls.pop(beat, None)
 
     def _look_closely(self, beat: Heartbeat, now: float) -> float:
         """Look at a loop that is not plainly idle; return the seconds until it wants another look."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import struct
+import threading
 import time
 import zlib
 from array import array
@@ -108,6 +109,7 @@ class History:
         self._to_memory()
 
     def _to_memory(self) -> None:
+        self._loading = threading.Lock()
         self._path: Path | None = None
         self._tables = 0
         self._columns = Columns()
@@ -161,7 +163,7 @@ class History:
     def columns(self) -> Columns:
         """Return the column table as it is now. Never raises."""
         if self._path is not None:
-            with self._errors.guarded("store", "the columns of the history could not be read"):
+            with self._errors.guarded("store", "the columns of the history could not be read"), self._loading:
                 self._load_columns(self._path)
         return self._columns
 
@@ -171,14 +173,16 @@ class History:
         Raises:
             OSError: It could not be written.
         """
-        if self._path is not None:
-            data = columns.to_bytes()
-            generation = self._tables + 1
-            record = TABLE.pack(generation, len(data), zlib.crc32(data)) + data
-            with self._writable(self._path) as fd:
-                write_whole(fd, record, PAGE + generation % 2 * TABLE_BYTES, self._path)
-            self._tables = generation
-        self._columns = columns
+        # A reader with the table of before would set the generation back: two tables would bear the same.
+        with self._loading:
+            if self._path is not None:
+                data = columns.to_bytes()
+                generation = self._tables + 1
+                record = TABLE.pack(generation, len(data), zlib.crc32(data)) + data
+                with self._writable(self._path) as fd:
+                    write_whole(fd, record, PAGE + generation % 2 * TABLE_BYTES, self._path)
+                self._tables = generation
+            self._columns = columns
 
     def last_at(self, tier: int) -> float:
         """Return the end of the newest record of a tier in Unix seconds, 0.0 if there is none. Never raises."""

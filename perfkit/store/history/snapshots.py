@@ -90,8 +90,8 @@ class Snapshots:
     def _to_memory(self) -> None:
         self._path: Path | None = None
         self._memory: dict[float, bytes] = {}
-        self._signature = (0, 0, 0)
-        self._times: list[float] = []
+        # Both in one step, as several threads read.
+        self._listed: tuple[tuple[int, int, int], list[float]] = ((0, 0, 0), [])
         self._decoded: dict[float, Snapshot] = {}
 
     def open(self, directory: Path) -> None:
@@ -111,10 +111,9 @@ class Snapshots:
             return sorted(self._memory)
         with self._errors.guarded("store", "the snapshots could not be read"):
             signature = _signature(self._path)
-            if signature != self._signature:
-                self._times = sorted(self._bodies())
-                self._signature = signature
-        return self._times
+            if signature != self._listed[0]:
+                self._listed = signature, sorted(self._bodies())
+        return self._listed[1]
 
     def take(self, at: float, series: Mapping[Labels, Buckets]) -> None:
         """Keep *series* as of *at* (Unix seconds) and thin out the old ones; only the leader does.
@@ -174,9 +173,9 @@ class Snapshots:
                 body = self._bodies().get(at)
                 if body is not None:
                     snapshot = Snapshot(at, _unpack(body))
-                    while len(self._decoded) >= DECODED:
-                        self._decoded.pop(next(iter(self._decoded)), None)
-                    self._decoded[at] = snapshot
+                    # Another dict, as others look through it meanwhile.
+                    latest = list(self._decoded.items())[1 - DECODED :]
+                    self._decoded = {**dict(latest), at: snapshot}
         return snapshot
 
     def _bodies(self) -> dict[float, bytes]:

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import random
+import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
@@ -154,3 +159,95 @@ def test_a_url_that_is_asked_for_while_another_leaves_the_shelf_does_no_harm() -
         leaving = shelf.add(growing, f"more {number}", 25)
     assert leaving == ["third", "third body"]
     assert shelf.bytes == 90
+
+
+class Hasty:
+    """Threads and an event loop that read three keys through a cache, one thread that changes them, and impatience."""
+
+    def __init__(self, cache: CacheManager, seconds: float) -> None:
+        self.cache, self.end = cache, time.monotonic() + seconds
+        self.source, self.floors = [0] * 3, [0] * 3
+        self.troubles: list[object] = []
+        self.reads = self.writes = 0
+
+    def look(self, key: int, floor: int, value: Any) -> None:
+        self.reads += 1
+        if value is not None and value < floor:
+            self.troubles.append((key, floor, value))
+
+    def read(self, seed: int) -> None:
+        chance = random.Random(seed)
+        while time.monotonic() < self.end:
+            key = chance.randrange(3)
+            floor = self.floors[key]
+            if chance.random() < 0.3:
+                value = self.cache.get(f"key:{key}")
+            else:
+                value = self.cache.memoize(f"key:{key}", lambda key=key: self.source[key], tags=[f"tag:{key}"])
+            self.look(key, floor, value)
+
+    async def aread(self, seed: int) -> None:
+        chance = random.Random(seed)
+        while time.monotonic() < self.end:
+            key = chance.randrange(3)
+
+            async def load(key: int = key) -> int:
+                value = self.source[key]
+                await asyncio.sleep(0)
+                return value
+
+            floor = self.floors[key]
+            task = asyncio.ensure_future(self.cache.amemoize(f"key:{key}", load, tags=[f"tag:{key}"]))
+            await asyncio.sleep(0)
+            if chance.random() < 0.3:
+                task.cancel()
+            await asyncio.wait({task})
+            if not task.cancelled():
+                self.look(key, floor, task.result())
+
+    def aread_all(self) -> None:
+        async def all_of_them() -> None:
+            await asyncio.gather(*map(self.aread, range(10, 14)))
+
+        asyncio.run(all_of_them())
+
+    def write(self) -> None:
+        chance = random.Random(0)
+        while time.monotonic() < self.end:
+            key = chance.randrange(3)
+            self.source[key] += 1
+            changes: list[Callable[[], object]] = [
+                lambda key=key: self.cache.set(f"key:{key}", self.source[key], tags=[f"tag:{key}"]),
+                lambda key=key: self.cache.delete(f"key:{key}"),
+                lambda key=key: self.cache.invalidate_tags([f"tag:{key}"]),
+                lambda key=key: self.cache.invalidate_pattern(f"key:{key}*"),
+                self.cache.clear,
+            ]
+            chance.choice(changes)()
+            self.floors[key] = self.source[key]
+            self.writes += 1
+            time.sleep(0.0005)
+
+    def run(self) -> None:
+        works = [lambda: self.read(1), lambda: self.read(2), self.aread_all, self.write]
+        with ThreadPoolExecutor(len(works)) as pool:
+            for future in [pool.submit(work) for work in works]:
+                future.result(60)
+
+
+@pytest.mark.parametrize("strategy", ["adaptive", "lru"])
+def test_threads_and_a_loop_in_haste_never_get_what_was_changed_before(strategy: str) -> None:
+    cache = CacheManager(strategy=strategy, max_size=2)
+    hasty, usual = Hasty(cache, 1.5), sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        hasty.run()
+    finally:
+        sys.setswitchinterval(usual)
+    assert hasty.troubles == []
+    assert hasty.reads > 100
+    assert hasty.writes > 20
+    assert len(cache._engine.flights) == 0
+    cache._tier.sweep()
+    assert cache._tier.count == len(cache._space.entries) <= 2
+    cache.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -77,3 +78,35 @@ def test_captures_that_start_and_stop_do_not_disturb_the_apps_calls() -> None:
     first.stop()
     engine.dispose()
     assert errors == []
+
+
+class SlowToTell:
+    """A pool whose first looker waits for another one at the very same pool."""
+
+    def __init__(self) -> None:
+        self.is_held, self.may_go_on = threading.Event(), threading.Event()
+
+    @property
+    def _dialect(self) -> Any:
+        if not self.is_held.is_set():
+            self.is_held.set()
+            self.may_go_on.wait(0.3)
+        return SimpleNamespace(name="postgresql")
+
+    def connect(self) -> str:
+        return "connection"
+
+
+def test_two_threads_that_meet_a_pool_know_it_as_one() -> None:
+    pools, pool = Pools(Context(store=Store())), SlowToTell()
+    seen: list[Any] = []
+    first = threading.Thread(target=lambda: seen.append(pools.watch(pool)))
+    first.start()
+    assert pool.is_held.wait(20)
+    second = threading.Thread(target=lambda: seen.append(pools.watch(pool)))
+    second.start()
+    second.join(0.1)
+    pool.may_go_on.set()
+    first.join(20)
+    second.join(20)
+    assert seen[0] is seen[1] is pools.watch(pool)

@@ -273,3 +273,17 @@ def test_websockets_have_a_gauge_and_a_duration_by_route(
     (point,) = durations.points
     assert isinstance(point.value, Histogram)
     assert (point.labels, point.value.count, point.value.sum) == (("/rooms/{room}",), 1.0, 2.0)
+
+
+def test_who_has_just_learned_a_key_records_with_it_though_another_thread_has_learned_the_most(
+    instrumentation: Instrumentation, system: PerformanceSystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MAX_KEYS", 20)
+    learn(instrumentation, "one more, so that it is the other thread that finds no room", route="/")
+    for number in range(40):
+        spans, start = instrumentation.begin(), perf_counter()
+        key = learn(instrumentation, number, route=f"/{number}")
+        learn(instrumentation, -1 - number, route="/of-another-thread")
+        assert instrumentation.record(key, start, spans)
+        assert len(instrumentation.rows) <= 20
+    assert system.store.in_flight() == 0

@@ -11,8 +11,11 @@ from typing import Any
 
 import pytest
 
+from perfkit.core.context import Context
 from perfkit.load_balancer import LoadBalancer, LoadBalancerSettings
+from perfkit.load_balancer.discovery import drains
 from perfkit.load_balancer.strategies import STRATEGIES
+from perfkit.store import Store
 from perfkit.testing import FakeClock
 
 WAIT = 20.0
@@ -107,3 +110,17 @@ def test_servers_come_go_fail_and_report_while_requests_run(strategy: str) -> No
         thread.join(WAIT)
     assert errors == []
     assert [server.in_flight for server in balancer.servers] == [0] * 4
+
+
+def test_a_server_that_is_found_while_it_is_drained_drains(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Store()
+    balancer = LoadBalancer("round_robin", context=Context(store=store))
+    expect = balancer._roster.expect
+
+    def found_meanwhile(name: str, *, is_draining: bool) -> bool:
+        balancer.add_server(name, host="h")
+        return expect(name, is_draining=is_draining)
+
+    monkeypatch.setattr(balancer._roster, "expect", found_meanwhile)
+    drains.tell(store, "s1", is_draining=True)
+    assert [server.is_draining for server in balancer.servers] == [True]

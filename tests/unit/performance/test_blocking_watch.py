@@ -21,6 +21,7 @@ from perfkit.performance.blocking import frames
 from perfkit.performance.blocking.report import BlockedSite, merged
 from perfkit.performance.blocking.sites import KIND, Sites
 from perfkit.performance.blocking.victims import frames_of
+from perfkit.performance.blocking.watch import LoopWatch
 from perfkit.performance.runtime import garbage
 from perfkit.performance.settings import Blocking
 from perfkit.store import Store, StoreSettings
@@ -250,3 +251,19 @@ def test_what_the_collector_calls_is_not_taken_for_what_it_interrupts() -> None:
         return [frame.f_code.co_name for frame in names["note"](lambda frame: frames._followed(frame, 2))]
 
     assert interrupted()[0] == "interrupted"
+
+
+def test_a_stop_while_the_watch_looks_at_its_loops_is_no_error() -> None:
+    watch = LoopWatch(Context(store=Store()), Blocking())
+
+    class StoppedMeanwhile:
+        is_late = False
+
+        @property
+        def asked_at(self) -> float:
+            watch._stalls.clear()
+            return 0.0
+
+    watch._stalls = {StoppedMeanwhile(): None, StoppedMeanwhile(): None}  # type: ignore[dict-item]
+    watch._drop_answered()
+    assert watch._stalls == {}

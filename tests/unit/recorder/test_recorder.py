@@ -354,3 +354,19 @@ def test_what_is_read_is_told_though_another_thread_has_just_written(monkeypatch
 
     monkeypatch.setattr(FlightRecorder, "__setattr__", written_meanwhile)
     assert len(world.recorder.list()) == 1
+
+
+def test_what_was_just_taken_is_listed_though_another_thread_read_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World()
+    row, read = world.row(), world.store.kept.read
+
+    def read_late(*arguments: Any, **options: Any) -> Any:
+        found = read(*arguments, **options)
+        monkeypatch.setattr(world.store.kept, "read", read)
+        world.serve(row, asked="a" * 16)
+        assert len(world.recorder.list()) == 1
+        return found
+
+    monkeypatch.setattr(world.store.kept, "read", read_late)
+    assert world.recorder.list() == ()
+    assert [kept.id for kept in world.recorder.list()] == ["a" * 16]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 import os
+import threading
 from array import array
 from pathlib import Path
 
 import pytest
 
 from perfkit.core.errors import ErrorLog
+from perfkit.store.history import ring
 from perfkit.store.history.columns import COLUMNS, OTHER_COLUMN, TOTAL_COLUMN
 from perfkit.store.history.ring import FIELDS, MONTH, RECORD_BYTES, TIERS, Column, History
 
@@ -258,3 +260,34 @@ def test_a_file_that_cannot_be_read_is_reported_and_reads_as_nothing(tmp_path: P
 
 def test_column_numbers_are_what_the_file_says() -> None:
     assert (TOTAL_COLUMN, OTHER_COLUMN) == (0, 1)
+
+
+def test_a_reader_with_the_columns_of_before_does_not_hide_the_next_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leader, other = History(), History()
+    for each in (leader, other):
+        each.open(tmp_path)
+    begin(leader, NOW, "GET /a")
+    pread, has_read, may_go_on = ring._pread, threading.Event(), threading.Event()
+    reader = threading.Thread(target=leader.columns)
+
+    def pread_late(path: Path, size: int, offset: int) -> bytes:
+        data = pread(path, size, offset)
+        if threading.current_thread() is reader and offset != ring.PAGE:
+            has_read.set()
+            # Or until whoever writes the next ones has waited long enough for this reader.
+            may_go_on.wait(0.5)
+        return data
+
+    monkeypatch.setattr(ring, "_pread", pread_late)
+    reader.start()
+    assert has_read.wait(20)
+    begin(leader, NOW, "GET /a", "GET /b")
+    columns = leader.columns().copy()
+    assert [name for _, name, _ in other.columns().named()][-1] == "GET /b"
+    may_go_on.set()
+    reader.join(20)
+    columns.assign(dict.fromkeys(["GET /c"], 1.0), NOW)
+    leader.save(columns)
+    assert [name for _, name, _ in other.columns().named()][-1] == "GET /c"

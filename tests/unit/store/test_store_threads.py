@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -141,3 +143,28 @@ def test_where_threads_run_truly_at_once_updates_take_the_lock() -> None:
     thread.join(90)
     in_threads(*[lambda: [locked_add(store, row, 1.0) for _ in range(1000)]] * 4)
     assert store.values[row.index] == 4001.0
+
+
+@pytest.mark.parametrize("moves", ["opens", "finds its files removed"])
+def test_a_series_that_is_new_while_the_store_moves_loses_nothing(tmp_path: Path, moves: str) -> None:
+    store = Store(StoreSettings(directory=str(tmp_path / "files")))
+    ground = store._ground
+    if moves != "opens":
+        store.open()
+        shutil.rmtree(tmp_path / "files")
+    swap = ground._swap
+
+    def swap_and_count(*backing: Any) -> None:
+        swap(*backing)
+        store.add(store.row(HITS, ("new",)), 5.0)
+
+    ground._swap = swap_and_count  # type: ignore[method-assign]
+    if moves == "opens":
+        store.open()
+    else:
+        store.tick(store.clock.monotonic() + 5.0)
+    ground._swap = swap  # type: ignore[method-assign]
+    assert store.is_shared
+    store.add(store.row(HITS, ("new",)), 1.0)
+    assert [point.value for point in store.families({HITS.name})[0].points] == [6.0]
+    store.close()

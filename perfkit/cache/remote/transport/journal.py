@@ -43,7 +43,12 @@ class Undelivered:
     @property
     def is_empty(self) -> bool:
         """There is nothing to be made up for."""
-        return not (self.size or self.locks or self.everything)
+        return self.is_settled and not self.locks
+
+    @property
+    def is_settled(self) -> bool:
+        """There is no invalidation."""
+        return not (self.size or self.everything)
 
     @property
     def size(self) -> int:
@@ -84,15 +89,20 @@ class Undelivered:
 
 
 class Journal:
-    """Collects what could not be delivered. Thread-safe."""
+    """Collects what could not be delivered. Thread-safe.
 
-    __slots__ = ("_lock", "_open", "is_empty")
+    Attributes:
+        is_empty: There is nothing to be made up for.
+        is_settled: There is no invalidation among it, so what the server has may be believed.
+    """
+
+    __slots__ = ("_lock", "_open", "is_empty", "is_settled")
 
     def __init__(self) -> None:
         """Begin empty."""
         self._lock = threading.Lock()
         self._open = Undelivered()
-        self.is_empty = True
+        self.is_empty = self.is_settled = True
 
     def after_fork(self) -> None:
         """In a forked child: another thread of the parent may have held the lock."""
@@ -106,6 +116,7 @@ class Journal:
                 locks, self._open = self._open.locks, Undelivered()
                 self._open.locks, self._open.everything = locks, True
             self.is_empty = False
+            self.is_settled = self.is_settled and self._open.is_settled
 
     def take(self) -> list[dict[str, Any]]:
         """Return all commands. They count as undelivered until `done`, so whoever fails loses nothing."""
@@ -116,7 +127,7 @@ class Journal:
     def done(self) -> None:
         """What was taken is delivered; what came meanwhile stays."""
         with self._lock:
-            self.is_empty = self._open.is_empty
+            self.is_empty, self.is_settled = self._open.is_empty, self._open.is_settled
 
     def put_back(self, payloads: list[dict[str, Any]]) -> None:
         """What was taken is not delivered."""

@@ -200,13 +200,16 @@ class Link:
             operation.close()
 
     def _is_made_up(self) -> bool:
-        """Deliver what could not be delivered, before anything else is asked. One does; others see no server."""
+        """Deliver what could not be delivered, before anything else is asked. One does; others see no server.
+
+        Locks that nobody let go of are no reason to see none.
+        """
         if self._may_make_up():
             try:
                 self._drive(self.replay(), is_replay=True)
             finally:
                 self._replaying.release()
-        return self.journal.is_empty
+        return self.journal.is_settled
 
     async def _ais_made_up(self) -> bool:
         if self._may_make_up():
@@ -214,7 +217,7 @@ class Link:
                 await self._adrive(self.replay(), is_replay=True)
             finally:
                 self._replaying.release()
-        return self.journal.is_empty
+        return self.journal.is_settled
 
     def _may_make_up(self) -> bool:
         if self.journal.is_empty or self.breaker.is_shut(time.monotonic()):
