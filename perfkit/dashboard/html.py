@@ -31,6 +31,10 @@ _URL = re.compile(r"(?:https?://|\.{1,2}/|[?#])[^\s\\\x00-\x20\x7f]*\Z")
 _EDITOR = re.compile(rf"(?:{'|'.join(sorted({url.partition(':')[0] for url in EDITORS.values()}))})://[!-~]+\Z")
 _ASSET = re.compile(r"\./static/[a-z]+-[0-9a-f]{16}\.js\Z")
 _URL_ATTRIBUTES = frozenset({"action", "formaction", "href", "src"})
+_UNIT = re.compile(r"(?<=[0-9]) (?=(?:µs|ms|s|min|h|KiB|MiB|GiB|req/s)\b|%)")
+"""The space before the unit of a figure."""
+_VERBATIM = frozenset({"code", "option", "pre", "textarea", "title"})
+"""Elements whose text is copied, sent or read by programs: it stays as it is."""
 _VOID = frozenset({"br", "col", "hr", "img", "input", "link", "meta", "wbr"})
 
 
@@ -38,7 +42,8 @@ def h(tag: str, attributes: Attributes | None = None, *children: Child) -> Marku
     """Return one element.
 
     An attribute that is None or False is left out, True stands alone. A URL that is neither relative (``./``,
-    ``../``, ``?``, ``#``) nor http(s) is left out too: it may be data, and data must not break the page.
+    ``../``, ``?``, ``#``) nor http(s) is left out too: it may be data, and data must not break the page. Between a
+    figure and its unit no line is broken.
 
     Raises:
         ValueError: If a name is no plain name, or is one that the content security policy blocks.
@@ -48,7 +53,8 @@ def h(tag: str, attributes: Attributes | None = None, *children: Child) -> Marku
     opening = f"<{tag}{''.join(_attribute(name, value) for name, value in (attributes or {}).items())}>"
     if tag in _VOID:
         return Markup(opening)
-    return Markup(f"{opening}{''.join(_text(child) for child in children)}</{tag}>")
+    told = _text if tag in _VERBATIM else _prose
+    return Markup(f"{opening}{''.join([told(child) for child in children])}</{tag}>")
 
 
 def script(url: str, *, is_module: bool = True) -> Markup:
@@ -108,6 +114,17 @@ def _text(child: Child) -> str:
     if isinstance(child, (int, float)):
         return str(child)
     return "".join(_text(each) for each in child)
+
+
+def _prose(child: Child) -> str:
+    """Return *child* as people read it: a figure and its unit stay on one line."""
+    if isinstance(child, Markup) or child is None:
+        return child or ""
+    if isinstance(child, str):
+        return _UNIT.sub("\N{NO-BREAK SPACE}", _escaped(child))
+    if isinstance(child, (int, float)):
+        return str(child)
+    return "".join([_prose(each) for each in child])
 
 
 def _escaped(text: str) -> str:

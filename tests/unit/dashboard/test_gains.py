@@ -66,12 +66,12 @@ def test_a_cache_for_the_route_is_one_of_them_where_the_sample_knows_it() -> Non
     assert second.subject == "SELECT t0"
     card = gains([first, second])
     assert card is not None
-    assert "540 s" in card
+    assert "540\N{NO-BREAK SPACE}s" in card
 
 
 def test_the_card_says_from_what_to_what() -> None:
     card = gains([samples.gain("GET /products")])
     assert card is not None
-    assert "488 ms → 66.0 ms" in card
+    assert "488\N{NO-BREAK SPACE}ms → 66.0\N{NO-BREAK SPACE}ms" in card
     assert "<img" not in card
     assert gains([]) is None

@@ -46,7 +46,9 @@ def test_whatever_goes_in_comes_out_as_the_same_text(said: str, titled: str) -> 
     plain = dict.fromkeys(controls, "?")
     seen = Seen(h("p", {"title": titled}, said))
     assert seen.tags == ["p"]
-    assert "".join(seen.texts) == said.translate(plain)
+    # Between a figure and its unit it is another space.
+    plain_space = {ord("\N{NO-BREAK SPACE}"): " "}
+    assert "".join(seen.texts).translate(plain_space) == said.translate(plain).translate(plain_space)
     assert seen.attributes == {"title": titled.translate(plain)}
 
 
@@ -124,3 +126,19 @@ def test_a_script_is_loaded_by_its_address() -> None:
     assert script("./static/app-0123456789abcdef.js") == (
         '<script type="module" src="./static/app-0123456789abcdef.js"></script>'
     )
+
+
+def test_no_line_is_broken_between_a_figure_and_its_unit() -> None:
+    told = h("p", None, "p95 is 1.21 s, 4 times the 300 ms", [" of 12 % in 5 min"], h("b", None, "3 GiB"))
+    assert told == (
+        "<p>p95 is 1.21\N{NO-BREAK SPACE}s, 4 times the 300\N{NO-BREAK SPACE}ms of 12\N{NO-BREAK SPACE}% in "
+        "5\N{NO-BREAK SPACE}min<b>3\N{NO-BREAK SPACE}GiB</b></p>"
+    )
+
+
+def test_what_is_copied_or_read_by_programs_keeps_its_spaces() -> None:
+    for tag in ("code", "pre", "title"):
+        assert (
+            h(tag, None, "sleep 5 s", h("code", None, "a % 3 % 2")) == f"<{tag}>sleep 5 s<code>a % 3 % 2</code></{tag}>"
+        )
+    assert h("p", {"aria-label": "5 s"}, "2 seats, 3 hours, 4 msg") == '<p aria-label="5 s">2 seats, 3 hours, 4 msg</p>'

@@ -44,6 +44,7 @@ class Page(HTMLParser):
         assert self.stack.pop() == tag
 
     def handle_data(self, data: str) -> None:
+        data = data.replace("\N{NO-BREAK SPACE}", " ")  # between a figure and its unit
         self.text += data
         if "td" in self.stack or "th" in self.stack:
             self.cells[-1][-1] += data
@@ -142,7 +143,7 @@ def test_the_four_numbers_are_those_of_the_snapshot() -> None:
     source = overview(STATES["degraded"])
     values = re.findall(r'<p class="value">([^<]*)<span class="unit">([^<]*)</span>', source)
     assert values == [("84.0", "req/s"), ("488", "ms"), ("0.12", "%"), ("74", "%")]
-    assert "1.6× the target of 300 ms" in source
+    assert "1.6× the target of 300\N{NO-BREAK SPACE}ms" in source
     assert "CPU 2.96 of 4 cores · 7 in flight" in source
 
 

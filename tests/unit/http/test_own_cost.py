@@ -54,5 +54,5 @@ def test_our_threads_count_and_no_others() -> None:
 def test_the_foot_of_a_page_says_it_where_it_is_known() -> None:
     shown = STATES_BY_NAME["healthy"]
     told = overview(msgspec.structs.replace(shown, background_share=0.0042))
-    assert "its threads take 0.42 % of a core in this worker" in told
+    assert "its threads take 0.42\N{NO-BREAK SPACE}% of a core in this worker" in told
     assert "of a core" not in overview(shown).rpartition("<footer")[2]
