@@ -14,10 +14,9 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from itertools import count
 from time import perf_counter
-from typing import Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from perfkit.core.code.sites import Site, Spot, found_from, site_of
-from perfkit.core.context import Context
 from perfkit.core.locks import OwnLock
 from perfkit.core.names import OTHER
 from perfkit.core.spans import MAX_SPANS, Exchange, get_exchange, record_span
@@ -34,6 +33,9 @@ from perfkit.store import Row
 from perfkit.store.layout import SINK
 from perfkit.store.series.rows import bounds_of
 from perfkit.store.series.updates import UPDATE_LOCK, is_free_threaded
+
+if TYPE_CHECKING:
+    from perfkit.core.context import Context
 
 __all__ = ["TEST", "Finish", "Recorder", "SlowStatement", "hashes_of"]
 
