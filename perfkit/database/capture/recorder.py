@@ -304,10 +304,10 @@ class Recorder:
 
     def _note(self, record: ShapeRecord, frame: Any) -> Site | None:
         """Note where *record* was sent from; *frame* is that of the caller of the hook that called `finish`."""
-        spot = record.spot
-        if spot is not None and spot.is_here():
-            record.sites[spot.site.text][0] += 1
-            return spot.site
+        for spot in record.spots:
+            if spot.is_here():
+                record.sites[spot.site.text][0] += 1
+                return spot.site
         found = found_from(frame)
         if found is None:
             return None
@@ -317,7 +317,7 @@ class Recorder:
             if record.facts.verb == "SELECT":
                 record.relations[site.text] = relation_of(frame)
         if record.note(site.text, site.function) and steps >= 0:
-            record.spot = Spot(site, users, HOOK_DEPTH + steps)
+            record.remember(Spot(site, users, HOOK_DEPTH + steps))
         return site
 
     def _keep_slow(self, record: ShapeRecord, seconds: float, rows: int, site: Site | None, error: str = "") -> None:
