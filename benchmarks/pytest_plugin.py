@@ -3,9 +3,9 @@
 The first is what suites of web apps are like: each test makes two rows by the ORM and asks a Flask app three times,
 which sends ten statements in about 5 ms. The others are bounds: of 500 tests that do nothing the fixed cost, and of 500
 that send ten statements each and do nothing else the cost of a statement. Each run is a pytest of its own in a folder
-of its own; runs with and without the plugin take turns, and CPU time of the whole process, its workers among it where
-pytest-xdist runs them, is compared: by the median of the rounds' ratios, and by the best of each, which is what judges,
-as whatever else the machine does only ever adds.
+of its own, without hypothesis's plugin, which reads the source of all local modules whether a test asks for it or not.
+The three ways take turns, and who begins changes from round to round. Compared is the CPU time of the whole process,
+its workers among it where pytest-xdist runs them: what judges is the median of the rounds' ratios, with its interval.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
+from benchmarks.harness.results import Budget, Result, interval, verdict
 from benchmarks.harness.table import options, print_json, print_rows, progress
 
 __all__ = ["measure"]
@@ -127,44 +129,63 @@ SUITES: dict[str, tuple[str, tuple[str, ...]]] = {
     "500 tests of nothing": (QUIET, ()),
 }
 
+WITHOUT = ("-p", "no:cacheprovider", "-p", "no:hypothesispytest")
+BARE = "without the plugin"
 WAYS = {
-    "without the plugin": ("-p", "no:perfkit"),
+    BARE: ("-p", "no:perfkit"),
     "installed, not asked": (),
     "--perfkit, all tests measured": ("--perfkit",),
 }
 
 
-def measure(*, rounds: int, tests: int = TESTS) -> dict[str, dict[str, dict[str, float]]]:
+def measure(*, rounds: int, tests: int = TESTS) -> dict[str, dict[str, dict[str, Any]]]:
     """Return CPU seconds and the ratio to a run without the plugin, by suite and by how it is used."""
-    told: dict[str, dict[str, dict[str, float]]] = {}
+    told: dict[str, dict[str, dict[str, Any]]] = {}
     for suite, (source, more) in SUITES.items():
-        taken: dict[str, list[float]] = {way: [] for way in WAYS}
-        with tempfile.TemporaryDirectory() as folder:
-            Path(folder, "shop.py").write_text(SHOP, encoding="utf-8")
-            Path(folder, "test_suite.py").write_text(source.format(tests=tests), encoding="utf-8")
-            show = progress(suite, rounds)
-            for number in range(rounds + 1):
-                show(number)
-                for way, arguments in WAYS.items():
-                    seconds = _seconds(folder, (*more, *arguments))
-                    if number:  # the first one compiles
-                        taken[way].append(seconds)
-        bare = taken["without the plugin"]
-        told[suite] = {
-            way: {
-                "seconds": statistics.median(times),
-                "ratio": statistics.median(time / base for time, base in zip(times, bare, strict=True)),
-                "best ratio": min(times) / min(bare),
-            }
+        taken = _taken(suite, source.format(tests=tests), more, rounds)
+        results = [
+            Result(
+                name=way,
+                budget=Budget(MOST, of=BARE) if way != BARE and source is REQUESTS else None,
+                cpus=[time / base for time, base in zip(times, taken[BARE], strict=True)],
+            )
             for way, times in taken.items()
+        ]
+        told[suite] = {
+            result.name: {
+                "seconds": statistics.median(taken[result.name]),
+                "ratio": result.cpu,
+                "interval": interval(result.cpus),
+                "best ratio": min(taken[result.name]) / min(taken[BARE]),
+                "verdict": verdict(result, results),
+            }
+            for result in results
         }
     return told
+
+
+def _taken(suite: str, source: str, more: tuple[str, ...], rounds: int) -> dict[str, list[float]]:
+    """Return the CPU seconds of each round by way; each begins, is second and is last equally often."""
+    ways = list(WAYS.items())
+    taken: dict[str, list[float]] = {way: [] for way in WAYS}
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "shop.py").write_text(SHOP, encoding="utf-8")
+        Path(folder, "test_suite.py").write_text(source, encoding="utf-8")
+        show = progress(suite, rounds)
+        for number in range(rounds + 1):
+            show(number)
+            first = number % len(ways)
+            for way, arguments in ways[first:] + ways[:first]:
+                seconds = _seconds(folder, (*more, *arguments))
+                if number:  # the first one compiles
+                    taken[way].append(seconds)
+    return taken
 
 
 def _seconds(folder: str, arguments: tuple[str, ...]) -> float:
     before = os.times()
     subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments, folder],
+        [sys.executable, "-m", "pytest", "-q", *WITHOUT, *arguments, folder],
         cwd=folder,
         env={name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"},
         check=True,
@@ -175,20 +196,20 @@ def _seconds(folder: str, arguments: tuple[str, ...]) -> float:
 
 
 def main() -> None:
-    arguments = options(__doc__ or "", rounds=7).parse_args()
+    arguments = options(__doc__ or "", rounds=12).parse_args()
     told = measure(rounds=1, tests=20) if arguments.quick else measure(rounds=arguments.rounds)
     if arguments.json:
         print_json({"pytest_plugin": told})
         return
     for suite, ways in told.items():
-        rows = [["the plugin is", "CPU s", "× without", "best", "budget", ""]]
+        rows = [["the plugin is", "CPU s", "× without", "interval", "best", "budget", ""]]
         for way, figures in ways.items():
-            is_judged = way != next(iter(WAYS)) and SUITES[suite][0] is REQUESTS
-            mark = ("pass" if figures["best ratio"] <= MOST else "short") if is_judged else ""
-            budget = f"≤ {MOST:g}" if is_judged else ""
-            ratios = [f"{figures[name]:.3f}" for name in ("ratio", "best ratio")]
-            rows.append([way, f"{figures['seconds']:.2f}", *ratios, budget, mark])
-        print_rows(suite, rows, left={0, 4, 5})
+            low, high = figures["interval"]
+            budget = f"≤ {MOST:g}" if figures["verdict"] else ""
+            seconds, best = f"{figures['seconds']:.2f}", f"{figures['best ratio']:.3f}"
+            between = "" if way == BARE else f"{low:.3f} to {high:.3f}"
+            rows.append([way, seconds, f"{figures['ratio']:.3f}", between, best, budget, figures["verdict"]])
+        print_rows(suite, rows, left={0, 5, 6})
 
 
 if __name__ == "__main__":

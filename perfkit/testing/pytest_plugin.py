@@ -7,8 +7,11 @@ option for all of them. What is measured travels on the test's report, so pytest
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Generator, Sequence
+from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -26,6 +29,27 @@ _LIMITS = (
     " databases, takes longer or needs more memory, or where perfkit finds something wrong."
 )
 _KEY: pytest.StashKey[Any] = pytest.StashKey()
+_OURS = frozenset({"perfkit", "perfkit_asgi", "perfkit_django", "perfkit_flask", "perfkit_wsgi"})
+_ASSERTING, _SILENT = "perfkit.testing.", "perfkit.testing.measuring"
+
+
+class _AsWritten:
+    """Finds perfkit's modules as Python itself does, before pytest's own finder is asked.
+
+    pytest rewrites the assertions of the whole of a distribution that brings a plugin: it looks each module up twice,
+    reads and hashes its source, and keeps a second compiled file. All of perfkit, in an app that has it too, takes
+    twice as long to import then, and far longer the first time. What states assertions to tests is left to pytest.
+    """
+
+    @staticmethod
+    def find_spec(name: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> ModuleSpec | None:
+        """Return where the module *name* lies if it is one of perfkit's that states no assertions to tests."""
+        if name.partition(".")[0] not in _OURS or (name.startswith(_ASSERTING) and not name.startswith(_SILENT)):
+            return None
+        return PathFinder.find_spec(name, path, target)
+
+
+_as_written: Any = _AsWritten()
 
 
 class Perfkit:
@@ -58,6 +82,13 @@ class Perfkit:
 def perfkit() -> Perfkit:
     """Measures blocks: ``with perfkit.measure(max_queries=3) as m``; ``perfkit.assert_scales(function)``."""
     return Perfkit()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests() -> None:
+    """Have perfkit imported as it is written, before a conftest imports the app."""
+    if _as_written not in sys.meta_path:
+        sys.meta_path.insert(0, _as_written)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -225,6 +256,8 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Forget what was collected: pytest may run again in this process."""
+    """Forget what was collected and find no more modules: pytest may run again in this process."""
     global _collector
     _collector = None
+    if _as_written in sys.meta_path:
+        sys.meta_path.remove(_as_written)

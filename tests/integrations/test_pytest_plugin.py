@@ -198,6 +198,27 @@ def test_nothing_is_imported_for_tests_that_ask_for_nothing(pytester: pytest.Pyt
     run(pytester).assert_outcomes(passed=1)
 
 
+def test_pytest_rewrites_only_what_states_assertions_to_tests(pytester: pytest.Pytester) -> None:
+    pytester.makeconftest("import perfkit.metrics.collector, perfkit_flask, perfkit.testing.adapter_kit")
+    pytester.makepyfile(
+        test_a="""
+        import sys
+        from perfkit.testing import measure
+
+        def is_rewritten(name):
+            return type(sys.modules[name].__loader__).__name__ == "AssertionRewritingHook"
+
+        def test_a():
+            with measure():
+                pass
+            assert is_rewritten("perfkit.testing.adapter_kit") and is_rewritten(__name__)
+            for name in ("perfkit.metrics.collector", "perfkit_flask", "perfkit.testing.measuring.measurement"):
+                assert not is_rewritten(name), name
+        """
+    )
+    run(pytester, "-W", "ignore").assert_outcomes(passed=1)
+
+
 FRAMEWORKS = {
     "flask": """
 from flask import Flask

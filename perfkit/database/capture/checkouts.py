@@ -8,6 +8,7 @@ away: they hand on to those who listen now.
 from __future__ import annotations
 
 import importlib
+from collections.abc import Iterator
 from typing import Any, Protocol
 
 from perfkit.core.locks import OwnLock
@@ -55,6 +56,9 @@ class Checkouts:
         """Tell *listener* no more."""
         with self._lock:
             self._listeners = tuple(each for each in self._listeners if each is not listener)
+
+    def __iter__(self) -> Iterator[PoolListener]:
+        return iter(self._listeners)
 
     def __contains__(self, listener: PoolListener) -> bool:
         return listener in self._listeners

@@ -14,10 +14,9 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from itertools import count
 from time import perf_counter
-from typing import Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from perfkit.core.code.sites import Site, Spot, found_from, site_of
-from perfkit.core.context import Context
 from perfkit.core.locks import OwnLock
 from perfkit.core.names import OTHER
 from perfkit.core.spans import MAX_SPANS, Exchange, get_exchange, record_span
@@ -34,6 +33,9 @@ from perfkit.store import Row
 from perfkit.store.layout import SINK
 from perfkit.store.series.rows import bounds_of
 from perfkit.store.series.updates import UPDATE_LOCK, is_free_threaded
+
+if TYPE_CHECKING:
+    from perfkit.core.context import Context
 
 __all__ = ["TEST", "Finish", "Recorder", "SlowStatement", "hashes_of"]
 
@@ -302,10 +304,10 @@ class Recorder:
 
     def _note(self, record: ShapeRecord, frame: Any) -> Site | None:
         """Note where *record* was sent from; *frame* is that of the caller of the hook that called `finish`."""
-        spot = record.spot
-        if spot is not None and spot.is_here():
-            record.sites[spot.site.text][0] += 1
-            return spot.site
+        for spot in record.spots:
+            if spot.is_here():
+                record.sites[spot.site.text][0] += 1
+                return spot.site
         found = found_from(frame)
         if found is None:
             return None
@@ -315,7 +317,7 @@ class Recorder:
             if record.facts.verb == "SELECT":
                 record.relations[site.text] = relation_of(frame)
         if record.note(site.text, site.function) and steps >= 0:
-            record.spot = Spot(site, users, HOOK_DEPTH + steps)
+            record.remember(Spot(site, users, HOOK_DEPTH + steps))
         return site
 
     def _keep_slow(self, record: ShapeRecord, seconds: float, rows: int, site: Site | None, error: str = "") -> None:

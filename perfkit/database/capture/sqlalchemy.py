@@ -93,6 +93,10 @@ class SQLAlchemyCapture:
         self._pools.watch(engine.pool)
         self._on_pool(engine.pool)
 
+    def dialects(self) -> list[Any]:
+        """Return the dialects that were met and still are."""
+        return list(self._dialects)
+
     def on_checkout(self, record: Any, fairy: Any) -> None:
         """Meet the engine of a connection that was taken out, and time it."""
         with self._recorder.errors.guarded("database", "a connection could not be looked at"):
@@ -111,9 +115,11 @@ class SQLAlchemyCapture:
             self._pools.given_back(record)
 
     def _wrap(self, dialect: Any) -> None:
-        if dialect in self._dialects or not hasattr(dialect, "do_execute"):
+        if dialect in self._dialects:
             return
         self._dialects.add(dialect)
+        if not hasattr(dialect, "do_execute"):
+            return
         system = str(getattr(dialect, "name", "other_sql"))
         made = {
             "do_execute": execute_of(self._recorder, dialect.do_execute, system),

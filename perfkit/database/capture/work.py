@@ -16,6 +16,9 @@ __all__ = ["Entry", "ShapeRecord", "Work"]
 MOST_SITES = 20
 """Call sites remembered of one shape."""
 
+MOST_SPOTS = 3
+"""Spots looked at before the stack is walked: each takes a tenth of a walk."""
+
 MOST_ROUTES = 20
 """Routes remembered of one shape; more count as `OTHER`."""
 
@@ -29,7 +32,7 @@ class ShapeRecord:
         row, rows, slow: Its series in the store: durations, rows, slow ones.
         count: Statements since the start, for choosing which ones are weighed.
         sites: Call site → (times seen, function).
-        spot: Where its call site was met last on the stack.
+        spots: Where its call sites were met last on the stack, the latest first.
         summary, attributes: What its spans say of its shape.
         relations: Call site → what an ORM was loading there.
         routes: Route → [requests, statements, seconds], of the exchanges that were looked at.
@@ -63,7 +66,7 @@ class ShapeRecord:
         "samples",
         "sites",
         "slow",
-        "spot",
+        "spots",
         "summary",
         "system",
         "told",
@@ -75,7 +78,7 @@ class ShapeRecord:
         self.facts, self.system, self.sample = facts, system, sample
         self.summary = facts.shape.summary
         self.attributes: Attributes = ((VARIANT, facts.shape.id),)
-        self.spot: Spot | None = None
+        self.spots: tuple[Spot, ...] = ()
         self.row, self.rows, self.slow = row, rows, slow
         self.count = self.samples = self.fetched = self.weighed = self.bytes = self.told = 0
         self.columns: dict[str, int] = {}
@@ -86,6 +89,10 @@ class ShapeRecord:
         self.longest = 0.0
         self.likes = any(slot.role is Role.LIKE for slot in facts.slots)
         self.has_wildcard = False
+
+    def remember(self, spot: Spot) -> None:
+        """Look for a call site at *spot*, too: the latest few are kept, so that lines by turns cost no walk each."""
+        self.spots = (spot, *self.spots)[:MOST_SPOTS]
 
     def note(self, site: str, function: str) -> bool:
         """Count a call site; return whether it is remembered."""

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from perfkit.core.context import Context
 from perfkit.core.findings import Finding
 from perfkit.core.names import OTHER, ROUTE_STATEMENTS
 from perfkit.core.spans import route_of
@@ -19,6 +18,9 @@ from perfkit.database.patterns.observed import Seen
 from perfkit.database.patterns.request import patterns_of
 from perfkit.database.patterns.statements import find_statement_patterns
 from perfkit.database.settings import DatabaseSettings
+
+if TYPE_CHECKING:
+    from perfkit.core.context import Context
 
 __all__ = ["Digest", "seen_of"]
 

@@ -7,21 +7,23 @@ would be most of the cost of a small suite.
 
 from __future__ import annotations
 
-import gc
 import importlib
+import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from time import perf_counter
 from types import FrameType
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
+from perfkit.core.clock import Clock, SystemClock
 from perfkit.core.code import sites
-from perfkit.core.context import Context
+from perfkit.core.errors import ErrorLog
 from perfkit.core.spans import get_exchange
 from perfkit.database import callsites
+from perfkit.database.capture.checkouts import CHECKOUTS
 from perfkit.database.capture.metrics import ROWS, SLOW
 from perfkit.database.capture.recorder import TEST, Finish, Recorder, hashes_of
-from perfkit.database.capture.sqlalchemy import SQLAlchemyCapture
+from perfkit.database.capture.sqlalchemy import METHODS, SQLAlchemyCapture
 from perfkit.database.capture.work import Entry, ShapeRecord
 from perfkit.database.patterns.facts import Facts
 from perfkit.database.settings import DatabaseSettings
@@ -30,8 +32,8 @@ from perfkit.store.series.rows import Row
 from perfkit.testing.measuring.sent import ACTIVE
 
 if TYPE_CHECKING:
+    from perfkit.core.context import Context
     from perfkit.database.pool.pools import Pools
-    from perfkit.store import Store
 
 __all__ = ["Capture", "capture"]
 
@@ -50,6 +52,14 @@ def _owner() -> object:
         return None
     task: object = asyncio.current_task()
     return task
+
+
+class _Surroundings(NamedTuple):
+    """Of a component's context what a recorder asks for: to import all of it takes longer than to make this."""
+
+    errors: ErrorLog
+    clock: Clock
+    store: None = None  # nothing is counted, see above
 
 
 class _EveryStatement(Recorder):
@@ -107,14 +117,64 @@ class _Engines(SQLAlchemyCapture):
     def on_checkin(self, record: Any) -> None:
         """Take no notice."""
 
+    def meet_living(self) -> None:
+        """Meet the engines there are: a fixture may have taken a connection before, and never gives it back.
+
+        Those that an app's own perfkit has met are known to it. Each of the others is met when its dialect is asked for
+        one of the methods: to look for them among all objects of the process takes 10 ms.
+        """
+        for other in CHECKOUTS:
+            if isinstance(other, SQLAlchemyCapture):
+                for dialect in other.dialects():
+                    self.meet(dialect)
+        for kind in set(_kinds_of(sys.modules["sqlalchemy.engine"].Dialect)):
+            for name in METHODS:
+                method: Any = vars(kind).get(name)
+                if hasattr(method, "__get__"):
+                    setattr(kind, name, _Meeting(self, name, method))
+
+    def has_met(self, dialect: Any) -> bool:
+        """Return whether the statements of *dialect* are captured."""
+        return dialect in self._dialects
+
+    def meet(self, dialect: Any) -> None:
+        """Capture the statements of *dialect*, unless that is done."""
+        with self._recorder.errors.guarded("testing", "an engine could not be looked at"):
+            self._wrap(dialect)
+
+
+def _kinds_of(kind: type[Any]) -> Iterator[type[Any]]:
+    yield kind
+    for each in kind.__subclasses__():
+        yield from _kinds_of(each)
+
+
+class _Meeting:
+    """Stands for a method in a class of dialects: who is asked for it is met, and has one of its own from then on."""
+
+    def __init__(self, engines: _Engines, name: str, method: Any) -> None:
+        """Stand for *method*."""
+        self._engines, self._name, self._method = engines, name, method
+
+    def __get__(self, dialect: Any, kind: type | None = None) -> Any:
+        if dialect is None:
+            return self._method
+        own = self._method.__get__(dialect, kind)
+        if self._engines.has_met(dialect):
+            return own
+        self._engines.meet(dialect)
+        # Where a class that came later calls this one by super(), its own method is captured, from the next time on.
+        is_first = inspect.getattr_static(type(dialect), self._name) is self
+        return vars(dialect).get(self._name, own) if is_first else own
+
 
 class Capture:
     """The hooks of measurements: put in once a process, idle while nothing is measured. One thread at a time."""
 
     def __init__(self) -> None:
         """Hook into nothing yet."""
-        context = Context(store=cast("Store", None))  # nothing is counted, see above
-        self.recorder = _EveryStatement(context, DatabaseSettings())
+        surroundings = _Surroundings(ErrorLog(), SystemClock())
+        self.recorder = _EveryStatement(cast("Context", surroundings), DatabaseSettings())
         self._sqlalchemy = _Engines(self.recorder, cast("Pools", _NoPools()))
         self._asyncpg: Any = None
         self._django: Any = None
@@ -122,8 +182,7 @@ class Capture:
     def hook(self) -> None:
         """Hook into what has been imported since."""
         if not self._sqlalchemy.is_active and self._sqlalchemy.start():
-            for engine in _living_engines():
-                self._sqlalchemy.watch(engine)
+            self._sqlalchemy.meet_living()
         if self._asyncpg is None and "asyncpg.connection" in sys.modules:
             from perfkit.database.capture.asyncpg import AsyncpgCapture
 
@@ -142,12 +201,6 @@ class Capture:
     def find_with(self, find: Callable[[FrameType], FrameType | None]) -> None:
         """Ask *find* where work comes from whose outermost frame is a library's. For adapters."""
         sites.find_with(find)
-
-
-def _living_engines() -> list[Any]:
-    """Return the engines there are: a fixture may have taken a connection before, and never gives it back."""
-    kind = sys.modules["sqlalchemy.engine"].Engine
-    return [each for each in gc.get_objects() if issubclass(type(each), kind)]
 
 
 def _is_django_ready() -> bool:

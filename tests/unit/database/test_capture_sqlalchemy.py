@@ -20,6 +20,7 @@ from sqlalchemy.pool import StaticPool
 from perfkit.core import shells
 from perfkit.core.spans import begin_exchange, current_spans, seal_exchange, set_exchange
 from perfkit.database import DatabaseOptimizer
+from perfkit.database.capture import recorder
 from perfkit.database.optimizer import DatabaseOptimizer as Optimizer
 from perfkit.testing.clock import FakeClock
 
@@ -357,6 +358,23 @@ def test_bytes_that_are_no_text_are_a_statement_too() -> None:
         assert entry is not None
         database.recorder.finish(entry, 0.0, None, 1)
     assert sum(each.calls for each in database.get_queries()) == 4
+
+
+def test_lines_that_send_one_shape_by_turns_are_found_without_a_walk_each_time(
+    engine: Any, database: DatabaseOptimizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    walks: list[Any] = []
+    walk = recorder.found_from
+    monkeypatch.setattr(recorder, "found_from", lambda frame: walks.append(frame) or walk(frame))
+    asked = text("SELECT name FROM author WHERE id = :id")
+    with engine.connect() as connection, database.watch("task"):
+        for _ in range(8):
+            connection.execute(asked, {"id": 1}).all()
+            connection.execute(asked, {"id": 2}).all()
+            connection.execute(asked, {"id": 3}).all()
+    (shape,) = [each for each in database.get_queries() if "author" in each.sql]
+    assert len(shape.callers) == 3
+    assert len(walks) == 3
 
 
 def test_a_site_that_is_remembered_by_its_place_on_the_stack_is_never_that_of_another_line(

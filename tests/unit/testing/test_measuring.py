@@ -97,8 +97,50 @@ assert measured.queries == 1, measured.queries
 """
 
 
-def test_a_connection_that_was_out_before_anything_was_measured_is_seen() -> None:
-    done = subprocess.run([sys.executable, "-c", FIRST], capture_output=True, text=True, timeout=60)
+WITHIN_AN_APP = """
+from sqlalchemy import create_engine, text
+from perfkit.database import DatabaseOptimizer
+from perfkit.testing import measure
+
+DatabaseOptimizer().start()
+with create_engine("sqlite://").connect() as connection:
+    connection.execute(text("SELECT 1"))
+    assert "do_execute" in vars(connection.dialect)
+    with measure() as measured:
+        connection.execute(text("SELECT 2"))
+assert measured.queries == 1, measured.queries
+"""
+
+OF_OTHER_KINDS = """
+from sqlalchemy import create_engine, text
+from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
+from perfkit.testing import measure
+
+calls = []
+
+class Own(SQLiteDialect_pysqlite):
+    def do_execute(self, cursor, statement, parameters, context=None):
+        calls.append(statement)
+        super().do_execute(cursor, statement, parameters, context)
+
+def swapped():
+    engine = create_engine("sqlite://")
+    engine.dialect.__class__ = Own
+    return engine.connect()
+
+with create_engine("sqlite://").connect() as plain, swapped() as own:
+    with measure() as measured:
+        for connection in (plain, own, plain, own):
+            connection.execute(text("SELECT 2"))
+
+assert measured.queries == 4, measured.queries
+assert calls == ["SELECT 2", "SELECT 2"], calls
+"""
+
+
+@pytest.mark.parametrize("program", [FIRST, WITHIN_AN_APP, OF_OTHER_KINDS])
+def test_a_connection_that_was_out_before_anything_was_measured_is_seen(program: str) -> None:
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
 
 
