@@ -104,7 +104,8 @@ class Prequal:
         if self._until_sorted <= 0:
             # One report moves the quantile of 64 hardly at all; the first ones do.
             self._until_sorted = min(SORTED_EVERY, len(seen) // 4)
-            self._hot = sorted(seen)[int(HOT * (len(seen) - 1))]
+            ordered = sorted(seen)  # others report meanwhile
+            self._hot = ordered[int(HOT * (len(ordered) - 1))]
         latency = self._latency * (in_flight + 1.0) if report.latency is None else report.latency
         self._pool.append((now, in_flight, latency, server))
 

@@ -6,6 +6,7 @@ import random
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,7 +15,9 @@ import pytest
 from perfkit.core.context import Context
 from perfkit.load_balancer import LoadBalancer, LoadBalancerSettings
 from perfkit.load_balancer.discovery import drains
+from perfkit.load_balancer.reports.report import LoadReport
 from perfkit.load_balancer.strategies import STRATEGIES
+from perfkit.load_balancer.strategies.prequal import Prequal
 from perfkit.store import Store
 from perfkit.testing import FakeClock
 
@@ -124,3 +127,19 @@ def test_a_server_that_is_found_while_it_is_drained_drains(monkeypatch: pytest.M
     monkeypatch.setattr(balancer._roster, "expect", found_meanwhile)
     drains.tell(store, "s1", is_draining=True)
     assert [server.is_draining for server in balancer.servers] == [True]
+
+
+class Growing(deque[float]):
+    """Has others add to it whenever somebody has looked through it."""
+
+    def __iter__(self) -> Iterator[float]:
+        found = list(super().__iter__())
+        self.extend([4.0] * 40)
+        return iter(found)
+
+
+def test_reports_that_come_while_prequal_looks_at_the_last_ones_are_no_error() -> None:
+    strategy, server = Prequal(), LoadBalancer().add_server("one", host="h")
+    strategy._seen = Growing(maxlen=64)
+    strategy.on_report(server, LoadReport(in_flight=2.0), 0.0, False)
+    assert strategy._hot == 2.0
