@@ -123,7 +123,9 @@ def assert_bounded(app: Starlette, system: PerformanceSystem, attack: Attack) ->
     assert 100 < len(requests) < MOST_SERIES
     assert system.store.in_flight() == 0
     assert len(life.instrumentation.rows) <= 1.25 * len(requests)
-    assert len(life.instrumentation._held) < 20
+    held = life.instrumentation._held
+    assert held.keys() <= life.instrumentation.rows.keys()
+    assert len({id(each) for objects in held.values() for each in objects}) < 20
     assert len(life.routes._places) < 20
 
 
