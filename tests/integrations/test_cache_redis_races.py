@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,6 +11,7 @@ from typing import Any
 
 import pytest
 from cache_traffic import Traffic
+from haste import hasty
 from patience import until
 from redis_server import REDIS_SERVER, RedisServer, redis_server
 from shared_caches import caches_on
@@ -124,15 +124,12 @@ def test_who_comes_after_a_change_does_not_join_a_load_that_began_before(
 
 
 @pytest.fixture
-def hasty() -> Iterator[None]:
-    """Let threads take turns all the time, so that each step of one is between two of another now and then."""
-    usual = sys.getswitchinterval()
-    sys.setswitchinterval(1e-5)
-    yield
-    sys.setswitchinterval(usual)
+def in_haste() -> Iterator[None]:
+    with hasty():
+        yield
 
 
-@pytest.mark.usefixtures("hasty")
+@pytest.mark.usefixtures("in_haste")
 def test_readers_never_get_what_their_own_process_changed_before(server: RedisServer) -> None:
     with caches_on(server) as caches:
         traffic = Traffic(caches, keys=3, pace=0.1)
@@ -277,7 +274,7 @@ def test_a_call_that_is_under_way_when_the_cache_is_stopped_ends_well(server: Re
         assert pool._free == []
 
 
-@pytest.mark.usefixtures("hasty")
+@pytest.mark.usefixtures("in_haste")
 def test_many_threads_with_ever_new_loops_share_a_cache(server: RedisServer) -> None:
     with caches_on(server, 1) as (cache,):
         errors: list[BaseException] = []

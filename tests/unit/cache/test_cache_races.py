@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from haste import hasty
 
 from perfkit.cache import CacheManager
 from perfkit.cache.http.shelf import Shelf
@@ -238,15 +238,12 @@ class Hasty:
 @pytest.mark.parametrize("strategy", ["adaptive", "lru"])
 def test_threads_and_a_loop_in_haste_never_get_what_was_changed_before(strategy: str) -> None:
     cache = CacheManager(strategy=strategy, max_size=2)
-    hasty, usual = Hasty(cache, 1.5), sys.getswitchinterval()
-    sys.setswitchinterval(1e-5)
-    try:
-        hasty.run()
-    finally:
-        sys.setswitchinterval(usual)
-    assert hasty.troubles == []
-    assert hasty.reads > 100
-    assert hasty.writes > 20
+    traffic = Hasty(cache, 1.5)
+    with hasty():
+        traffic.run()
+    assert traffic.troubles == []
+    assert traffic.reads > 100
+    assert traffic.writes > 20
     assert len(cache._engine.flights) == 0
     cache._tier.sweep()
     assert cache._tier.count == len(cache._space.entries) <= 2

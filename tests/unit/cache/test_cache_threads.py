@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import random
-import sys
 import threading
 from collections.abc import Iterator
 
 import pytest
+from haste import hasty
 
 from perfkit.cache import CacheManager
 from perfkit.cache.lookup import one_at_a_time
@@ -18,10 +18,8 @@ ROUNDS = 1500
 
 @pytest.fixture(autouse=True)
 def tiny_switch_interval() -> Iterator[None]:
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(1e-5)
-    yield
-    sys.setswitchinterval(before)
+    with hasty():
+        yield
 
 
 @pytest.mark.parametrize("strategy", ["lru", "lfu", "fifo", "ttl", "adaptive"])

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import random
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from haste import hasty
 from http_cache_site import HttpSite
 
 WORKERS = 4
@@ -63,15 +63,10 @@ class HastySite(HttpSite):
 @pytest.mark.parametrize("max_urls", [2, 100], ids=["two places", "enough places"])
 def test_pages_that_many_ask_for_and_change_in_haste_are_never_old(max_urls: int) -> None:
     site = HastySite(1.5, max_urls=max_urls, wait=60.0)
-    usual = sys.getswitchinterval()
-    sys.setswitchinterval(1e-5)
-    try:
-        with ThreadPoolExecutor(WORKERS + 1) as pool:
-            running = [pool.submit(site.visit, seed) for seed in range(WORKERS)] + [pool.submit(site.edit)]
-            for each in running:
-                each.result(60)
-    finally:
-        sys.setswitchinterval(usual)
+    with hasty(), ThreadPoolExecutor(WORKERS + 1) as pool:
+        running = [pool.submit(site.visit, seed) for seed in range(WORKERS)] + [pool.submit(site.edit)]
+        for each in running:
+            each.result(60)
     assert site.stale == []
     assert site.kept > 50
     assert site.changes > 20

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections.abc import Iterator
 from types import SimpleNamespace
@@ -10,6 +9,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy
+from haste import hasty
 from sqlalchemy import event
 from sqlalchemy.pool import Pool
 
@@ -24,10 +24,8 @@ from perfkit.store import Store
 
 @pytest.fixture
 def quick_switches() -> Iterator[None]:
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    yield
-    sys.setswitchinterval(before)
+    with hasty(1e-6):
+        yield
 
 
 @pytest.fixture

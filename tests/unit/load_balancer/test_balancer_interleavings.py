@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import sys
 import threading
 import time
 from collections import deque
@@ -11,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from haste import hasty
 
 from perfkit.core.context import Context
 from perfkit.load_balancer import LoadBalancer, LoadBalancerSettings
@@ -64,14 +64,12 @@ def test_a_fleet_that_fails_while_it_is_made_panics() -> None:
 
 
 @pytest.fixture
-def hasty() -> Iterator[None]:
-    usual = sys.getswitchinterval()
-    sys.setswitchinterval(1e-5)
-    yield
-    sys.setswitchinterval(usual)
+def in_haste() -> Iterator[None]:
+    with hasty():
+        yield
 
 
-@pytest.mark.usefixtures("hasty")
+@pytest.mark.usefixtures("in_haste")
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_servers_come_go_fail_and_report_while_requests_run(strategy: str) -> None:
     balancer = LoadBalancer(strategy, settings=LoadBalancerSettings(concurrency_limit=True))

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from haste import hasty
 
 from perfkit.core.errors import MetricError
 from perfkit.core.families import Definition, Histogram, MetricType, Summary
@@ -33,10 +34,8 @@ def store() -> Store:
 
 @pytest.fixture
 def busy_switching() -> Iterator[None]:
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    yield
-    sys.setswitchinterval(before)
+    with hasty(1e-6):
+        yield
 
 
 def value_of(store: Store, definition: Definition) -> Any:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import shutil
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from haste import hasty
 
 from perfkit.core.families import Definition, MetricType
 from perfkit.core.names import REQUEST_DURATION
@@ -23,10 +23,8 @@ THREADS, ROUNDS = 8, 4000
 
 @pytest.fixture(autouse=True)
 def busy_switching() -> Iterator[None]:
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    yield
-    sys.setswitchinterval(before)
+    with hasty(1e-6):
+        yield
 
 
 def in_threads(*works: Callable[[], object]) -> None:
