@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from perfkit.cache.entry import MISSING
@@ -331,15 +332,21 @@ class Values:
         life = self.milliseconds(seconds)
         fence = self.names.fence(self.space.name)
         store = ("EVAL", STORE, 2, name, fence, seen.seen, seen.versions[fence] or b"", seal(envelope), life)
-        watch = self.engine.begin_change(self.space, key)
-        try:
+        with self._changing(key):
             replies = yield Batch(store, *message(self.shared, self.space.name, [key]))
-        finally:
-            self.engine.changed(watch)
-            self.engine.end_change(watch)
         if isinstance(replies[0], Exception):
             raise UnreachableError
         return bool(replies[0] == 1)
+
+    @contextmanager
+    def _changing(self, key: Any) -> Iterator[None]:
+        """Keep nothing of *key* here that was read there before the block has changed it."""
+        watch = self.engine.begin_change(self.space, key)
+        try:
+            yield
+        finally:
+            self.engine.changed(watch)
+            self.engine.end_change(watch)
 
     def increment(self, key: Any, amount: float, initial: float | None, ttl: Any) -> Operation[Any]:
         """Add to the number of *key* with nobody between, on whichever host; `MISSING` where it must be done here."""
@@ -369,22 +376,22 @@ class Values:
         name, seconds = self.name(key), self.engine.seconds_fresh(ttl)
         if name is None:
             return False
-        watch = self.engine.begin_change(self.space, key)
         try:
-            for attempt in range(MOST_TRIES):
-                seen = yield from self.look(name)
-                found = seen.found
-                if found is None or found.fresh_for <= 0.0:
-                    return False
-                life = 0 if seconds is None else self.milliseconds(seconds + found.keep_stale)
-                told = message(self.shared, self.space.name, [key])
-                replies = yield Batch(expire(name, seen.seen, life), *told)
-                if replies[0] != 0:
-                    return bool(replies[0] == 1)
-                yield self._rest(attempt)
-            return False
+            with self._changing(key):
+                return (yield from self._give_life(key, name, seconds))
         except UnreachableError:
             return False
-        finally:
-            self.engine.changed(watch)
-            self.engine.end_change(watch)
+
+    def _give_life(self, key: Any, name: bytes, seconds: float | None) -> Operation[bool]:
+        for attempt in range(MOST_TRIES):
+            seen = yield from self.look(name)
+            found = seen.found
+            if found is None or found.fresh_for <= 0.0:
+                return False
+            life = 0 if seconds is None else self.milliseconds(seconds + found.keep_stale)
+            told = message(self.shared, self.space.name, [key])
+            replies = yield Batch(expire(name, seen.seen, life), *told)
+            if replies[0] != 0:
+                return bool(replies[0] == 1)
+            yield self._rest(attempt)
+        return False
