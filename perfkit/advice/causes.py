@@ -10,10 +10,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from math import prod
 from typing import TYPE_CHECKING, NamedTuple
 
+from perfkit.advice.ledger.record import BLOCKED_LOOP
 from perfkit.advice.ranking import TIME_SHARE
 from perfkit.advice.score import Cause
 from perfkit.advice.targets import Targets
-from perfkit.advice.verdict import BLOCKED_LOOP, FAILING
+from perfkit.advice.verdict import FAILING
 from perfkit.advice.wording import percent, route_name, seconds
 from perfkit.core.families import Histogram, Point
 from perfkit.core.findings import Finding, Priority

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
+from perfkit.advice.ledger.record import BLOCKED_LOOP
 from perfkit.advice.ranking import NOTABLE, TIME_SHARE, identity
 from perfkit.advice.score import Score
 from perfkit.advice.targets import Targets
@@ -25,8 +26,6 @@ FEW = 3
 """Failures from which it is no accident."""
 FAILING_SERVICE = "failing_dependency"
 """Kind of the finding that answers why requests fail."""
-BLOCKED_LOOP = "blocked_loop"
-"""Kind of the finding about a call that blocks an event loop."""
 NOTHING_TO_DO = "Nothing to do: "
 
 
@@ -42,6 +41,11 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     cause: str = ""
     action: str = ""
     finding: str = ""
+
+    @property
+    def comes_before_findings(self) -> bool:
+        """Whether what to do first is told by no finding, so that the findings say what to do next."""
+        return bool(self.action and not self.finding)
 
 
 def summarize(

@@ -6,7 +6,7 @@ There is no template language and no way to pass text through unescaped except b
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from html import escape
 from typing import TypeAlias
@@ -53,8 +53,7 @@ def h(tag: str, attributes: Attributes | None = None, *children: Child) -> Marku
     opening = f"<{tag}{''.join(_attribute(name, value) for name, value in (attributes or {}).items())}>"
     if tag in _VOID:
         return Markup(opening)
-    told = _text if tag in _VERBATIM else _prose
-    return Markup(f"{opening}{''.join([told(child) for child in children])}</{tag}>")
+    return Markup(f"{opening}{_text(children, _escaped if tag in _VERBATIM else _prose)}</{tag}>")
 
 
 def script(url: str, *, is_module: bool = True) -> Markup:
@@ -73,7 +72,7 @@ def editor_link(url: str, *children: Child) -> Markup | None:
     """Return the link that opens a file in an editor; None where *url* is none of an editor that is known."""
     if not _EDITOR.match(url):
         return None
-    return Markup(f'<a class="editor" href="{_escaped(url)}">{"".join(_text(child) for child in children)}</a>')
+    return Markup(f'<a class="editor" href="{_escaped(url)}">{_text(children, _escaped)}</a>')
 
 
 def document(language: str, head: Sequence[Child], body: Sequence[Child]) -> Markup:
@@ -104,27 +103,22 @@ def _attribute(name: str, value: str | int | float | bool | None) -> str:
     return f' {name}="{_escaped(str(value))}"'
 
 
-def _text(child: Child) -> str:
+def _text(child: Child, written: Callable[[str], str]) -> str:
+    """Return *child* as markup, with its texts *written* so."""
     if child is None:
         return ""
     if isinstance(child, Markup):
         return child
     if isinstance(child, str):
-        return _escaped(child)
+        return written(child)
     if isinstance(child, (int, float)):
         return str(child)
-    return "".join(_text(each) for each in child)
+    return "".join([_text(each, written) for each in child])
 
 
-def _prose(child: Child) -> str:
-    """Return *child* as people read it: a figure and its unit stay on one line."""
-    if isinstance(child, Markup) or child is None:
-        return child or ""
-    if isinstance(child, str):
-        return _UNIT.sub("\N{NO-BREAK SPACE}", _escaped(child))
-    if isinstance(child, (int, float)):
-        return str(child)
-    return "".join([_prose(each) for each in child])
+def _prose(text: str) -> str:
+    """Escape *text* that people read: a figure and its unit stay on one line."""
+    return _UNIT.sub("\N{NO-BREAK SPACE}", _escaped(text))
 
 
 def _escaped(text: str) -> str:

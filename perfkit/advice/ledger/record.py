@@ -10,7 +10,7 @@ from perfkit.advice.ledger.counts import Counts, Figures
 from perfkit.advice.wording import percent, seconds, significant
 from perfkit.core.findings import Finding, State
 
-__all__ = ["BLOCK", "LEAK", "Fixed", "Record", "Release", "Snoozed", "fixed_of", "proof"]
+__all__ = ["BLOCKED_LOOP", "LEAK", "Fixed", "Record", "Release", "Snoozed", "fixed_of", "proof"]
 
 
 FEWER = 0.01
@@ -19,7 +19,7 @@ FEWER = 0.01
 LEAK = "memory_growth"
 """The kind whose end memory itself must prove: its watch judges minutes, in which a leak may just have paused."""
 
-BLOCK = "blocked_loop"
+BLOCKED_LOOP = "blocked_loop"
 """The kind of which the route's own times prove nothing: it takes as long as before, and the others wait no more."""
 
 MIB = 1024.0 * 1024.0
@@ -114,7 +114,7 @@ def fixed_of(record: Record) -> Fixed:
     """Return *record*, which is fixed, as it is shown."""
     finding = record.finding
     # Of the whole service: statements a request are those of whatever was asked for then.
-    says = {"queries": bool(finding.route), "growth": finding.kind == LEAK, "blocked": finding.kind == BLOCK}
+    says = {"queries": bool(finding.route), "growth": finding.kind == LEAK, "blocked": finding.kind == BLOCKED_LOOP}
     untold: dict[str, Any] = {name: None for name, is_said in says.items() if not is_said}
     before, after = (
         msgspec.structs.replace(each or Figures(requests=0), **untold) for each in (record.before, record.after)

@@ -76,7 +76,7 @@ def page(
         yield _nothing(overview, prefix)
         yield from _past(overview, style)
         return
-    if verdict.action and not verdict.finding:
+    if verdict.comes_before_findings:
         # What the first of them says is not all there is: something that is no finding comes before.
         yield from _wrapped(f"Do this first: {verdict.action}", indent="")
     for number, finding in enumerate(findings, 1):

@@ -71,7 +71,7 @@ def recommendations(data: OverviewData, given: Given) -> Markup | None:
 
 def _title(data: OverviewData) -> str:
     """What the verdict says to do first is the first finding; or it is none, and the findings come after it."""
-    return "What to do next" if data.verdict.action and not data.verdict.finding else "What to do first"
+    return "What to do next" if data.verdict.comes_before_findings else "What to do first"
 
 
 def finding_list(data: OverviewData, given: Given, findings: Sequence[Finding]) -> Markup:
